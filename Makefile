@@ -1,0 +1,4 @@
+SHELL := /bin/sh
+PYTHON ?= python3
+test:
+	.venv/bin/python -m pytest -q

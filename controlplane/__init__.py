@@ -1,0 +1,1 @@
+"""Settings, addresses, the process supervisor and the demo: the only package that knows all others."""

@@ -1,0 +1,224 @@
+"""Settings, all read from the environment; `docs/reference/settings.md` is generated from the comments' variables.
+
+`DEPLOYMENT` is production unless told otherwise, and production refuses to start with a default or missing secret.
+`make demo` writes `var/demo.env`, which is read here so that `manage.py` speaks to the running demo.
+"""
+
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, NONCE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+if "DEPLOYMENT" not in env.ENVIRON and (BASE_DIR / "var/demo.env").exists():
+    env.read_env(BASE_DIR / "var/demo.env")
+
+DEPLOYMENT: str = env.str("DEPLOYMENT", "production")
+if DEPLOYMENT not in {"production", "demo", "test"}:
+    raise ImproperlyConfigured(f"DEPLOYMENT is {DEPLOYMENT!r}; it must be production, demo or test.")
+PRODUCTION = DEPLOYMENT == "production"
+
+KNOWN_DEFAULT_SECRETS = {"", "changeme", "secret", "password", "test-secret-key"}
+
+
+def required(name: str) -> str:
+    """Return a variable that has no default; in production a well-known default value is refused too (T14)."""
+    value: str = env.str(name, "")
+    if not value:
+        raise ImproperlyConfigured(
+            f"{name} is not set. Set it in the environment, or run `make demo`, which sets it for a local demo."
+        )
+    if PRODUCTION and (value in KNOWN_DEFAULT_SECRETS or ":changeme@" in value or ":password@" in value):
+        raise ImproperlyConfigured(f"{name} holds a default secret; production needs one of its own.")
+    return value
+
+
+SECRET_KEY = required("SECRET_KEY")
+if PRODUCTION and len(SECRET_KEY) < 40:
+    raise ImproperlyConfigured("SECRET_KEY is shorter than 40 characters; production needs a long random one.")
+DEBUG = False
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# --- storage -------------------------------------------------------------------------------------------------------
+# `default` is the application's role: it can neither change the schema nor rewrite history. `owner` migrates.
+DATABASES = {"default": {**env.db_url_config(required("DATABASE_URL")), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
+if owner_url := env.str("DATABASE_OWNER_URL", ""):
+    DATABASES["owner"] = env.db_url_config(owner_url)
+DATABASE_ROUTERS: list[str] = []
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+ARTIFACT_ROOT = Path(env.str("ARTIFACT_ROOT", str(VAR_DIR / "artifacts")))  # models and run artifacts
+DATA_ROOT = Path(env.str("DATA_ROOT", str(VAR_DIR / "datasets")))  # data set versions, as Parquet
+LAKE_ROOT = Path(env.str("LAKE_ROOT", str(VAR_DIR / "lake")))  # the shipped prediction log, as Delta tables
+SPOOL_ROOT = Path(env.str("SPOOL_ROOT", str(VAR_DIR / "spool")))  # segments the gateway has sealed
+ROUTING_TABLE_PATH = Path(env.str("ROUTING_TABLE_PATH", str(VAR_DIR / "routing/table.json")))
+REPORT_ROOT = Path(env.str("REPORT_ROOT", str(VAR_DIR / "reports")))  # generated HTML, shown in a sandboxed frame
+
+# --- where the other processes answer ------------------------------------------------------------------------------
+WEB_URL: str = env.str("WEB_URL", "http://127.0.0.1:8000")
+MLFLOW_URL: str = env.str("MLFLOW_URL", "http://127.0.0.1:5000")
+GATEWAY_URL: str = env.str("GATEWAY_URL", "http://127.0.0.1:8080")
+
+# --- Django --------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "controlplane",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "django_celery_beat",
+    "django_htmx",
+    "template_partials",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "jobs",
+    "registry",
+    "experiments",
+    "monitoring",
+    "rollouts",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "registry.sessions.SessionAgeMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "controlplane.urls"
+WSGI_APPLICATION = "controlplane.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+                "controlplane.context.shell",
+            ],
+            "builtins": ["controlplane.templatetags.kit", "template_partials.templatetags.partials"],
+        },
+    }
+]
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not PRODUCTION
+
+# --- who, and for how long -----------------------------------------------------------------------------------------
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "inbox"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+SESSION_IDLE_SECONDS: int = env.int("SESSION_IDLE_SECONDS", 30 * 60)
+SESSION_ABSOLUTE_SECONDS: int = env.int("SESSION_ABSOLUTE_SECONDS", 12 * 60 * 60)
+LOGIN_FAILURES_BEFORE_LOCK: int = env.int("LOGIN_FAILURES_BEFORE_LOCK", 5)
+LOGIN_LOCK_SECONDS: int = env.int("LOGIN_LOCK_SECONDS", 15 * 60)
+SESSION_COOKIE_AGE = SESSION_ABSOLUTE_SECONDS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT: bool = env.bool("SECURE_SSL_REDIRECT", PRODUCTION)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", False) else None
+SECURE_HSTS_SECONDS: int = env.int("SECURE_HSTS_SECONDS", 31_536_000 if PRODUCTION else 0)
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "SAMEORIGIN"  # generated reports are framed by our own pages
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "frame-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [SELF],
+        "base-uri": [NONE],
+    }
+}
+
+# --- API -----------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "registry.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PAGINATION_CLASS": "registry.pagination.CursorPages",
+    "PAGE_SIZE": 50,
+    "EXCEPTION_HANDLER": "registry.problems.problem_response",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Control plane API",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Celery: the broker carries nudges alone; the job table is the queue ---------------------------------------------
+CELERY_BROKER_URL = required("BROKER_URL")
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "control"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# --- jobs ----------------------------------------------------------------------------------------------------------
+JOB_LEASE_SECONDS: int = env.int("JOB_LEASE_SECONDS", 30)
+JOB_HEARTBEAT_SECONDS: float = env.float("JOB_HEARTBEAT_SECONDS", 5.0)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname:7} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+}

@@ -1,0 +1,5 @@
+"""The component kit."""
+
+from django import template
+
+register = template.Library()

@@ -1,0 +1,129 @@
+"""The job table is the queue and the truth; the broker only nudges workers to look at it."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class State(models.TextChoices):
+    """Where a job stands; the table of legal moves is in ``jobs.states``."""
+
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a job in this state will not move by itself."""
+        return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Reads that more than one caller needs."""
+
+    def in_scopes(self, scopes: list[str]) -> "JobQuerySet":
+        """Keep the jobs whose scope the caller may see."""
+        return self.filter(scope__in=scopes)
+
+    def unfinished(self) -> "JobQuerySet":
+        """Keep the jobs that wait or run."""
+        return self.filter(state__in=[State.QUEUED, State.RUNNING])
+
+
+class Job(models.Model):
+    """One piece of work of a declared kind; ``attempt`` is the fencing token of whoever runs it now."""
+
+    kind = models.CharField(max_length=64)
+    queue = models.CharField(max_length=32)
+    scope = models.CharField(max_length=100, help_text="whose work it is, opaque here: callers filter by it")
+    title = models.CharField(max_length=200)
+    subject = models.CharField(max_length=200, blank=True, help_text="what it is about, as a path such as /models/x")
+    params = models.JSONField(default=dict)
+    state = models.CharField(max_length=12, choices=State, default=State.QUEUED)
+    priority = models.SmallIntegerField(default=0, help_text="higher runs first")
+    attempt = models.PositiveIntegerField(default=0, help_text="fencing token; grows with each claim")
+    max_attempts = models.PositiveIntegerField(default=3)
+    run_after = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=200, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True, help_text="by the database's clock")
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    progress = models.FloatField(default=0.0, help_text="share done, 0 to 1")
+    phase = models.CharField(max_length=200, blank=True)
+    result = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["queue", "-priority", "id"], name="job_waiting", condition=Q(state="queued")),
+            models.Index(fields=["lease_expires_at"], name="job_leases", condition=Q(state="running")),
+            models.Index(fields=["scope", "-id"], name="job_by_scope"),
+            models.Index(fields=["subject", "-id"], name="job_by_subject"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(progress__gte=0, progress__lte=1), name="job_progress_is_a_share"),
+            models.CheckConstraint(
+                condition=~Q(state="running") | Q(lease_expires_at__isnull=False), name="job_running_holds_a_lease"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"job {self.pk}"
+
+
+class Attempt(models.Model):
+    """One run of a job by one worker, kept so that a retry never hides what went wrong before."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    worker = models.CharField(max_length=200)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=20, blank=True, help_text="succeeded, failed, cancelled, lost or timed out")
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="attempt_number_unique_per_job")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of job {self.job_id}"
+
+
+class LogLine(models.Model):
+    """One line a job wrote; ``number`` counts up from 1 within the job, so a line has a stable link."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="log")
+    number = models.PositiveIntegerField()
+    attempt = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="log_number_unique_per_job")]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Slot(models.Model):
+    """One turn of a periodic schedule, taken at most once by however many callers try."""
+
+    schedule = models.CharField(max_length=100)
+    slot = models.DateTimeField()
+    job = models.ForeignKey(Job, models.CASCADE, null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["schedule", "slot"], name="slot_taken_once")]
+
+    def __str__(self) -> str:
+        return f"{self.schedule} at {self.slot:%Y-%m-%d %H:%M:%S}"

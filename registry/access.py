@@ -1,0 +1,64 @@
+"""Who asks, by what means, and what the person's role in a team allows."""
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest
+from rest_framework.request import Request
+
+from registry.errors import RoleError
+from registry.models import ApiToken, Role, Team
+
+WRITERS = (Role.ENGINEER, Role.PRODUCT, Role.APPROVER, Role.ADMIN)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person acting through a session, a token or a job; a token narrows the person to one team and some scopes."""
+
+    user: User
+    via: str
+    token: ApiToken | None = None
+
+    def teams(self) -> QuerySet[Team]:
+        """Return the teams whose objects the actor may see."""
+        teams = Team.objects.filter(memberships__user=self.user)
+        return teams.filter(pk=self.token.team_id) if self.token else teams
+
+    def role_in(self, team: Team) -> Role | None:
+        """Return the role held in ``team``; None where the actor has no part in it."""
+        if self.token and self.token.team_id != team.pk:
+            return None
+        held = team.memberships.filter(user=self.user).values_list("role", flat=True).first()
+        return Role(held) if held else None
+
+    def require(self, team: Team, *roles: Role, scope: ApiToken.Scope = ApiToken.Scope.WRITE) -> Role:
+        """Return the role held in ``team`` if it is one of ``roles``.
+
+        Raises:
+            Http404: the actor has no part in the team, so the object does not exist for them.
+            RoleError: another role is needed, or the token lacks the scope; says which.
+        """
+        role = self.role_in(team)
+        if role is None:
+            raise Http404
+        if role not in roles:
+            asked = " or ".join(Role(r).label.lower() for r in roles)
+            raise RoleError(
+                f"This needs the role {asked} in {team.name}; yours is {role.label.lower()}.",
+                unmet=[{"rule": f"the role {asked}", "who": f"a member of {team.name} with that role"}],
+            )
+        if self.token and scope not in self.token.scopes:
+            raise RoleError(f"This token lacks the scope {scope}.")
+        return role
+
+
+def actor_of(request: HttpRequest | Request) -> Actor:
+    """Return who makes this request; the view has already refused anonymous callers."""
+    user = request.user
+    assert isinstance(user, User)  # noqa: S101  narrowed by the log-in middleware
+    token = getattr(request, "auth", None)
+    if isinstance(token, ApiToken):
+        return Actor(user, f"token:{token.prefix}", token)
+    return Actor(user, "session")

@@ -1,0 +1,182 @@
+"""What the control plane and the data plane agree on: the routing table and the prediction record.
+
+Every other package may import this module, and nothing else of ``serving``.
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+BASIS_POINTS = 10_000
+CHAMPION = "champion"
+
+# Upper edges of the latency histogram, in microseconds: 1-2-5 steps from 50 us to 10 s; the last bin is open.
+LATENCY_EDGES_US = (
+    50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
+    1_000_000, 2_000_000, 5_000_000, 10_000_000,
+)  # fmt: skip
+
+
+class File(msgspec.Struct, frozen=True):
+    """One file of an artifact: path relative to its folder, size in bytes, hex SHA-256."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class Column(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One input column: an MLflow type (long, integer, double, float, boolean, string); known categories, if any."""
+
+    name: str
+    type: str
+    required: bool = True
+    categories: list[str] | None = None
+
+
+class Version(msgspec.Struct, frozen=True):
+    """A version that the gateway keeps loaded."""
+
+    number: int
+    format: str  # lightgbm or skops
+    folder: str  # absolute path of the artifact's folder
+    file: str  # the model file within it
+    digest: str  # sha256:… over the manifest
+    manifest: list[File]
+    columns: list[Column]
+
+
+class Arm(msgspec.Struct, frozen=True):
+    """One share of a model's traffic, in basis points."""
+
+    name: str  # champion, canary or shadow
+    number: int
+    weight_bp: int
+
+
+class Route(msgspec.Struct, frozen=True):
+    """How requests for one model are answered."""
+
+    model: str
+    model_id: int
+    task: str
+    salt: str
+    arms: list[Arm]
+    aliases: dict[str, int]
+    versions: list[Version]
+
+
+class RoutingTable(msgspec.Struct, frozen=True):
+    """The whole desired state of the data plane; ``version`` only grows."""
+
+    version: int
+    published_at: str  # ISO 8601, UTC
+    routes: list[Route]
+
+
+class RoutingTableError(ValueError):
+    """The table contradicts itself; says where."""
+
+
+def check_table(table: RoutingTable) -> RoutingTable:
+    """Return ``table`` if it is sound.
+
+    Raises:
+        RoutingTableError: two routes share a name, weights do not add up to 10,000, or an arm or alias names a version
+            that is not listed.
+    """
+    names = [route.model for route in table.routes]
+    if len(set(names)) != len(names):
+        raise RoutingTableError("two routes share a model name")
+    for route in table.routes:
+        listed = {version.number for version in route.versions}
+        weights = sum(arm.weight_bp for arm in route.arms if arm.name != "shadow")
+        if weights != BASIS_POINTS:
+            raise RoutingTableError(f"{route.model}: weights add up to {weights}, not {BASIS_POINTS}")
+        unknown = ({arm.number for arm in route.arms} | set(route.aliases.values())) - listed
+        if unknown:
+            raise RoutingTableError(f"{route.model}: no version {sorted(unknown)} is listed")
+    return table
+
+
+def write_table(table: RoutingTable, path: Path) -> None:
+    """Replace the table at ``path`` in one step, so that a reader sees the old or the new one whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as handle:
+        handle.write(msgspec.json.encode(check_table(table)))
+        handle.flush()
+        os.fsync(handle.fileno())
+    partial.replace(path)
+
+
+def read_table(path: Path) -> RoutingTable:
+    """Return the table at ``path``.
+
+    Raises:
+        FileNotFoundError: nothing was published yet.
+        msgspec.ValidationError, RoutingTableError: the file is not a sound table.
+    """
+    return check_table(msgspec.json.decode(path.read_bytes(), type=RoutingTable))
+
+
+def manifest_digest(manifest: list[File]) -> str:
+    """Return ``sha256:…`` over the files of an artifact, independent of their order."""
+    lines = "".join(f"{file.sha256}  {file.size}  {file.path}\n" for file in sorted(manifest, key=lambda f: f.path))
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+class PredictionRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One row answered (or failed) by one version. Fields are only ever added at the end."""
+
+    request_id: str
+    row: int  # position in the request, from 0
+    at: float  # seconds since the epoch, UTC, when the request arrived
+    model: str
+    model_id: int
+    number: int  # version
+    arm: str
+    table_version: int
+    weight_bp: int  # of the arm, in force at the request
+    key_hash: int  # 64-bit hash of the caller's key, which decided the arm
+    pinned: bool  # the caller named the version or forced the arm: never enters verdicts
+    status: int  # as HTTP
+    latency_us: int
+    inputs: dict[str, float | int | bool | str | None]
+    outputs: dict[str, float | int | str]  # empty where the request failed
+    error: str = ""
+
+
+_LENGTH = struct.Struct("<I")
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(PredictionRecord).decode
+
+SEALED = ".segment"  # a finished segment; a file being written ends in .open
+
+
+def frame(record: PredictionRecord) -> bytes:
+    """Return the record as a segment holds it: four bytes of length (little endian), then MessagePack."""
+    body = _encode(record)
+    return _LENGTH.pack(len(body)) + body
+
+
+def read_segment(path: Path) -> Iterator[PredictionRecord]:
+    """Yield the records of a segment; a torn last record (its writer was killed) was never acknowledged and is left out."""
+    data = path.read_bytes()
+    at = 0
+    while at + _LENGTH.size <= len(data):
+        (length,) = _LENGTH.unpack_from(data, at)
+        end = at + _LENGTH.size + length
+        if end > len(data):
+            return
+        yield _decode(data[at + _LENGTH.size : end])
+        at = end
+
+
+def sealed_segments(root: Path) -> list[Path]:
+    """Return finished segments, oldest first: ``root/<spool id>/<number>.segment``."""
+    return sorted(root.glob(f"*/*{SEALED}"))

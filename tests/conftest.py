@@ -1,0 +1,88 @@
+"""A real PostgreSQL and a real broker for the session; each test process gets a copy of one migrated database.
+
+The servers start here, before Django reads its settings. Under pytest-xdist the controller starts them and the
+workers inherit the addresses through the environment.
+"""
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psycopg2
+import pytest
+from django.db import connections
+from django.test import TransactionTestCase
+
+from controlplane.embedded import APP_ROLE, OWNER_ROLE, Postgres, Valkey, free_port
+
+ROOT = Path(__file__).parent.parent
+TEMPLATE = "controlplane"
+CONTROLLER = "PYTEST_XDIST_WORKER" not in os.environ
+
+if CONTROLLER:
+    _home = Path(tempfile.mkdtemp(prefix="controlplane-tests-"))
+    _home.chmod(0o755)  # PostgreSQL runs unprivileged and has to reach its data
+    _postgres = Postgres(_home / "postgres", free_port())
+    atexit.register(shutil.rmtree, _home, ignore_errors=True)
+    atexit.register(_postgres.destroy)
+    _postgres.start(durable=False)
+    _valkey = Valkey(_home / "broker", free_port())
+    atexit.register(_valkey.start().terminate)
+    os.environ.update(
+        DEPLOYMENT="test",
+        SECRET_KEY="test-secret-key",
+        DATABASE_URL=_postgres.url(APP_ROLE),
+        DATABASE_OWNER_URL=_postgres.url(OWNER_ROLE),
+        BROKER_URL=_valkey.url,
+        VAR_DIR=str(_home / "var"),
+        TEST_SUPERUSER_URL=_postgres.url("postgres", "postgres"),
+    )
+    subprocess.run([sys.executable, "manage.py", "provision", "-v0"], check=True, cwd=ROOT)  # noqa: S603
+
+
+def _clone_database(name: str) -> None:
+    """Replace database ``name`` by a fresh copy of the migrated template, and point Django at it."""
+    connections.close_all()
+    admin = psycopg2.connect(os.environ["TEST_SUPERUSER_URL"])
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" OWNER "{OWNER_ROLE}"')
+    admin.close()
+    for alias in connections:
+        connections[alias].settings_dict["NAME"] = name
+    for variable in ("DATABASE_URL", "DATABASE_OWNER_URL"):  # child processes of a test see the same database
+        os.environ[variable] = f"{os.environ[variable].rsplit('/', 1)[0]}/{name}"
+
+
+@pytest.fixture(scope="session")
+def database_name(worker_id):
+    return f"test_{worker_id}"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(database_name, django_db_blocker):
+    with django_db_blocker.unblock():
+        _clone_database(database_name)
+        # Append-only tables refuse TRUNCATE, so a transactional test leaves by a fresh copy instead of a flush.
+        TransactionTestCase._fixture_teardown = lambda self: _clone_database(database_name)
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+
+
+@pytest.fixture(autouse=True)
+def var_dir(settings, tmp_path):
+    """Give each test its own folders for artifacts, data, spool, lake, routing table and reports."""
+    settings.VAR_DIR = tmp_path
+    settings.ARTIFACT_ROOT = tmp_path / "artifacts"
+    settings.DATA_ROOT = tmp_path / "datasets"
+    settings.LAKE_ROOT = tmp_path / "lake"
+    settings.SPOOL_ROOT = tmp_path / "spool"
+    settings.REPORT_ROOT = tmp_path / "reports"
+    settings.ROUTING_TABLE_PATH = tmp_path / "routing/table.json"
+    return tmp_path
