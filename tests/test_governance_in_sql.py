@@ -1,6 +1,5 @@
 """What the database itself refuses to the application's role."""
 
-import psycopg2
 import pytest
 from django.db import connection
 
