@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -12,6 +13,7 @@ from django.db.models import F, Q
 from registry.states import PromotionState
 
 DIGEST_HELP = "sha256:<64 hex digits>"
+SERVABLE_FORMATS = ("lightgbm", "skops")
 
 
 class Role(models.TextChoices):
@@ -144,6 +146,11 @@ class RegisteredModel(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def path(self) -> str:
+        """The address of its page, which is also its subject in the audit trail."""
+        return f"/models/{quote(self.name, safe='')}/"
+
 
 class ArtifactState(models.TextChoices):
     """What is known of a version's files; only verified ones are evaluated, promoted or served."""
@@ -191,6 +198,16 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model.name} v{self.number}"
+
+    @property
+    def path(self) -> str:
+        """The address of its page, which is also its subject in the audit trail."""
+        return f"{self.model.path}versions/{self.number}/"
+
+    @property
+    def is_servable(self) -> bool:
+        """Whether the gateway may load it: its files are verified and of a format on the allow-list."""
+        return self.artifact_state == ArtifactState.VERIFIED and self.format in SERVABLE_FORMATS
 
 
 class ModelTag(models.Model):
@@ -404,6 +421,11 @@ class Promotion(models.Model):
 
     def __str__(self) -> str:
         return f"promotion {self.pk}"
+
+    @property
+    def path(self) -> str:
+        """The address of its page, which is also its subject in the audit trail."""
+        return f"/promotions/{self.pk}/"
 
 
 class Approval(models.Model):

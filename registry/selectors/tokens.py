@@ -1,4 +1,4 @@
-"""Reads that join tables or build a record."""
+"""Tokens, found by their secret."""
 
 import hashlib
 

@@ -1,0 +1,87 @@
+"""Writing the audit trail: in the transaction of the change, with the head of the chain as the last lock taken."""
+
+from contextlib import ContextDecorator
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any
+
+from django.db import transaction
+
+from registry.access import Actor
+from registry.models import AuditEvent
+
+_pending: ContextVar[list[AuditEvent] | None] = ContextVar("pending_audit_events", default=None)
+
+
+class audited(ContextDecorator):  # noqa: N801  used as a decorator
+    """One transaction whose audit events are written at its end, and by the outermost block alone.
+
+    The chain's head is one locked row, so a service that took it early would hold up every other writer, and two
+    services that then lock each other's rows would deadlock. Nested services therefore only collect.
+    """
+
+    def __enter__(self) -> None:
+        """Begin a transaction (nested: a savepoint)."""
+        self._atomic = transaction.atomic()
+        self._atomic.__enter__()
+        events = _pending.get()
+        self._token = _pending.set([]) if events is None else None
+        self._mark = len(events or [])
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what was collected and commit; after an error, forget it and roll back."""
+        events = _pending.get()
+        assert events is not None  # noqa: S101  set on entry
+        try:
+            if kind is not None:
+                del events[self._mark :]
+            elif self._token:
+                _write(events)
+        except BaseException as failed:
+            kind, exc, trace = type(failed), failed, failed.__traceback__
+            raise
+        finally:
+            if self._token:
+                _pending.reset(self._token)
+            self._atomic.__exit__(kind, exc, trace)
+
+    def _recreate_cm(self) -> "audited":
+        return audited()
+
+
+def audit(
+    *, action: str, subject: str, actor: Actor | None, team: str = "", payload: dict[str, Any] | None = None,
+    process: str = "",
+) -> None:  # fmt: skip
+    """Record one event; sequence, time and hashes are set by the database.
+
+    Args:
+        action: stable dotted name, such as ``promotion.approve``.
+        subject: path of the page that shows the subject, such as ``/promotions/3/``.
+        actor: the person; None where a process acts by itself.
+        team: slug of the team that owns the subject.
+        payload: what changed, as JSON: before, after, reason.
+        process: who acts where there is no person, such as ``gateway``.
+    """
+    event = AuditEvent(
+        actor=actor.user.get_username() if actor else process,
+        actor_id=actor.user.pk if actor else None,
+        via=actor.via if actor else "process",
+        team=team,
+        action=action,
+        subject=subject,
+        payload=payload or {},
+    )
+    pending = _pending.get()
+    if pending is None:
+        with transaction.atomic():
+            _write([event])
+    else:
+        pending.append(event)
+
+
+def _write(events: list[AuditEvent]) -> None:
+    if events:
+        AuditEvent.objects.bulk_create(events, batch_size=1)

@@ -1,0 +1,62 @@
+"""Whether a measured value meets a criterion. Pure: numbers in, a check out."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CheckStatus(StrEnum):
+    """The result of one criterion for one version."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_MEASURED = "not_measured"
+    NOT_APPLICABLE = "not_applicable"
+
+    @property
+    def is_met(self) -> bool:
+        """Whether an approval may rest on it; a comparison with no champion to compare with asks for nothing."""
+        return self in (CheckStatus.PASSED, CheckStatus.NOT_APPLICABLE)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value in the metric's unit with its 95% interval, if one was computed."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+def judged_value(measured: Measured, *, at_least: bool, by_interval: bool) -> float:
+    """Return the number that is held against the threshold: the value, or the worse end of its interval.
+
+    Raises:
+        ValueError: the interval is asked for and was not measured.
+    """
+    if not by_interval:
+        return measured.value
+    end = measured.low if at_least else measured.high
+    if end is None:
+        raise ValueError("the criterion compares the interval, and the evidence has none")
+    return end
+
+
+def margin(measured: Measured, *, threshold: float, at_least: bool, by_interval: bool) -> float:
+    """Return by how much the threshold is met; negative where it is missed. Unit: the metric's."""
+    judged = judged_value(measured, at_least=at_least, by_interval=by_interval)
+    return judged - threshold if at_least else threshold - judged
+
+
+METRIC_LABELS = {
+    "average_precision": "Average precision",
+    "roc_auc": "Area under the ROC curve",
+    "recall_at_5pct_alerts": "Recall at 5% alerts",
+    "precision_at_5pct_alerts": "Precision at 5% alerts",
+    "brier_score": "Brier score",
+    "calibration_error": "Calibration error",
+}
+
+
+def metric_label(metric: str) -> str:
+    """Return the metric's name as people read it."""
+    return METRIC_LABELS.get(metric, metric.replace("_", " ").capitalize())

@@ -1,0 +1,136 @@
+"""Aliases, and the way back: rollback to a former champion."""
+
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from registry.access import Actor
+from registry.audit_trail import audit, audited
+from registry.errors import ConflictError, FourEyesError, GuardedAliasError, InvalidError
+from registry.models import Alias, AliasMove, ModelVersion, Promotion, PromotionPolicy, RegisteredModel, Role, Rollback
+from registry.states import PromotionEvent, PromotionState, next_state
+
+
+@audited()
+def alias_set(*, actor: Actor, model: RegisteredModel, name: str, version: ModelVersion) -> Alias:
+    """Point a free alias at a version.
+
+    Raises:
+        GuardedAliasError: the team guards it.
+    """
+    actor.require(model.team, Role.ENGINEER, Role.ADMIN)
+    _refuse_guarded(model, name)
+    model = _locked(model)
+    before = model.aliases.filter(name=name).values_list("version__number", flat=True).first()
+    alias, _ = Alias.objects.update_or_create(
+        model=model, name=name, defaults={"version": version, "set_by": actor.user}
+    )
+    audit(
+        action="alias.set", subject=model.path, actor=actor, team=model.team.slug,
+        payload={"alias": name, "before": before, "after": version.number},
+    )  # fmt: skip
+    return alias
+
+
+@audited()
+def alias_delete(*, actor: Actor, model: RegisteredModel, name: str) -> None:
+    """Remove a free alias; removing one that is not there changes nothing.
+
+    Raises:
+        GuardedAliasError: the team guards it.
+    """
+    actor.require(model.team, Role.ENGINEER, Role.ADMIN)
+    _refuse_guarded(model, name)
+    model = _locked(model)
+    before = model.aliases.filter(name=name).values_list("version__number", flat=True).first()
+    if before is not None:
+        model.aliases.filter(name=name).delete()
+        audit(
+            action="alias.delete", subject=model.path, actor=actor, team=model.team.slug,
+            payload={"alias": name, "before": before},
+        )  # fmt: skip
+
+
+@audited()
+def rollback(
+    *, actor: Actor, model: RegisteredModel, to_version: ModelVersion, reason: str, alias: str = "champion"
+) -> Rollback:
+    """Return an alias to a version that held it before: one person, at once, reviewed by another afterwards.
+
+    Raises:
+        InvalidError: no reason was given.
+        ConflictError: the version never held the alias, holds it now, or is not servable.
+    """
+    actor.require(model.team, Role.ENGINEER, Role.APPROVER)
+    if not reason.strip():
+        raise InvalidError("A rollback needs a reason: what did you see?", field="reason")
+    model = _locked(model)
+    current = model.aliases.select_related("version", "promotion").filter(name=alias).first()
+    if current is None:
+        raise ConflictError(f"{model.name} has no {alias} to roll back.")
+    if current.version_id == to_version.pk:
+        raise ConflictError(f"v{to_version.number} is {alias} already.")
+    if not AliasMove.objects.filter(model=model, name=alias, version=to_version).exists():
+        raise ConflictError(f"v{to_version.number} never was {alias}; a version gets there by a promotion.")
+    if not to_version.is_servable:
+        raise ConflictError(f"v{to_version.number} cannot be served: {to_version.refusal or 'its files are not read'}")
+    policy = PromotionPolicy.objects.get(risk_tier=model.risk_tier)
+    done = Rollback.objects.create(
+        model=model, alias=alias, from_version=current.version, to_version=to_version, reason=reason.strip(),
+        requested_by=actor.user, review_due_at=timezone.now() + timedelta(hours=policy.rollback_review_hours),
+    )  # fmt: skip
+    if current.promotion and current.promotion.state == PromotionState.COMPLETED:
+        undone = next_state(PromotionState(current.promotion.state), PromotionEvent.ROLL_BACK)
+        Promotion.objects.filter(pk=current.promotion.pk).update(state=undone)
+    left = current.version.number
+    current.version, current.promotion, current.rollback, current.set_by = to_version, None, done, actor.user
+    current.save()
+    audit(
+        action="alias.rollback", subject=model.path, actor=actor, team=model.team.slug,
+        payload={"alias": alias, "before": left, "after": to_version.number, "reason": done.reason, "rollback": done.pk},
+    )  # fmt: skip
+    return done
+
+
+@audited()
+def rollback_review(*, actor: Actor, rollback_id: int, note: str) -> Rollback:
+    """Confirm that a rollback was looked at by a second person.
+
+    Raises:
+        FourEyesError: the actor did the rollback.
+        ConflictError: it was reviewed before.
+        InvalidError: the note is empty.
+    """
+    done = Rollback.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=rollback_id)
+    actor.require(done.model.team, Role.APPROVER)
+    if done.requested_by_id == actor.user.pk:
+        raise FourEyesError(
+            "Who rolled back cannot review it.",
+            unmet=[{"rule": "a second person reviews", "who": "another approver of the team"}],
+        )
+    if done.reviewed_by_id is not None:
+        raise ConflictError("This rollback was reviewed before.")
+    if not note.strip():
+        raise InvalidError("A review needs a note: was it right, and what follows?", field="note")
+    Rollback.objects.filter(pk=done.pk).update(reviewed_by=actor.user, reviewed_at=Now(), review_note=note.strip())
+    done.refresh_from_db()
+    audit(
+        action="alias.rollback_review", subject=done.model.path, actor=actor, team=done.model.team.slug,
+        payload={"rollback": done.pk, "note": done.review_note},
+    )  # fmt: skip
+    return done
+
+
+def _locked(model: RegisteredModel) -> RegisteredModel:
+    """Lock the model's row: every move of its aliases waits here, so readers never see two champions."""
+    return RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
+
+
+def _refuse_guarded(model: RegisteredModel, name: str) -> None:
+    if model.team.guards(name):
+        raise GuardedAliasError(
+            f"{name} is guarded: it moves by an approved promotion or a rollback alone. Request a promotion at "
+            f"{model.path}.",
+            unmet=[{"rule": "an approved promotion", "who": f"an approver of {model.team.name}"}],
+        )

@@ -1,0 +1,109 @@
+"""Acceptance criteria: drafted by product, agreed by a second person, never edited afterwards."""
+
+import hashlib
+import json
+from typing import Any
+
+from django.db.models import Max
+from django.db.models.functions import Now
+
+from registry.access import Actor
+from registry.audit_trail import audit, audited
+from registry.errors import ConflictError, FourEyesError, InvalidError
+from registry.models import AcceptanceCriterion, CriteriaSet, RegisteredModel, Role
+
+FIELDS = ("metric", "direction", "threshold", "against_champion", "basis", "data_set", "data_slice", "phase",
+          "blocking", "reason")  # fmt: skip
+
+
+@audited()
+def criteria_draft(
+    *, actor: Actor, model: RegisteredModel, criteria: list[dict[str, Any]], note: str = ""
+) -> CriteriaSet:
+    """Draft the next numbered criteria set of a model.
+
+    Args:
+        criteria: one mapping a criterion with ``metric``, ``direction``, ``threshold`` and ``reason``, and as needed
+            ``against_champion``, ``basis``, ``data_set``, ``data_slice``, ``phase``, ``blocking``.
+
+    Raises:
+        InvalidError: a criterion is incomplete or has an unknown field; names it.
+    """
+    actor.require(model.team, Role.PRODUCT)
+    if not criteria:
+        raise InvalidError("A criteria set needs at least one criterion.", field="criteria")
+    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
+    rules = [_criterion(position, fields) for position, fields in enumerate(criteria, start=1)]
+    number = (model.criteria_sets.aggregate(top=Max("number"))["top"] or 0) + 1
+    drafted = CriteriaSet.objects.create(
+        model=model, number=number, digest=criteria_digest(rules), drafted_by=actor.user, note=note
+    )
+    for rule in rules:
+        rule.criteria_set = drafted
+    AcceptanceCriterion.objects.bulk_create(rules)
+    audit(
+        action="criteria.draft", subject=f"{model.path}criteria/", actor=actor, team=model.team.slug,
+        payload={"set": number, "digest": drafted.digest, "criteria": [_fields(rule) for rule in rules]},
+    )  # fmt: skip
+    return drafted
+
+
+@audited()
+def criteria_agree(*, actor: Actor, criteria_set_id: int) -> CriteriaSet:
+    """Agree on a drafted set, which then replaces the one agreed before.
+
+    Raises:
+        FourEyesError: the actor drafted it.
+        ConflictError: it is no draft, or a newer set was drafted since.
+    """
+    drafted = CriteriaSet.objects.select_related("model__team").get(pk=criteria_set_id)
+    actor.require(drafted.model.team, Role.PRODUCT, Role.APPROVER)
+    if drafted.drafted_by_id == actor.user.pk:
+        raise FourEyesError(
+            "Who drafted criteria cannot agree on them.",
+            unmet=[{"rule": "a second person agrees", "who": "another product member or approver of the team"}],
+        )
+    RegisteredModel.objects.select_for_update().get(pk=drafted.model_id)
+    drafted.refresh_from_db()
+    if drafted.state != CriteriaSet.State.DRAFT:
+        raise ConflictError(f"Set {drafted.number} is already {drafted.state}.")
+    if drafted.model.criteria_sets.filter(number__gt=drafted.number).exists():
+        raise ConflictError(f"Set {drafted.number} was replaced by a newer draft; agree on that one.")
+    drafted.model.criteria_sets.filter(state=CriteriaSet.State.AGREED).update(state=CriteriaSet.State.SUPERSEDED)
+    CriteriaSet.objects.filter(pk=drafted.pk).update(
+        state=CriteriaSet.State.AGREED, agreed_by=actor.user, agreed_at=Now()
+    )
+    drafted.refresh_from_db()
+    audit(
+        action="criteria.agree", subject=f"{drafted.model.path}criteria/", actor=actor, team=drafted.model.team.slug,
+        payload={"set": drafted.number, "digest": drafted.digest},
+    )  # fmt: skip
+    return drafted
+
+
+def criteria_digest(rules: list[AcceptanceCriterion]) -> str:
+    """Return ``sha256:…`` over the rules, in order."""
+    text = json.dumps([_fields(rule) for rule in rules], sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _fields(rule: AcceptanceCriterion) -> dict[str, Any]:
+    return {field: getattr(rule, field) for field in FIELDS}
+
+
+def _criterion(position: int, fields: dict[str, Any]) -> AcceptanceCriterion:
+    where = f"criteria/{position - 1}"
+    if unknown := fields.keys() - set(FIELDS):
+        raise InvalidError(f"Criterion {position} has an unknown field {min(unknown)}.", field=where)
+    for name in ("metric", "direction", "threshold", "reason"):
+        if fields.get(name) in (None, ""):
+            raise InvalidError(f"Criterion {position} lacks {name}.", field=f"{where}/{name}")
+    rule = AcceptanceCriterion(position=position, **fields)
+    for name, allowed in (("direction", rule.Direction), ("basis", rule.Basis), ("phase", rule.Phase)):
+        if getattr(rule, name) not in allowed.values:
+            raise InvalidError(
+                f"Criterion {position}: {name} must be one of {', '.join(allowed.values)}.", field=f"{where}/{name}"
+            )
+    if isinstance(rule.threshold, bool) or not isinstance(rule.threshold, int | float):
+        raise InvalidError(f"Criterion {position}: threshold must be a number.", field=f"{where}/threshold")
+    return rule

@@ -1,0 +1,77 @@
+"""Registered models."""
+
+from django.db import IntegrityError, transaction
+
+from registry.access import Actor
+from registry.audit_trail import audit, audited
+from registry.errors import ConflictError, InvalidError
+from registry.models import RegisteredModel, Role, Task, Team
+from registry.sources import check_name
+
+EDITABLE = ("task", "risk_tier", "purpose", "description", "revalidate_by")
+
+
+@audited()
+def model_create(
+    *, actor: Actor, team: Team, name: str, task: str = Task.CLASSIFICATION, risk_tier: int = 2, purpose: str = "",
+    description: str = "",
+) -> RegisteredModel:  # fmt: skip
+    """Register a model of ``team``.
+
+    Raises:
+        InvalidError: name, task or tier is not acceptable.
+        ConflictError: a live model has this name; its team may be another, whose models stay unseen.
+    """
+    actor.require(team, Role.ENGINEER, Role.ADMIN)
+    _check(name=name, task=task, risk_tier=risk_tier)
+    try:
+        with transaction.atomic():
+            model = RegisteredModel.objects.create(
+                team=team, name=name, task=task, risk_tier=risk_tier, purpose=purpose, description=description,
+                created_by=actor.user,
+            )  # fmt: skip
+    except IntegrityError:
+        raise ConflictError(f"A model named {name} exists. Choose another name.") from None
+    audit(
+        action="model.create", subject=model.path, actor=actor, team=team.slug,
+        payload={"after": {"task": task, "risk_tier": risk_tier, "purpose": purpose}},
+    )  # fmt: skip
+    return model
+
+
+@audited()
+def model_update(*, actor: Actor, model: RegisteredModel, **changes: object) -> RegisteredModel:
+    """Change what people may edit of a model; a lower risk tier is an admin's to set.
+
+    Raises:
+        InvalidError: a field is unknown or its value not acceptable.
+        RoleError: the actor may not make this change.
+    """
+    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
+    actor.require(model.team, Role.ENGINEER, Role.PRODUCT, Role.ADMIN)
+    for field in changes.keys() - set(EDITABLE):
+        raise InvalidError(f"{field} cannot be changed.", field=field)
+    if changes.get("risk_tier", model.risk_tier) != model.risk_tier:
+        actor.require(model.team, Role.ADMIN)
+    before = {field: getattr(model, field) for field in changes}
+    for field, value in changes.items():
+        setattr(model, field, value)
+    _check(name=model.name, task=model.task, risk_tier=model.risk_tier)
+    model.save(update_fields=[*changes, "updated_at"])
+    audit(
+        action="model.update", subject=model.path, actor=actor, team=model.team.slug,
+        payload={"before": _json(before), "after": _json(dict(changes))},
+    )  # fmt: skip
+    return model
+
+
+def _check(*, name: str, task: str, risk_tier: int) -> None:
+    check_name(name)
+    if task not in Task.values:
+        raise InvalidError(f"task must be one of {', '.join(Task.values)}.", field="task")
+    if risk_tier not in (1, 2, 3):
+        raise InvalidError("risk_tier must be 1 (highest risk), 2 or 3.", field="risk_tier")
+
+
+def _json(values: dict[str, object]) -> dict[str, object]:
+    return {key: value if isinstance(value, str | int | None) else str(value) for key, value in values.items()}

@@ -1,0 +1,227 @@
+"""Promotions: a version asks for an alias, others decide, and the alias moves in the transaction that completes it."""
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from registry import selectors
+from registry.access import Actor
+from registry.audit_trail import audit, audited
+from registry.errors import ConflictError, CriteriaError, FourEyesError, InvalidError, RoleError, StaleBindingError
+from registry.models import (
+    Alias,
+    ApiToken,
+    Approval,
+    Binding,
+    Comment,
+    CriteriaSet,
+    ModelVersion,
+    Promotion,
+    PromotionPolicy,
+    RegisteredModel,
+    Role,
+)
+from registry.states import IllegalTransitionError, PromotionEvent, PromotionState, next_state
+
+DECIDE = ApiToken.Scope.DECIDE
+
+
+@audited()
+def promotion_request(
+    *, actor: Actor, version: ModelVersion, alias: str = "champion", description: str = ""
+) -> Promotion:
+    """Ask that ``version`` take ``alias``, judged by the model's agreed criteria.
+
+    Raises:
+        ConflictError: the version is not servable or holds the alias, no criteria are agreed, another promotion of the
+            alias is open, or the model's re-validation is overdue; says what to do.
+    """
+    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=version.model_id)
+    actor.require(model.team, Role.ENGINEER)
+    if not version.is_servable:
+        raise ConflictError(f"v{version.number} cannot be served: {version.refusal or 'its files are not read yet'}")
+    criteria = model.criteria_sets.filter(state=CriteriaSet.State.AGREED).first()
+    if criteria is None:
+        raise ConflictError(
+            f"{model.name} has no agreed acceptance criteria.",
+            unmet=[{"rule": "agreed criteria", "who": f"product of {model.team.name} drafts, a second person agrees"}],
+        )
+    if model.revalidate_by and model.revalidate_by < timezone.now().date():
+        raise ConflictError(f"The re-validation of {model.name} has been due since {model.revalidate_by}.")
+    held = model.aliases.select_related("version").filter(name=alias).first()
+    if held and held.version_id == version.pk:
+        raise ConflictError(f"v{version.number} is {alias} already.")
+    try:
+        with transaction.atomic():
+            promotion = Promotion.objects.create(
+                model=model, version=version, alias=alias, replaces=held.version if held else None,
+                criteria_set=criteria, description=description.strip(), requested_by=actor.user,
+            )  # fmt: skip
+    except IntegrityError:
+        raise ConflictError(f"Another promotion to {alias} is open; it is decided or withdrawn first.") from None
+    audit(
+        action="promotion.request", subject=promotion.path, actor=actor, team=model.team.slug,
+        payload={"model": model.name, "version": version.number, "alias": alias, "criteria_set": criteria.number},
+    )  # fmt: skip
+    return promotion
+
+
+@audited()
+def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str) -> Promotion:
+    """Record one approval; with the quorum of the policy reached, the alias moves at once.
+
+    Args:
+        seen: digest of the binding (artifact, criteria, evidence) that the approver was shown.
+
+    Raises:
+        FourEyesError: the actor requested, made or contributed to the version, or drafted its criteria.
+        StaleBindingError: something changed since the approver looked.
+        CriteriaError: blocking criteria are not met; names each.
+        ConflictError: the promotion was already decided, or the actor approved it before.
+        InvalidError: no reason was given.
+    """
+    promotion = _locked(promotion_id)
+    policy = PromotionPolicy.objects.get(risk_tier=promotion.model.risk_tier)
+    role = actor.require(promotion.model.team, *(Role(name) for name in policy.required), scope=DECIDE)
+    if actor.user.pk in selectors.contributor_ids(promotion):
+        raise FourEyesError(
+            "You requested, made or contributed to this version, so another person decides.",
+            unmet=[{"rule": "an approval by somebody else", "who": f"another {role} of {promotion.model.team.name}"}],
+        )
+    if promotion.state != PromotionState.REQUESTED:
+        raise ConflictError(f"This promotion is already {promotion.get_state_display()}.")
+    if not reason.strip():
+        raise InvalidError("An approval needs a reason: what did you look at, and what decided it?", field="reason")
+    checks = selectors.promotion_checks(promotion)
+    binding = selectors.promotion_binding(promotion, checks)
+    if seen != binding.digest:
+        raise StaleBindingError("The artifact, criteria or evidence changed since you looked. Look again and decide.")
+    if unmet := [check for check in checks if check.blocks]:
+        raise CriteriaError(
+            f"{len(unmet)} blocking criteria are not met.",
+            unmet=[{"rule": f"{check.title}: {check.status_label.lower()}", "who": check.who} for check in unmet],
+        )
+    _record(promotion, actor, role, Approval.Decision.APPROVE, reason, binding)
+    if selectors.quorum_reached(promotion, policy, binding):
+        _advance(promotion, PromotionEvent.QUORUM_REACHED, decided_at=Now())
+    audit(
+        action="promotion.approve", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
+        payload={"reason": reason.strip(), "binding": binding.digest, "role": role, "state": promotion.state},
+    )  # fmt: skip
+    if promotion.state == PromotionState.APPROVED:
+        _complete(promotion, actor)
+    return promotion
+
+
+@audited()
+def promotion_reject(*, actor: Actor, promotion_id: int, reason: str) -> Promotion:
+    """Refuse a promotion; one refusal is enough.
+
+    Raises:
+        InvalidError: no reason was given.
+        ConflictError: it was already decided.
+    """
+    promotion = _locked(promotion_id)
+    role = actor.require(promotion.model.team, Role.APPROVER, Role.PRODUCT, scope=DECIDE)
+    if not reason.strip():
+        raise InvalidError("A refusal needs a reason that its author can act on.", field="reason")
+    binding = selectors.promotion_binding(promotion, selectors.promotion_checks(promotion))
+    _refuse_decided(promotion, PromotionEvent.REJECT)
+    _record(promotion, actor, role, Approval.Decision.REJECT, reason, binding)
+    _advance(promotion, PromotionEvent.REJECT, decided_at=Now())
+    audit(
+        action="promotion.reject", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
+        payload={"reason": reason.strip(), "role": role},
+    )  # fmt: skip
+    return promotion
+
+
+@audited()
+def promotion_withdraw(*, actor: Actor, promotion_id: int, reason: str = "") -> Promotion:
+    """Take a request back; only who made it can.
+
+    Raises:
+        RoleError: another person requested it.
+        ConflictError: it is already rolling out or ended.
+    """
+    promotion = _locked(promotion_id)
+    actor.require(promotion.model.team, Role.ENGINEER)
+    if promotion.requested_by_id != actor.user.pk:
+        raise RoleError("Only the person who requested a promotion withdraws it; others can refuse it.")
+    _advance(promotion, PromotionEvent.WITHDRAW, decided_at=Now())
+    audit(
+        action="promotion.withdraw", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
+        payload={"reason": reason.strip()},
+    )  # fmt: skip
+    return promotion
+
+
+@audited()
+def promotion_comment(*, actor: Actor, promotion_id: int, body: str) -> Comment:
+    """Add a remark to the timeline.
+
+    Raises:
+        InvalidError: the remark is empty.
+    """
+    promotion = Promotion.objects.select_related("model__team").get(pk=promotion_id)
+    actor.require(promotion.model.team, Role.ENGINEER, Role.PRODUCT, Role.APPROVER, Role.ADMIN)
+    if not body.strip():
+        raise InvalidError("A comment cannot be empty.", field="body")
+    comment = Comment.objects.create(promotion=promotion, author=actor.user, body=body.strip())
+    audit(
+        action="promotion.comment", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
+        payload={"comment": comment.pk},
+    )  # fmt: skip
+    return comment
+
+
+def _locked(promotion_id: int) -> Promotion:
+    # The model's row first: alias moves, rollbacks and requests of one model all queue there, in one order.
+    model_id = Promotion.objects.values_list("model_id", flat=True).get(pk=promotion_id)
+    RegisteredModel.objects.select_for_update().get(pk=model_id)
+    return (
+        Promotion.objects.select_for_update(of=("self",))
+        .select_related("model__team", "version", "criteria_set", "replaces")
+        .get(pk=promotion_id)
+    )
+
+
+def _record(
+    promotion: Promotion, actor: Actor, role: Role, decision: Approval.Decision, reason: str, binding: Binding
+) -> None:
+    try:
+        with transaction.atomic():
+            Approval.objects.create(
+                promotion=promotion, approver=actor.user, role=role, decision=decision, reason=reason.strip(),
+                binding={"artifact": binding.artifact, "criteria": binding.criteria, "evidence": list(binding.evidence)},
+                binding_digest=binding.digest,
+            )  # fmt: skip
+    except IntegrityError:
+        raise ConflictError("You decided on this before; the promotion waits for others.") from None
+
+
+def _refuse_decided(promotion: Promotion, event: PromotionEvent) -> PromotionState:
+    try:
+        return next_state(PromotionState(promotion.state), event)
+    except IllegalTransitionError:
+        raise ConflictError(f"This promotion is already {promotion.get_state_display()}.") from None
+
+
+def _advance(promotion: Promotion, event: PromotionEvent, **stamps: Now) -> None:
+    promotion.state = _refuse_decided(promotion, event)
+    Promotion.objects.filter(pk=promotion.pk).update(state=promotion.state, **stamps)
+
+
+def _complete(promotion: Promotion, actor: Actor) -> None:
+    """Move the alias and close the promotion: whole, or not at all."""
+    _advance(promotion, PromotionEvent.ROLL_OUT)
+    Alias.objects.update_or_create(
+        model=promotion.model, name=promotion.alias,
+        defaults={"version": promotion.version, "promotion": promotion, "rollback": None, "set_by": actor.user},
+    )  # fmt: skip
+    _advance(promotion, PromotionEvent.COMPLETE, completed_at=Now())
+    audit(
+        action="promotion.complete", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
+        payload={"model": promotion.model.name, "alias": promotion.alias, "after": promotion.version.number,
+                 "before": promotion.replaces.number if promotion.replaces else None},
+    )  # fmt: skip

@@ -1,0 +1,89 @@
+"""Teams, memberships and tokens."""
+
+import secrets
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
+
+from registry.access import Actor
+from registry.audit_trail import audit, audited
+from registry.errors import InvalidError, RoleError
+from registry.models import ApiToken, Membership, Role, Team
+from registry.selectors import token_digest
+
+TOKEN_PREFIX_LENGTH = 10
+
+
+@audited()
+def team_join(*, actor: Actor | None, team: Team, user: User, role: Role, process: str = "") -> Membership:
+    """Give ``user`` a role in ``team``, replacing the one held before.
+
+    Raises:
+        RoleError: the actor is not an admin of the team, or changes the own role.
+    """
+    if actor:
+        actor.require(team, Role.ADMIN)
+        if actor.user == user:
+            raise RoleError("Nobody changes the own role; another admin of the team can.")
+    before = Membership.objects.filter(team=team, user=user).values_list("role", flat=True).first()
+    membership, _ = Membership.objects.update_or_create(team=team, user=user, defaults={"role": role})
+    if before != role:
+        audit(
+            action="team.join", subject="/settings/", actor=actor, team=team.slug, process=process,
+            payload={"user": user.get_username(), "before": before, "after": role},
+        )  # fmt: skip
+    return membership
+
+
+@audited()
+def token_create(
+    *, actor: Actor | None, user: User, team: Team, name: str, scopes: list[str], expires_at: datetime | None = None,
+    process: str = "",
+) -> tuple[ApiToken, str]:  # fmt: skip
+    """Make a token for ``user`` in ``team``; the secret is returned once and never kept.
+
+    Args:
+        actor: who asks; None where a process makes a token for a person, such as a training job for its creator.
+
+    Raises:
+        RoleError: one person asks for another's token, or has no part in the team.
+        InvalidError: a scope is unknown or the name is empty.
+    """
+    if actor and (actor.user != user or actor.role_in(team) is None):
+        raise RoleError("A token is made by the person it stands for, in a team of theirs.")
+    if not name.strip():
+        raise InvalidError("name says what the token is for; it cannot be empty.", field="name")
+    unknown = set(scopes) - set(ApiToken.Scope.values)
+    if unknown or not scopes:
+        raise InvalidError(f"scopes must be some of {', '.join(ApiToken.Scope.values)}.", field="scopes")
+    secret = f"cp_{secrets.token_urlsafe(32)}"
+    token = ApiToken.objects.create(
+        user=user, team=team, name=name.strip(), prefix=secret[:TOKEN_PREFIX_LENGTH], digest=token_digest(secret),
+        scopes=sorted(scopes), expires_at=expires_at,
+    )  # fmt: skip
+    audit(
+        action="token.create", subject="/settings/", actor=actor, team=team.slug, process=process,
+        payload={"token": token.prefix, "user": user.get_username(), "name": token.name, "scopes": token.scopes},
+    )  # fmt: skip
+    return token, secret
+
+
+@audited()
+def token_revoke(*, actor: Actor | None, token_id: int, process: str = "") -> ApiToken:
+    """Revoke a token at once; doing it twice changes nothing.
+
+    Raises:
+        RoleError: it is another person's, and the actor is no admin of its team.
+    """
+    token = ApiToken.objects.select_for_update(of=("self",)).select_related("team", "user").get(pk=token_id)
+    if actor and actor.user != token.user:
+        actor.require(token.team, Role.ADMIN)
+    if token.revoked_at is None:
+        ApiToken.objects.filter(pk=token.pk).update(revoked_at=Now())
+        token.refresh_from_db()
+        audit(
+            action="token.revoke", subject="/settings/", actor=actor, team=token.team.slug, process=process,
+            payload={"token": token.prefix, "user": token.user.get_username()},
+        )  # fmt: skip
+    return token

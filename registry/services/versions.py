@@ -1,0 +1,79 @@
+"""Model versions: registration, and reading what was registered."""
+
+from collections.abc import Iterable, Mapping
+
+from django.contrib.auth.models import User
+from django.db.models import F
+
+from jobs.models import Job
+from registry.access import Actor
+from registry.adapters import resolve_source
+from registry.artifacts import ArtifactError, read_artifact
+from registry.audit_trail import audit, audited
+from registry.models import ArtifactState, ModelVersion, RegisteredModel, Role, VersionTag
+from registry.sources import check_source
+
+
+@audited()
+def version_create(
+    *, actor: Actor, model: RegisteredModel, source: str, run_id: str = "", run_link: str = "", description: str = "",
+    tags: Mapping[str, str] | None = None, data_digest: str = "", job: Job | None = None,
+    contributors: Iterable[User] = (), logged_model_id: str = "",
+) -> ModelVersion:  # fmt: skip
+    """Register the next version of ``model``; its artifact is read afterwards by :func:`version_verify`.
+
+    Args:
+        source: where the artifact lies, as MLflow knows it: ``runs:/…``, ``mlflow-artifacts:/…`` or ``models:/…``.
+        contributors: who helped to make it, beside the actor; none of them may approve it.
+
+    Raises:
+        InvalidError: the source lies outside the artifact store (T1, T2, T3).
+    """
+    actor.require(model.team, Role.ENGINEER, Role.ADMIN)
+    check_source(source)
+    RegisteredModel.objects.filter(pk=model.pk).update(last_number=F("last_number") + 1)  # holds the row's lock
+    number = RegisteredModel.objects.values_list("last_number", flat=True).get(pk=model.pk)
+    version = ModelVersion.objects.create(
+        model=model, number=number, source=source, run_id=run_id, run_link=run_link, description=description,
+        data_digest=data_digest, job=job, logged_model_id=logged_model_id, created_by=actor.user,
+    )  # fmt: skip
+    version.contributors.set({actor.user, *contributors})
+    VersionTag.objects.bulk_create(VersionTag(version=version, key=k, value=v) for k, v in (tags or {}).items())
+    audit(
+        action="version.create", subject=version.path, actor=actor, team=model.team.slug,
+        payload={"source": source, "run_id": run_id, "data_digest": data_digest, "job": job.pk if job else None},
+    )  # fmt: skip
+    return version
+
+
+@audited()
+def version_verify(*, version_id: int) -> ModelVersion:
+    """Read the version's artifact and settle its state: verified with a manifest and digest, or refused with a reason.
+
+    Safe to run twice: a version that was read before stays as it is.
+    """
+    version = (
+        ModelVersion.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=version_id)
+    )  # fmt: skip
+    if version.artifact_state != ArtifactState.UNREAD:
+        return version
+    try:
+        folder = resolve_source(version.source, version.run_id)
+        reading = read_artifact(folder)
+    except ArtifactError as error:
+        version.artifact_state = ArtifactState.REFUSED
+        version.refusal = str(error)
+    else:
+        version.artifact_state = ArtifactState.VERIFIED
+        version.artifact_path = reading.path
+        version.manifest = reading.manifest
+        version.artifact_digest = reading.digest
+        version.format = reading.format
+        version.signature = reading.signature
+        version.refusal = reading.refusal
+    version.save()
+    audit(
+        action="version.verify", subject=version.path, actor=None, process="registry", team=version.model.team.slug,
+        payload={"state": version.artifact_state, "digest": version.artifact_digest, "refusal": version.refusal},
+    )  # fmt: skip
+    return version
