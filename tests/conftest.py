@@ -54,3 +54,8 @@ def var_dir(settings, tmp_path):
     settings.REPORT_ROOT = tmp_path / "reports"
     settings.ROUTING_TABLE_PATH = tmp_path / "routing/table.json"
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

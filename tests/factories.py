@@ -1,0 +1,98 @@
+"""The smallest valid objects. Governed rows are made by the services that alone may make them."""
+
+import itertools
+
+from django.contrib.auth.models import User
+
+from registry import services
+from registry.access import Actor
+from registry.models import (
+    ApiToken,
+    ArtifactState,
+    CriteriaSet,
+    Membership,
+    ModelVersion,
+    Promotion,
+    RegisteredModel,
+    Role,
+    Team,
+)
+from registry.selectors import promotion_binding, promotion_checks
+
+PASSWORD = "correct horse battery staple"
+_numbers = itertools.count(1)
+
+
+def make_team(slug="", *, governed=True) -> Team:
+    slug = slug or f"team-{next(_numbers)}"
+    return Team.objects.get_or_create(slug=slug, defaults={"name": slug.capitalize(), "governed": governed})[0]
+
+
+def make_user(team=None, role=Role.ENGINEER, username="") -> User:
+    user = User.objects.create_user(username or f"{role}-{next(_numbers)}", password=PASSWORD)
+    if team:
+        Membership.objects.create(team=team, user=user, role=role)
+    return user
+
+
+def make_actor(team, role=Role.ENGINEER) -> Actor:
+    return Actor(make_user(team, role), "session")
+
+
+def make_token(team, role=Role.ENGINEER, scopes=("read", "write", "decide")) -> tuple[ApiToken, str]:
+    actor = make_actor(team, role)
+    return services.token_create(actor=actor, user=actor.user, team=team, name="test", scopes=list(scopes))
+
+
+def make_model(team=None, *, actor=None, name="", **fields) -> RegisteredModel:
+    team = team or make_team()
+    actor = actor or make_actor(team)
+    return services.model_create(actor=actor, team=team, name=name or f"model-{next(_numbers)}", **fields)
+
+
+def make_version(model, *, actor=None, digest="", servable=True) -> ModelVersion:
+    """Register a version and, unless told otherwise, settle it as a verified LightGBM artifact."""
+    actor = actor or make_actor(model.team)
+    version = services.version_create(actor=actor, model=model, source="runs:/abc/model", run_id="abc")
+    if servable:
+        ModelVersion.objects.filter(pk=version.pk).update(
+            artifact_state=ArtifactState.VERIFIED,
+            artifact_digest=digest or f"sha256:{next(_numbers):064x}",
+            format="lightgbm",
+        )
+        version.refresh_from_db()
+    return version
+
+
+def make_criteria(model, criteria=None, *, agreed=True) -> CriteriaSet:
+    product, approver = make_actor(model.team, Role.PRODUCT), make_actor(model.team, Role.APPROVER)
+    rule = {"metric": "roc_auc", "direction": "at_least", "threshold": 0.7, "reason": "Ranks flights well enough."}
+    drafted = services.criteria_draft(actor=product, model=model, criteria=criteria or [rule])
+    return services.criteria_agree(actor=approver, criteria_set_id=drafted.pk) if agreed else drafted
+
+
+def make_promotion(model=None, *, version=None, auc=0.8) -> Promotion:
+    """Request the promotion of a version that meets the agreed criteria."""
+    model = model or make_model()
+    if not model.criteria_sets.filter(state="agreed").exists():
+        make_criteria(model)
+    version = version or make_version(model)
+    services.evidence_record(version=version, metric="roc_auc", value=auc, ci_low=auc - 0.02, ci_high=auc + 0.02)
+    return services.promotion_request(actor=make_actor(model.team), version=version)
+
+
+def seen(promotion) -> str:
+    """Return the digest of the binding that an approver would be shown now."""
+    return promotion_binding(promotion, promotion_checks(promotion)).digest
+
+
+def approve(promotion, *, actor=None) -> Promotion:
+    actor = actor or make_actor(promotion.model.team, Role.APPROVER)
+    return services.promotion_approve(
+        actor=actor, promotion_id=promotion.pk, reason="Checked the slices.", seen=seen(promotion)
+    )
+
+
+def make_champion(model=None) -> ModelVersion:
+    """Carry a version through request and approval to the alias champion."""
+    return approve(make_promotion(model)).version
