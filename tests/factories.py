@@ -1,6 +1,7 @@
 """The smallest valid objects. Governed rows are made by the services that alone may make them."""
 
 import itertools
+from pathlib import Path
 
 from django.contrib.auth.models import User
 
@@ -18,6 +19,7 @@ from registry.models import (
     Team,
 )
 from registry.selectors import promotion_binding, promotion_checks
+from serving.contract import SEALED, PredictionRecord, frame
 
 PASSWORD = "correct horse battery staple"
 _numbers = itertools.count(1)
@@ -96,3 +98,26 @@ def approve(promotion, *, actor=None) -> Promotion:
 def make_champion(model=None) -> ModelVersion:
     """Carry a version through request and approval to the alias champion."""
     return approve(make_promotion(model)).version
+
+
+NOON = 1_795_608_000.0  # 2026-11-25 12:00 UTC
+
+
+def make_record(version=None, *, after=0.0, **fields) -> PredictionRecord:
+    """One answered prediction of ``version`` (or of none in particular), ``after`` seconds past noon."""
+    number = next(_numbers)
+    of = {"model": version.model.name, "model_id": version.model_id, "number": version.number} if version else {}
+    known = {
+        "request_id": f"r{number}", "row": 0, "at": NOON + after, "model": "flight-delay", "model_id": 1, "number": 1,
+        "arm": "champion", "table_version": 1, "weight_bp": 10_000, "key_hash": number, "pinned": False, "status": 200,
+        "latency_us": 800, "inputs": {"distance": 200.0 + number, "carrier": "AA"}, "outputs": {"probability": 0.25},
+    }  # fmt: skip
+    return PredictionRecord(**known | of | fields)
+
+
+def make_segment(root, spool, number, records) -> Path:
+    """Seal a segment as the gateway does."""
+    path = Path(root) / spool / f"{number:08d}{SEALED}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(frame(record) for record in records))
+    return path

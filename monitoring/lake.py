@@ -1,0 +1,175 @@
+"""The prediction log: one Delta table, partitioned by model and day, that any engine can read.
+
+Inputs and outputs are JSON text, because the models' columns differ and change while the table's schema must not:
+Spark, Trino, DuckDB, Polars and Dask all read JSON columns. A NaN is written as null; both mean "missing".
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from django.conf import settings
+
+from monitoring.telemetry import score_of
+from serving.contract import PredictionRecord
+
+SCHEMA = pa.schema(
+    [
+        ("model", pa.string()),
+        ("day", pa.date32()),
+        ("request_id", pa.string()),
+        ("row", pa.int32()),
+        ("at", pa.timestamp("us", "UTC")),
+        ("model_id", pa.int64()),
+        ("version", pa.int32()),
+        ("arm", pa.string()),
+        ("table_version", pa.int64()),
+        ("weight_bp", pa.int32()),
+        ("key_hash", pa.int64()),  # the 64 bits read as signed: Delta has no unsigned integers
+        ("pinned", pa.bool_()),
+        ("status", pa.int16()),
+        ("latency_us", pa.int64()),
+        ("score", pa.float64()),
+        ("inputs", pa.string()),
+        ("outputs", pa.string()),
+        ("error", pa.string()),
+        ("spool_id", pa.string()),
+        ("segment", pa.int64()),
+    ]
+)
+PARTITIONS = ["model", "day"]
+CONFIGURATION = {
+    "delta.checkpointInterval": "100",
+    "delta.logRetentionDuration": "interval 1 days",
+    "delta.deletedFileRetentionDuration": "interval 1 days",
+}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One sealed segment and the records in it."""
+
+    spool_id: str
+    number: int
+    path: Path
+    records: list[PredictionRecord]
+
+
+def table_path() -> Path:
+    """Return the folder of the table."""
+    return Path(settings.LAKE_ROOT) / "predictions"
+
+
+def open_table() -> DeltaTable | None:
+    """Return the table; None before anything was shipped."""
+    path = str(table_path())
+    return DeltaTable(path) if DeltaTable.is_deltatable(path) else None
+
+
+def append(segments: Sequence[Segment]) -> int:
+    """Append, in one commit, the segments that the table does not hold yet; return how many records were new.
+
+    The commit names the last segment of each spool, so a repeat finds them and adds nothing.
+    """
+    table = open_table()
+    held = {spool: table.transaction_version(spool) for spool in {s.spool_id for s in segments}} if table else {}
+    new = [s for s in segments if s.number > _number(held.get(s.spool_id))]
+    if not new:
+        return 0
+    last = {s.spool_id: s.number for s in sorted(new, key=lambda s: s.number)}
+    commit = CommitProperties(app_transactions=[Transaction(spool, number) for spool, number in last.items()])
+    rows = _rows(new)
+    write_deltalake(
+        table or str(table_path()), rows, mode="append", partition_by=PARTITIONS,
+        configuration=None if table else CONFIGURATION, commit_properties=commit,
+    )  # fmt: skip
+    return int(rows.num_rows)
+
+
+def compact() -> None:
+    """Join the small files that frequent commits leave behind, and delete those no reader can still need."""
+    table = open_table()
+    if table:
+        table.optimize.compact()
+        table.vacuum(dry_run=False)
+
+
+def latest_inputs(*, model_id: int, model: str, number: int, since: datetime, limit: int) -> list[dict[str, Any]]:
+    """Return inputs of answered predictions of a version, at most ``limit`` of the latest since ``since``.
+
+    Shadow copies and pinned requests are left out: they are not what callers sent for a decision.
+    Files are opened newest first and no more of them than needed, so the cost does not grow with the table.
+    """
+    parts = []
+    found = 0
+    for path in _files_newest_first(model, since):
+        rows = pq.ParquetFile(path).read(columns=["at", "model_id", "version", "arm", "pinned", "status", "inputs"])
+        rows = rows.filter(
+            (pc.field("model_id") == model_id)
+            & (pc.field("version") == number)
+            & (pc.field("at") >= pa.scalar(since, pa.timestamp("us", "UTC")))
+            & (pc.field("arm") != "shadow")
+            & ~pc.field("pinned")
+            & (pc.field("status") < 400)
+        )
+        parts.append(rows.select(["at", "inputs"]))
+        found += rows.num_rows
+        if found >= limit:
+            break
+    if not parts:
+        return []
+    latest = pa.concat_tables(parts).sort_by([("at", "descending")]).slice(0, limit)
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    return [decode(text) for text in latest["inputs"].to_pylist()]
+
+
+def _files_newest_first(model: str, since: datetime) -> Iterator[Path]:
+    table = open_table()
+    if table is None:
+        return
+    files = pa.table(table.get_add_actions(flatten=True)).select(["path", "partition.model", "max.at"]).to_pylist()
+    wanted = [(f["max.at"], f["path"]) for f in files if f["partition.model"] == model and f["max.at"] >= since]
+    for _, path in sorted(wanted, reverse=True):
+        yield table_path() / unquote(path)
+
+
+def _number(version: int | None) -> int:
+    return -1 if version is None else version
+
+
+def _rows(segments: Sequence[Segment]) -> pa.Table:
+    encode = msgspec.json.Encoder().encode
+    pairs = [(segment, r) for segment in segments for r in segment.records]
+    records = [r for _, r in pairs]
+    times = [datetime.fromtimestamp(r.at, UTC) for r in records]
+    columns = {
+        "model": [r.model for r in records],
+        "day": [at.date() for at in times],
+        "request_id": [r.request_id for r in records],
+        "row": [r.row for r in records],
+        "at": times,
+        "model_id": [r.model_id for r in records],
+        "version": [r.number for r in records],
+        "arm": [r.arm for r in records],
+        "table_version": [r.table_version for r in records],
+        "weight_bp": [r.weight_bp for r in records],
+        "key_hash": [r.key_hash - (1 << 64) if r.key_hash >> 63 else r.key_hash for r in records],
+        "pinned": [r.pinned for r in records],
+        "status": [r.status for r in records],
+        "latency_us": [r.latency_us for r in records],
+        "score": [score_of(r.outputs) for r in records],
+        "inputs": [encode(r.inputs).decode() for r in records],
+        "outputs": [encode(r.outputs).decode() for r in records],
+        "error": [r.error for r in records],
+        "spool_id": [segment.spool_id for segment, _ in pairs],
+        "segment": [segment.number for segment, _ in pairs],
+    }
+    return pa.table(columns, schema=SCHEMA)

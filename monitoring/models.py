@@ -1,0 +1,152 @@
+"""What monitoring remembers: counts of predictions, service level objectives."""
+
+from typing import Self
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from monitoring.telemetry import COUNTED, LATENCY_BINS, SCORE_BINS, Counts
+from registry.access import Actor
+from registry.models import ModelVersion, RegisteredModel
+
+
+def no_latencies() -> list[int]:
+    """Return an empty latency histogram."""
+    return [0] * LATENCY_BINS
+
+
+def no_scores() -> list[int]:
+    """Return an empty score histogram."""
+    return [0] * SCORE_BINS
+
+
+class CountsModel(models.Model):
+    """A row that holds the fields of :class:`monitoring.telemetry.Counts`."""
+
+    requests = models.BigIntegerField(default=0, help_text="routed, not the caller's fault")
+    errors = models.BigIntegerField(default=0, help_text="5xx among them")
+    caller_faults = models.BigIntegerField(default=0, help_text="4xx, counted apart")
+    pinned = models.BigIntegerField(default=0, help_text="the caller chose the version; counted apart")
+    rows = models.BigIntegerField(default=0, help_text="predictions made")
+    latency = ArrayField(models.BigIntegerField(), default=no_latencies, help_text="answered requests by latency")
+    scores = ArrayField(models.BigIntegerField(), default=no_scores, help_text="predictions by score")
+
+    class Meta:
+        abstract = True
+
+    def counts(self) -> Counts:
+        """Return the row's counts."""
+        values = {name: getattr(self, name) for name in COUNTED}
+        return Counts(**values | {"latency": tuple(self.latency), "scores": tuple(self.scores)})
+
+    def set_counts(self, counts: Counts) -> Self:
+        """Take over ``counts`` and return the row, unsaved."""
+        for name in COUNTED:
+            value = getattr(counts, name)
+            setattr(self, name, list(value) if isinstance(value, tuple) else value)
+        return self
+
+
+class TelemetryWindow(CountsModel):
+    """Ten seconds of one version in one arm; a change of weight or routing table starts another row. Kept 48 hours."""
+
+    table_version = models.PositiveBigIntegerField(help_text="of the routing table in force")
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="telemetry")
+    arm = models.CharField(max_length=20)
+    weight_bp = models.PositiveIntegerField(help_text="share of traffic in basis points")
+    started_at = models.DateTimeField(help_text="a multiple of ten seconds")
+
+    class Meta:
+        indexes = [models.Index(fields=["started_at"], name="telemetry_window_age")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "started_at", "arm", "table_version", "weight_bp"], name="telemetry_window_key"
+            ),
+            models.CheckConstraint(condition=Q(errors__lte=F("requests")), name="telemetry_errors_are_requests"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.arm} from {self.started_at:%H:%M:%S}"
+
+
+class TelemetryHour(CountsModel):
+    """One hour of one version in one arm: the exact sum of its windows, which it outlives."""
+
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="telemetry_hours")
+    arm = models.CharField(max_length=20)
+    started_at = models.DateTimeField(help_text="a full hour")
+
+    class Meta:
+        indexes = [models.Index(fields=["started_at"], name="telemetry_hour_age")]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "started_at", "arm"], name="telemetry_hour_key"),
+            models.CheckConstraint(condition=Q(errors__lte=F("requests")), name="hour_errors_are_requests"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.arm} from {self.started_at:%Y-%m-%d %H:00}"
+
+
+class ShippedSegment(models.Model):
+    """A segment whose records are in the windows. Segments of a spool are shipped in order."""
+
+    spool_id = models.CharField(max_length=100)
+    number = models.PositiveBigIntegerField()
+    records = models.PositiveIntegerField()
+    shipped_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["spool_id", "number"], name="segment_shipped_once")]
+
+    def __str__(self) -> str:
+        return f"segment {self.number} of {self.spool_id}"
+
+
+class SloQuerySet(models.QuerySet["Slo"]):
+    """Reads that more than one caller needs."""
+
+    def visible_to(self, actor: Actor) -> "SloQuerySet":
+        """Keep the objectives of live models in the actor's teams."""
+        return self.filter(model__team__in=actor.teams(), model__archived_at__isnull=True)
+
+
+class Slo(models.Model):
+    """A promise about a model's answers over a rolling window."""
+
+    class Kind(models.TextChoices):
+        AVAILABILITY = "availability", "Availability"
+        LATENCY = "latency", "Latency"
+
+    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="slos")
+    kind = models.CharField(max_length=12, choices=Kind)
+    objective = models.DecimalField(max_digits=6, decimal_places=5, help_text="promised good share, such as 0.999")
+    window_days = models.PositiveSmallIntegerField(default=30)
+    threshold_us = models.PositiveIntegerField(null=True, help_text="latency that still counts as good; an edge")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = SloQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["model__name", "kind", "threshold_us", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model", "kind", "threshold_us", "window_days"], nulls_distinct=False, name="slo_said_once"
+            ),
+            models.CheckConstraint(condition=Q(objective__gt=0, objective__lt=1), name="slo_objective_is_a_share"),
+            models.CheckConstraint(
+                condition=Q(kind="latency", threshold_us__isnull=False)
+                | Q(kind="availability", threshold_us__isnull=True),
+                name="slo_latency_has_a_threshold",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.model.name}"
+
+    @property
+    def threshold_ms(self) -> float | None:
+        """The latency threshold in milliseconds."""
+        return None if self.threshold_us is None else self.threshold_us / 1000

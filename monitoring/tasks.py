@@ -1,0 +1,24 @@
+"""Periodic work of monitoring; each is safe to deliver twice."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from monitoring import lake, shipping
+
+
+@shared_task
+def ship() -> None:
+    """Ship the sealed segments of the prediction log."""
+    shipping.ship()
+
+
+@shared_task
+def purge() -> None:
+    """Forget telemetry past its time."""
+    shipping.purge(now=timezone.now())
+
+
+@shared_task
+def compact() -> None:
+    """Join the small files of the lake."""
+    lake.compact()
