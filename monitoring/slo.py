@@ -1,9 +1,22 @@
 """Service level objectives in numbers: burn rates, error budgets, latency against a threshold. Pure arithmetic."""
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
 from monitoring.telemetry import LATENCY_BINS, Counts
 from serving.contract import LATENCY_EDGES_US
+
+FAST_BURN = 14.4  # over 1 h: 2% of a 30-day budget gone in that hour
+SLOW_BURN = 6.0  # over 6 h: 5% of a 30-day budget gone in that time
+
+
+class Standing(StrEnum):
+    """How an objective stands."""
+
+    NO_DATA = "no data"
+    MET = "met"
+    BURNING = "burning"
+    MISSED = "missed"
 
 
 def burn_rate(*, bad: int, total: int, objective: float) -> float | None:
@@ -80,3 +93,22 @@ def burn_down(steps: Iterable[tuple[int, int]], *, objective: float) -> list[flo
         if share is not None:
             left.append(share)
     return left
+
+
+def standing(*, left: float | None, fast: float | None, slow: float | None) -> Standing:
+    """Tell how an objective stands: missed once its budget is spent, burning where that is near.
+
+    Args:
+        left: share of the budget left; None without traffic in the whole window, which is never good.
+        fast: burn rate over 1 h, None without traffic in it.
+        slow: burn rate over 6 h, None without traffic in it.
+
+    Source: Google SRE Workbook, ch. 5, for the rates that call for a person.
+    """
+    if left is None:
+        return Standing.NO_DATA
+    if left < 0:
+        return Standing.MISSED
+    if (fast or 0) >= FAST_BURN or (slow or 0) >= SLOW_BURN:
+        return Standing.BURNING
+    return Standing.MET

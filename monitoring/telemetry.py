@@ -4,6 +4,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 from serving.contract import LATENCY_EDGES_US, PredictionRecord
@@ -50,9 +52,14 @@ def merge(a: Counts, b: Counts) -> Counts:
         caller_faults=a.caller_faults + b.caller_faults,
         pinned=a.pinned + b.pinned,
         rows=a.rows + b.rows,
-        latency=tuple(map(int.__add__, a.latency, b.latency)),
-        scores=tuple(map(int.__add__, a.scores, b.scores)),
+        latency=tuple(map(add, a.latency, b.latency)),
+        scores=tuple(map(add, a.scores, b.scores)),
     )
+
+
+def merge_all(counts: Iterable[Counts]) -> Counts:
+    """Return all counts taken together."""
+    return reduce(merge, counts, Counts())
 
 
 class WindowKey(NamedTuple):
