@@ -563,6 +563,25 @@ class AuditEvent(models.Model):
     def __str__(self) -> str:
         return f"#{self.seq} {self.action}"
 
+    @property
+    def hash_hex(self) -> str:
+        """The event's hash as people compare it."""
+        return bytes(self.hash).hex()
+
+
+class AuditCheck(models.Model):
+    """One walk along the audit chain: up to where, and what was found."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    seq = models.BigIntegerField(help_text="the last event walked")
+    broken_at = models.BigIntegerField(null=True, help_text="the first broken event; null where the chain is whole")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"chain to {self.seq}: {'whole' if self.broken_at is None else f'broken at {self.broken_at}'}"
+
 
 class IdempotencyKey(models.Model):
     """The answer given to a POST that carried an Idempotency-Key, so that a repeat gets the same one (T33, T34)."""

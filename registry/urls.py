@@ -1,6 +1,25 @@
 """Pages and API addresses of registry."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from registry.views import audit, criteria, inbox, models, promotions, versions
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", inbox.inbox, name="inbox"),
+    path("promotions/", inbox.promotions, name="promotions"),
+    path("promotions/<int:pk>/", promotions.promotion, name="promotion"),
+    path("promotions/<int:pk>/decide/", promotions.promotion_decide, name="promotion_decide"),
+    path("models/", models.models, name="models"),
+    path("models/new/", models.model_new, name="model_new"),
+    path("models/<str:name>/", models.model, name="model"),
+    path("models/<str:name>/rollback/", models.rollback, name="rollback"),
+    path("rollbacks/<int:pk>/review/", models.rollback_review, name="rollback_review"),
+    path("models/<str:name>/criteria/", criteria.criteria, name="criteria"),
+    path("models/<str:name>/criteria/draft/", criteria.criteria_draft, name="criteria_draft"),
+    path("criteria/<int:pk>/agree/", criteria.criteria_agree, name="criteria_agree"),
+    path("models/<str:name>/versions/<int:number>/", versions.version, name="version"),
+    path("models/<str:name>/versions/<int:number>/promote/", versions.promotion_request, name="promotion_request"),
+    path("models/<str:name>/versions/<int:number>/verify/", versions.version_verify, name="version_verify"),
+    path("audit/", audit.audit, name="audit"),
+]
 api_urlpatterns: list[URLPattern | URLResolver] = []

@@ -1,0 +1,83 @@
+"""Forms of the registry's pages. They check shape and types; services hold the rules."""
+
+from django import forms
+from django.db.models import QuerySet
+
+from registry.criteria import METRIC_LABELS
+from registry.models import AcceptanceCriterion, RegisteredModel, Task, Team
+
+
+def _controls(form: forms.Form) -> None:
+    for field in form.fields.values():
+        widget = field.widget
+        if isinstance(widget, forms.CheckboxInput):
+            widget.attrs.setdefault("class", "form-check-input")
+        elif isinstance(widget, forms.Select):
+            widget.attrs.setdefault("class", "form-select")
+        else:
+            widget.attrs.setdefault("class", "form-control")
+
+
+class ModelForm(forms.Form):
+    """Register a model."""
+
+    team = forms.ModelChoiceField(Team.objects.none(), help_text="Its members see and run the model.")
+    name = forms.CharField(max_length=256, help_text="Short and lasting, such as flight-delay. Callers use it.")
+    task = forms.ChoiceField(choices=Task.choices)
+    risk_tier = forms.TypedChoiceField(
+        choices=[(1, "Tier 1: highest risk, two approvals"), (2, "Tier 2: one approval"), (3, "Tier 3: one approval")],
+        coerce=int,
+        initial=2,
+    )
+    purpose = forms.CharField(
+        widget=forms.Textarea({"rows": 3}), help_text="Which decision it serves, in words a customer would understand."
+    )
+
+    def __init__(self, *args: object, teams: QuerySet[Team], **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        field = self.fields["team"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above
+        field.queryset = teams
+        field.initial = teams.first()
+        _controls(self)
+
+
+class PromotionForm(forms.Form):
+    """Ask that a version take the champion alias."""
+
+    description = forms.CharField(
+        widget=forms.Textarea({"rows": 3, "placeholder": "What changed, what got better, what got worse?"}),
+        label="What the deciders should know",
+    )
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        _controls(self)
+
+
+class CriterionForm(forms.Form):
+    """One acceptance criterion."""
+
+    metric = forms.ChoiceField(choices=[("", "Choose a metric"), *METRIC_LABELS.items()])
+    direction = forms.ChoiceField(choices=AcceptanceCriterion.Direction.choices)
+    threshold = forms.FloatField()
+    against_champion = forms.BooleanField(required=False, label="as a margin over the champion")
+    basis = forms.ChoiceField(choices=AcceptanceCriterion.Basis.choices, label="compared by")
+    data_slice = forms.CharField(required=False, max_length=200, label="only rows where", help_text="e.g. origin=JFK")
+    blocking = forms.BooleanField(required=False, initial=True, label="blocks the promotion")
+    reason = forms.CharField(max_length=500, label="why, in plain words")
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        _controls(self)
+
+
+CriteriaFormSet = forms.formset_factory(CriterionForm, extra=1, min_num=1, validate_min=True, max_num=20)
+
+
+def champion_choices(model: RegisteredModel) -> list[tuple[int, str]]:
+    """Return the former champions that a rollback may return to, latest first."""
+    current = model.aliases.filter(name="champion").values_list("version_id", flat=True).first()
+    moves = model.alias_moves.filter(name="champion", version__isnull=False).exclude(version_id=current)
+    numbers = moves.order_by("-id").values_list("version__number", flat=True)
+    return [(number, f"v{number}") for number in dict.fromkeys(n for n in numbers if n is not None)]

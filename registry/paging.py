@@ -1,0 +1,27 @@
+"""Pages of lists for people: cursors, so that a page costs the same however deep it lies."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of rows, with the addresses of its neighbours (None at an end)."""
+
+    rows: list[Any]
+    next: str | None
+    previous: str | None
+
+
+def page_of(request: HttpRequest, rows: QuerySet[Any], *ordering: str, size: int = 50) -> Page:
+    """Return the page that the address asks for with ``cursor``; a broken cursor is a 404."""
+    pages = CursorPagination()
+    pages.page_size = size
+    pages.ordering = ordering
+    found = pages.paginate_queryset(rows, Request(request)) or []
+    return Page(list(found), pages.get_next_link(), pages.get_previous_link())

@@ -1,0 +1,52 @@
+"""The inbox: what waits for the reader, and the list of promotions."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from registry import selectors
+from registry.access import actor_of
+from registry.models import Promotion
+from registry.paging import page_of
+
+
+@require_GET
+def inbox(request: HttpRequest) -> HttpResponse:
+    """Show what waits for the reader, oldest first, then what the reader has in flight."""
+    actor = actor_of(request)
+    words, tier = request.GET.get("q", "").strip().lower(), request.GET.get("tier", "")
+    waiting, flying = (
+        [
+            item
+            for item in items
+            if words in f"{item.title} {item.why}".lower() and tier in ("", str(item.model.risk_tier))
+        ]
+        for items in (selectors.waiting(actor), selectors.in_flight(actor))
+    )
+    context = {
+        "waiting": waiting,
+        "flying": flying,
+        "decided": [] if waiting else selectors.last_decisions(actor),
+        "q": words,
+        "tier": tier,
+    }
+    template = "registry/inbox.html#lists" if request.headers.get("HX-Request") else "registry/inbox.html"
+    return render(request, template, context)
+
+
+@require_GET
+def promotions(request: HttpRequest) -> HttpResponse:
+    """List promotions of the reader's teams, newest first."""
+    rows = Promotion.objects.filter(model__team__in=actor_of(request).teams()).select_related(
+        "model__team", "version", "replaces", "requested_by"
+    )
+    state, words = request.GET.get("state", "open"), request.GET.get("q", "").strip()
+    if state == "open":
+        rows = rows.filter(state__in=["requested", "approved", "rolling_out"])
+    elif state == "decided":
+        rows = rows.exclude(state__in=["requested", "approved", "rolling_out"])
+    if words:
+        rows = rows.filter(model__name__icontains=words)
+    return render(
+        request, "registry/promotions.html", {"page": page_of(request, rows, "-id"), "state": state, "q": words}
+    )

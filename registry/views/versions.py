@@ -1,0 +1,92 @@
+"""One model version: its checks, evidence, files and how to load it."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from registry import selectors, services
+from registry.access import Actor, actor_of
+from registry.errors import RefusedError
+from registry.forms import PromotionForm
+from registry.models import ModelVersion, Role
+from registry.views.models import OPEN, visible_model
+
+TABS = ("overview", "evidence", "files")
+
+
+def visible_version(actor: Actor, name: str, number: int) -> ModelVersion:
+    """Return a version of a live model of the actor's teams, or 404."""
+    model = visible_model(actor, name)
+    return get_object_or_404(model.versions.select_related("model__team", "created_by", "job"), number=number)
+
+
+@require_GET
+def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Show one version; tabs are addresses."""
+    return _page(request, visible_version(actor_of(request), name, number), PromotionForm())
+
+
+@require_POST
+def promotion_request(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Ask that the version become champion."""
+    actor = actor_of(request)
+    found = visible_version(actor, name, number)
+    form = PromotionForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, form, status=422)
+    try:
+        promotion = services.promotion_request(actor=actor, version=found, **form.cleaned_data)
+    except RefusedError as refused:
+        return _page(request, found, form, refused=refused, status=refused.status)
+    messages.success(request, "The promotion is requested; the deciders find it in their inbox.")
+    return redirect("promotion", pk=promotion.pk)
+
+
+@require_POST
+def version_verify(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Read the files of a version that was registered from outside."""
+    actor = actor_of(request)
+    found = visible_version(actor, name, number)
+    actor.require(found.model.team, Role.ENGINEER, Role.ADMIN)
+    services.version_verify(version_id=found.pk)
+    return redirect("version", name=name, number=number)
+
+
+def _page(
+    request: HttpRequest, found: ModelVersion, form: PromotionForm, *, refused: RefusedError | None = None,
+    status: int = 200,
+) -> HttpResponse:  # fmt: skip
+    actor = actor_of(request)
+    tab = request.GET.get("tab", "overview")
+    criteria = found.model.criteria_sets.filter(state="agreed").first()
+    checks = selectors.checks_of(found, criteria) if criteria else []
+    context = {
+        "version": found,
+        "model": found.model,
+        "tab": tab if tab in TABS else "overview",
+        "criteria": criteria,
+        "checks": checks,
+        "unmet": sum(check.blocks for check in checks),
+        "evidence": found.evidence.select_related("against", "job") if tab == "evidence" else [],
+        "evidence_count": found.evidence.count(),
+        "aliases": found.aliases.all(),
+        "promotions": found.promotions.select_related("requested_by"),
+        "open_promotion": found.model.promotions.filter(state__in=OPEN).first(),
+        "size": sum(file.get("size", 0) for file in found.manifest),
+        "may_request": actor.role_in(found.model.team) == Role.ENGINEER,
+        "form": form,
+        "refused": refused,
+        "snippets": _snippets(found),
+    }
+    return render(request, "registry/version.html", context, status=status)
+
+
+def _snippets(found: ModelVersion) -> list[tuple[str, str]]:
+    uri = f"models:/{found.model.name}/{found.number}"
+    return [
+        ("Point a client here", f"export MLFLOW_TRACKING_URI={settings.MLFLOW_URL} MLFLOW_TRACKING_TOKEN=…"),
+        ("Load it in Python", f'mlflow.pyfunc.load_model("{uri}")'),
+        ("Ask the gateway", f"curl {settings.GATEWAY_URL}/v2/models/{found.model.name}/versions/{found.number}"),
+    ]
