@@ -1,0 +1,108 @@
+"""Rows as files: Parquet under the data root, named by the digest of what they hold.
+
+The digest does not depend on how Parquet was written. It is SHA-256 over the columns in order; each gives one line of
+JSON, ``[name, type]``, then a byte 1 or 0 per row (present or missing), then the values: whole numbers and instants
+(microseconds, UTC) as 8-byte little-endian integers, numbers as 8-byte little-endian IEEE 754, truth values as one byte,
+all with zero where missing; text as 4-byte little-endian lengths followed by all the UTF-8 bytes.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+TYPES = {pa.int64(): "long", pa.float64(): "double", pa.bool_(): "boolean", pa.large_string(): "string"}
+INSTANT = pa.timestamp("us", tz="UTC")
+
+
+class DataChangedError(Exception):
+    """The file no longer holds the rows that its digest names."""
+
+
+@dataclass(frozen=True)
+class SavedFrame:
+    """Rows that were written."""
+
+    file: str  # relative to the data root
+    digest: str
+    rows: int
+    types: dict[str, str]
+
+
+def save_frame(frame: pd.DataFrame, root: Path) -> SavedFrame:
+    """Write rows under ``root``, named by their digest; writing the same rows again changes nothing.
+
+    Raises:
+        TypeError: a column holds something other than whole numbers, numbers, truth values, text or instants.
+    """
+    table = _table(frame)
+    digest = content_digest(table)
+    file = f"{digest.removeprefix('sha256:')}.parquet"
+    root.mkdir(parents=True, exist_ok=True)
+    if not (root / file).exists():
+        partial = root / f".{file}.{id(table)}"
+        pq.write_table(table, partial, compression="zstd")
+        partial.replace(root / file)
+    return SavedFrame(file, digest, table.num_rows, {field.name: _type(field) for field in table.schema})
+
+
+def load_frame(path: Path, digest: str) -> pd.DataFrame:
+    """Return the rows at ``path``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataChangedError: they are not the rows that ``digest`` names.
+    """
+    table = pq.read_table(path)
+    found = content_digest(table)
+    if found != digest:
+        raise DataChangedError(f"{path.name} holds {found}, not {digest}; build the data set again.")
+    return table.to_pandas()
+
+
+def content_digest(table: pa.Table) -> str:
+    """Return ``sha256:…`` over the content, as the module describes."""
+    total = hashlib.sha256()
+    for field in table.schema:
+        column = table[field.name].combine_chunks()
+        if pa.types.is_floating(field.type):
+            column = pc.if_else(pc.is_nan(column), pa.scalar(None, field.type), column)
+        total.update(json.dumps([field.name, _type(field)], ensure_ascii=False).encode() + b"\n")
+        total.update(column.is_valid().to_numpy(zero_copy_only=False).astype("u1").tobytes())
+        total.update(_values(column))
+    return f"sha256:{total.hexdigest()}"
+
+
+def _values(column: pa.Array) -> bytes:
+    if pa.types.is_large_string(column.type) or pa.types.is_string(column.type):
+        text = column.fill_null("")
+        lengths = pc.binary_length(text).to_numpy().astype("<i4")
+        return bytes(lengths.tobytes() + "".join(text.to_pylist()).encode())
+    if pa.types.is_timestamp(column.type):
+        return bytes(column.cast(pa.int64()).fill_null(0).to_numpy().astype("<i8").tobytes())
+    zero = pa.scalar(0).cast(column.type)
+    values = column.fill_null(zero).to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
+
+
+def _table(frame: pd.DataFrame) -> pa.Table:
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    fields = [
+        pa.field(f.name, pa.large_string() if pa.types.is_string(f.type) else f.type, f.nullable) for f in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+def _type(field: pa.Field) -> str:
+    if field.type == INSTANT:
+        return "datetime"
+    try:
+        return TYPES[pa.large_string() if pa.types.is_string(field.type) else field.type]
+    except KeyError:
+        raise TypeError(f"{field.name} is {field.type}; it must be int64, float64, bool, text or an instant in UTC") from None

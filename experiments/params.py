@@ -1,0 +1,62 @@
+"""Declared parameters: a dataclass says names, types, defaults and limits; forms, API and jobs all read it."""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_type_hints
+
+from registry.errors import InvalidError
+
+Params = TypeVar("Params")
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One parameter as a form shows it."""
+
+    name: str
+    type: type
+    default: Any
+    label: str
+    help: str
+    min: float | None
+    max: float | None
+
+
+def parameters(declared: type) -> list[Parameter]:
+    """Return the parameters that a dataclass declares, in order."""
+    hints = get_type_hints(declared)
+    return [
+        Parameter(
+            field.name, hints[field.name], field.default, field.metadata.get("label", field.name),
+            field.metadata.get("help", ""), field.metadata.get("min"), field.metadata.get("max"),
+        )
+        for field in dataclasses.fields(declared)
+    ]  # fmt: skip
+
+
+def parse(declared: type[Params], given: Mapping[str, Any]) -> Params:
+    """Return the dataclass filled from ``given``; what is missing takes its default.
+
+    Raises:
+        InvalidError: a name is unknown, a value has the wrong type or lies outside its limits; names the field.
+    """
+    known = {parameter.name: parameter for parameter in parameters(declared)}
+    for name in given:
+        if name not in known:
+            raise InvalidError(f"{name} is no parameter here; choose from {', '.join(known)}.", field=f"params.{name}")
+    return declared(**{name: _checked(known[name], value) for name, value in given.items()})
+
+
+def _checked(parameter: Parameter, value: Any) -> Any:
+    where = f"params.{parameter.name}"
+    if parameter.type is float and type(value) is int:
+        value = float(value)
+    if type(value) is not parameter.type:
+        wanted = types.MappingProxyType({int: "a whole number", float: "a number", str: "text", bool: "true or false"})
+        raise InvalidError(f"{parameter.name} must be {wanted[parameter.type]}.", field=where)
+    low, high = parameter.min, parameter.max
+    if (low is not None and value < low) or (high is not None and value > high) or value != value:
+        limits = " and ".join([f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None))
+        raise InvalidError(f"{parameter.name} is {value}; it must be {limits}.", field=where)
+    return value

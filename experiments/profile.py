@@ -1,0 +1,87 @@
+"""What a data set looks like, and whether it may be trusted. Pure: rows in, plain JSON out."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+BINS = 24
+TOP = 10
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+MOST_MISSING = 0.9
+
+
+def profile_of(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return for each column the counts of missing and distinct values, and a summary that fits its type."""
+    return {str(name): _column(frame[name]) for name in frame.columns}
+
+
+def _column(values: "pd.Series[Any]") -> dict[str, Any]:
+    facts: dict[str, Any] = {"nulls": int(values.isna().sum()), "distinct": int(values.nunique())}
+    present = values.dropna()
+    if present.empty:
+        return facts
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return facts | {"min": present.min().isoformat(), "max": present.max().isoformat()}
+    if pd.api.types.is_numeric_dtype(values):
+        return facts | _numeric(present.astype("float64"))
+    counts = present.value_counts()
+    if len(counts) == len(present):
+        return facts  # a key: each value once, so the most frequent say nothing
+    return facts | {"top": [[str(value), int(n)] for value, n in counts.head(TOP).items()]}
+
+
+def _numeric(present: "pd.Series[float]") -> dict[str, Any]:
+    quantiles = present.quantile(list(QUANTILES))
+    low, high = float(quantiles.iloc[0]), float(quantiles.iloc[-1])
+    counts, edges = np.histogram(present.clip(low, high), bins=BINS, range=(low, high if high > low else low + 1))
+    return {
+        "min": float(present.min()), "max": float(present.max()), "mean": float(present.mean()),
+        "std": float(present.std(ddof=0)), "quantiles": {str(q): float(v) for q, v in quantiles.items()},
+        "histogram": {"edges": [float(edge) for edge in edges], "counts": [int(n) for n in counts]},
+    }  # fmt: skip
+
+
+def split_facts(
+    frame: pd.DataFrame, *, splits: dict[str, tuple[str, str]], time_column: str, target: str
+) -> dict[str, dict[str, Any]]:
+    """Return for each split its half-open interval, its rows and its positives (counts)."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, (start, until) in splits.items():
+        rows = in_interval(frame, time_column, start, until)
+        found[name] = {"from": start, "until": until, "rows": len(rows), "positives": int(rows[target].sum())}
+    return found
+
+
+def in_interval(frame: pd.DataFrame, time_column: str, start: str, until: str) -> pd.DataFrame:
+    """Return the rows with ``start <= time < until``; both are ISO days, UTC."""
+    times = frame[time_column]
+    return frame[(times >= pd.Timestamp(start, tz="UTC")) & (times < pd.Timestamp(until, tz="UTC"))]
+
+
+def quality_checks(
+    frame: pd.DataFrame, *, features: list[str], target: str, time_column: str, key: str,
+    splits: dict[str, dict[str, Any]],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return each check as {name, passed, detail}."""
+    twice = int(frame[key].duplicated().sum())
+    unlabelled = int((~frame[target].isin([0, 1])).sum())
+    constant = [name for name in features if frame[name].nunique() < 2]
+    empty = [name for name in features if frame[name].isna().mean() > MOST_MISSING]
+    one_sided = [name for name, facts in splits.items() if not 0 < facts["positives"] < facts["rows"]]
+    train, later = splits["train"], [facts["from"] for name, facts in splits.items() if name != "train"]
+    return [
+        _check("Each row is named once", twice == 0, f"{twice} repeated values of {key}"),
+        _check("Each row has a label", unlabelled == 0, f"{unlabelled} rows whose {target} is neither 0 nor 1"),
+        _check("Rows are in order of time", bool(frame[time_column].is_monotonic_increasing), f"by {time_column}"),
+        _check("Training rows come first", all(day >= train["until"] for day in later), f"until {train['until']}"),
+        _check("Each split holds both outcomes", not one_sided, ", ".join(one_sided) or f"{len(splits)} splits"),
+        _check("No feature is constant", not constant, ", ".join(constant) or f"{len(features)} features"),
+        _check(
+            f"No feature is more than {MOST_MISSING:.0%} empty", not empty, ", ".join(empty) or f"{len(features)} features"
+        ),
+    ]
+
+
+def _check(name: str, passed: bool, detail: str) -> dict[str, Any]:
+    return {"name": name, "passed": passed, "detail": detail}
