@@ -3,21 +3,13 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
+
+from jobs.states import Outcome, State
 
 
-class State(models.TextChoices):
-    """Where a job stands; the table of legal moves is in ``jobs.states``."""
-
-    QUEUED = "queued", "Queued"
-    RUNNING = "running", "Running"
-    SUCCEEDED = "succeeded", "Succeeded"
-    FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether a job in this state will not move by itself."""
-        return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+STATES = [(state.value, state.value.capitalize()) for state in State]
+OUTCOMES = [(outcome.value, outcome.value.capitalize()) for outcome in Outcome]
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -41,7 +33,7 @@ class Job(models.Model):
     title = models.CharField(max_length=200)
     subject = models.CharField(max_length=200, blank=True, help_text="what it is about, as a path such as /models/x")
     params = models.JSONField(default=dict)
-    state = models.CharField(max_length=12, choices=State, default=State.QUEUED)
+    state = models.CharField(max_length=12, choices=STATES, default=State.QUEUED)
     priority = models.SmallIntegerField(default=0, help_text="higher runs first")
     attempt = models.PositiveIntegerField(default=0, help_text="fencing token; grows with each claim")
     max_attempts = models.PositiveIntegerField(default=3)
@@ -67,6 +59,7 @@ class Job(models.Model):
             models.Index(fields=["lease_expires_at"], name="job_leases", condition=Q(state="running")),
             models.Index(fields=["scope", "-id"], name="job_by_scope"),
             models.Index(fields=["subject", "-id"], name="job_by_subject"),
+            models.Index(fields=["kind", "-id"], name="job_durations", condition=Q(state="succeeded")),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(progress__gte=0, progress__lte=1), name="job_progress_is_a_share"),
@@ -78,6 +71,16 @@ class Job(models.Model):
     def __str__(self) -> str:
         return f"job {self.pk}"
 
+    @property
+    def path(self) -> str:
+        """Address of the job's page."""
+        return reverse("job", args=[self.pk])
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job will not move by itself."""
+        return State(self.state).is_final
+
 
 class Attempt(models.Model):
     """One run of a job by one worker, kept so that a retry never hides what went wrong before."""
@@ -87,7 +90,8 @@ class Attempt(models.Model):
     worker = models.CharField(max_length=200)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
-    outcome = models.CharField(max_length=20, blank=True, help_text="succeeded, failed, cancelled, lost or timed out")
+    outcome = models.CharField(max_length=20, choices=OUTCOMES, blank=True)
+    peak_memory_mb = models.PositiveIntegerField(null=True, blank=True)
     error = models.TextField(blank=True)
 
     class Meta:

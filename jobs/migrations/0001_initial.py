@@ -53,7 +53,8 @@ class Migration(migrations.Migration):
                 ('worker', models.CharField(max_length=200)),
                 ('started_at', models.DateTimeField()),
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('outcome', models.CharField(blank=True, help_text='succeeded, failed, cancelled, lost or timed out', max_length=20)),
+                ('outcome', models.CharField(blank=True, choices=[('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('timed out', 'Timed out'), ('out of memory', 'Out of memory'), ('lost', 'Lost'), ('returned', 'Returned')], max_length=20)),
+                ('peak_memory_mb', models.PositiveIntegerField(blank=True, null=True)),
                 ('error', models.TextField(blank=True)),
                 ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='jobs.job')),
             ],
@@ -99,6 +100,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='job',
             index=models.Index(fields=['subject', '-id'], name='job_by_subject'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('state', 'succeeded')), fields=['kind', '-id'], name='job_durations'),
         ),
         migrations.AddConstraint(
             model_name='job',

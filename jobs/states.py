@@ -1,0 +1,86 @@
+"""What may happen to a job, and when. Pure: no ORM, clock or settings."""
+
+from enum import StrEnum
+
+LONGEST_BACKOFF_S = 300.0
+
+
+class IllegalMoveError(ValueError):
+    """The event is not allowed in the present state; nothing was changed."""
+
+    def __init__(self, state: str, event: str) -> None:
+        super().__init__(f"A job that is {state} cannot {event}.")
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a job in this state will not move by itself."""
+        return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+class Event(StrEnum):
+    """What moves a job."""
+
+    CLAIM = "be claimed"
+    FINISH = "finish"
+    GIVE_UP = "fail"
+    TRY_AGAIN = "be queued again"
+    CANCEL = "be cancelled"
+    RETRY = "be retried"
+
+
+JOB = {
+    (State.QUEUED, Event.CLAIM): State.RUNNING,
+    (State.QUEUED, Event.CANCEL): State.CANCELLED,
+    (State.RUNNING, Event.FINISH): State.SUCCEEDED,
+    (State.RUNNING, Event.TRY_AGAIN): State.QUEUED,
+    (State.RUNNING, Event.GIVE_UP): State.FAILED,
+    (State.RUNNING, Event.CANCEL): State.CANCELLED,
+    (State.FAILED, Event.RETRY): State.QUEUED,
+    (State.CANCELLED, Event.RETRY): State.QUEUED,
+}
+
+
+class Outcome(StrEnum):
+    """How one attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed out"
+    OUT_OF_MEMORY = "out of memory"
+    LOST = "lost"
+    RETURNED = "returned"
+
+
+def next_state(state: State, event: Event) -> State:
+    """Return the state that ``event`` leads to.
+
+    Raises:
+        IllegalMoveError: the table has no such move.
+    """
+    try:
+        return JOB[state, event]
+    except KeyError:
+        raise IllegalMoveError(state, event) from None
+
+
+def event_after(*, cancel_requested: bool, attempt: int, max_attempts: int) -> Event:
+    """Return what follows an attempt that did not succeed: a wish to cancel wins, then attempts are bounded."""
+    if cancel_requested:
+        return Event.CANCEL
+    return Event.TRY_AGAIN if attempt < max_attempts else Event.GIVE_UP
+
+
+def backoff_s(attempt: int, *, first_s: float) -> float:
+    """Return how long to wait (s) after failed attempt ``attempt`` (from 1): doubling from ``first_s`` to 5 minutes."""
+    return min(first_s * 2.0 ** min(attempt - 1, 30), LONGEST_BACKOFF_S)
