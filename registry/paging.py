@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 
 @dataclass(frozen=True)
 class Page:
-    """One page of rows, with the addresses of its neighbours (None at an end)."""
+    """One page of rows, with the cursors of its neighbours (None at an end)."""
 
     rows: list[Any]
     next: str | None
@@ -24,4 +25,8 @@ def page_of(request: HttpRequest, rows: QuerySet[Any], *ordering: str, size: int
     pages.page_size = size
     pages.ordering = ordering
     found = pages.paginate_queryset(rows, Request(request)) or []
-    return Page(list(found), pages.get_next_link(), pages.get_previous_link())
+    return Page(list(found), _cursor(pages.get_next_link()), _cursor(pages.get_previous_link()))
+
+
+def _cursor(link: str | None) -> str | None:
+    return parse_qs(urlsplit(link).query)["cursor"][0] if link else None
