@@ -1,4 +1,65 @@
-SHELL := /bin/sh
+# `make` lists the targets; the sentence after `##` is also what docs/reference/make.md shows.
 PYTHON ?= python3
-test:
-	.venv/bin/python -m pytest -q
+BIN := .venv/bin
+# Checks need settings but no server: nothing connects.
+CHECK_ENV := DEPLOYMENT=test SECRET_KEY=check DATABASE_URL=postgresql://none@127.0.0.1:1/none BROKER_URL=redis://127.0.0.1:1/0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo stop reset test check fmt bench lock docs clean env dev-env chromium
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+demo: env ## Start the whole product with real data, or say where it runs; DETACH=1 returns once all is healthy.
+	@$(BIN)/python -m controlplane.supervisor demo $(if $(filter-out 0,$(DETACH)),--detach)
+
+stop: ## Stop the demo, wherever it was started; its data stays.
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m controlplane.supervisor stop; else echo "No demo runs."; fi
+
+reset: env ## Stop the demo and delete all its data, after asking; YES=1 does not ask.
+	@YES=$(YES) $(BIN)/python -m controlplane.supervisor reset
+
+test: dev-env chromium ## Run all tests, with a PostgreSQL, a broker and a browser of their own; ARGS is passed to pytest.
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
+
+check: dev-env ## Check style, types, imports, templates, migrations and reference pages; changes nothing.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(CHECK_ENV) $(BIN)/mypy .
+	$(BIN)/lint-imports
+	git ls-files -z 'templates/*.html' | xargs -0r $(BIN)/djade --check --target-version 5.2
+	git ls-files -z 'templates/*.html' | xargs -0r $(BIN)/djhtml --check -t 2
+	$(CHECK_ENV) $(BIN)/python -W ignore manage.py makemigrations --check --dry-run
+	$(CHECK_ENV) $(BIN)/python manage.py reference --check
+
+fmt: dev-env ## Format code and templates in place, and mend what can be mended safely.
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+	git ls-files -z 'templates/*.html' | xargs -0r $(BIN)/djade --target-version 5.2 || true
+	git ls-files -z 'templates/*.html' | xargs -0r $(BIN)/djhtml -t 2
+
+bench: dev-env ## Run every benchmark and rewrite docs/benchmarks.md.
+	@$(BIN)/python -m benchmarks
+
+lock: dev-env ## Resolve requirements*.in into pinned requirements*.txt.
+	$(BIN)/pip-compile -q --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host -o requirements.txt requirements.in
+	$(BIN)/pip-compile -q --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host -o requirements-dev.txt requirements-dev.in
+
+docs: dev-env ## Rewrite docs/reference from the code.
+	@$(CHECK_ENV) $(BIN)/python manage.py reference
+
+clean: ## Delete caches; the virtual environment and the demo's data stay.
+	@rm -rf .mypy_cache .ruff_cache .hypothesis .import_linter_cache test-results
+	@find . -name __pycache__ -not -path './var/*' -not -path './.venv/*' -prune -exec rm -rf {} +
+
+env: .venv/.created
+	@$(BIN)/python -m controlplane.install requirements.txt requirements-data.txt
+
+dev-env: env
+	@$(BIN)/python -m controlplane.install requirements-dev.txt
+
+.venv/.created:
+	@sh deploy/venv.sh $(PYTHON)
+
+chromium:
+	@sh deploy/chromium.sh

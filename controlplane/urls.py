@@ -1,16 +1,29 @@
 """Addresses of the whole product: pages at the root, the API under `/api/v1/`."""
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
+import controlplane.views
 import experiments.urls
 import jobs.urls
 import monitoring.urls
 import registry.urls
 import rollouts.urls
+from controlplane.health import health
 
 APPS = [registry.urls, experiments.urls, monitoring.urls, rollouts.urls, jobs.urls]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("health/", health, name="health"),
+    path("search/", controlplane.views.search_results, name="search"),
     *(path("", include(app.urlpatterns)) for app in APPS),
     *(path("api/v1/", include(app.api_urlpatterns)) for app in APPS),
 ]
+
+if settings.DEPLOYMENT != "production":
+    urlpatterns.append(path("kit/", controlplane.views.kit, name="kit"))
+
+handler400 = controlplane.views.bad_request
+handler403 = controlplane.views.forbidden
+handler404 = controlplane.views.not_found
+handler500 = controlplane.views.server_error

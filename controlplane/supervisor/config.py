@@ -1,0 +1,144 @@
+"""Where the demo's parts live and answer, read from the environment once; every variable has a default."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from controlplane.embedded import (
+    APP_ROLE,
+    OWNER_ROLE,
+    Postgres,
+    Valkey,
+    free_port,
+    port_is_free,
+    secret_file,
+    write_private,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+PUBLIC_PORTS = {"web": ("WEB_PORT", 8000), "mlflow": ("MLFLOW_PORT", 5000), "gateway": ("GATEWAY_PORT", 8080)}
+STORAGE = {
+    "ARTIFACT_ROOT": "artifacts",
+    "DATA_ROOT": "datasets",
+    "LAKE_ROOT": "lake",
+    "SPOOL_ROOT": "spool",
+    "REPORT_ROOT": "reports",
+    "ROUTING_TABLE_PATH": "routing/table.json",
+}
+NOT_INHERITED = ("DATABASE_OWNER_URL", "PYTHONPATH", "PYTHONHOME")
+
+
+class SetupError(Exception):
+    """The demo cannot run as things are; the message is one line that says what to do."""
+
+
+def data_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder that holds all the demo keeps.
+
+    Raises:
+        SetupError: it holds other things; `make reset` would delete them.
+    """
+    default = REPOSITORY / "var"
+    var = Path(environ.get("VAR_DIR") or default).absolute()
+    if var != default and var.exists() and any(var.iterdir()) and not (var / "run/mark").exists():
+        raise SetupError(f"VAR_DIR is {var}, which holds other things; name a new or empty folder.")
+    return var
+
+
+@dataclass(frozen=True)
+class Config:
+    """Folders, ports and servers of one demo."""
+
+    var: Path
+    ports: dict[str, int]
+    postgres: Postgres | None  # None: DATABASE_URL and DATABASE_OWNER_URL name an external one
+    valkey: Valkey | None  # None: BROKER_URL names an external one
+    external_owner_url: str
+    inherited: Mapping[str, str]
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Config":
+        """Read the environment.
+
+        Raises:
+            SetupError: a variable is missing beside another, or is no port.
+        """
+        var = data_folder(environ)
+        if bool(environ.get("DATABASE_URL")) != bool(environ.get("DATABASE_OWNER_URL")):
+            raise SetupError(
+                "DATABASE_URL and DATABASE_OWNER_URL go together: set both to use an external PostgreSQL, or neither."
+            )
+        postgres = valkey = None
+        if not environ.get("DATABASE_URL"):
+            postgres = Postgres(var / "postgres", _server_port(environ, "POSTGRES_PORT", 55432))
+        if not environ.get("BROKER_URL"):
+            valkey = Valkey(var / "broker", _server_port(environ, "VALKEY_PORT", 56379))
+        ports = {name: _port(environ, variable, default) for name, (variable, default) in PUBLIC_PORTS.items()}
+        return cls(
+            var, ports, postgres, valkey,
+            external_owner_url=environ.get("DATABASE_OWNER_URL", ""),
+            inherited={key: value for key, value in environ.items() if key not in NOT_INHERITED},
+        )  # fmt: skip
+
+    @property
+    def owner_url(self) -> str:
+        """The schema owner's database; handed to the migration alone."""
+        return self.postgres.url(OWNER_ROLE) if self.postgres else self.external_owner_url
+
+    def url(self, name: str) -> str:
+        """Return the address of web, mlflow or gateway."""
+        return f"http://{HOST}:{self.ports[name]}"
+
+    def storage(self) -> dict[str, str]:
+        """Return the variables that say where files lie."""
+        return {"VAR_DIR": str(self.var)} | {
+            variable: self.inherited.get(variable) or str(self.var / place) for variable, place in STORAGE.items()
+        }
+
+    def settings(self) -> dict[str, str]:
+        """Return what `manage.py` and the Django processes read; the owner's database is not among it."""
+        return {
+            "DEPLOYMENT": "demo",
+            "SECRET_KEY": secret_file(self.var / "secrets/secret-key"),
+            "DATABASE_URL": self.postgres.url(APP_ROLE) if self.postgres else self.inherited["DATABASE_URL"],
+            "BROKER_URL": self.valkey.url if self.valkey else self.inherited["BROKER_URL"],
+            **{f"{name.upper()}_URL": self.url(name) for name in self.ports},
+            **self.storage(),
+        }
+
+    def write_env_file(self) -> None:
+        """Write the settings for a `manage.py` run beside the demo."""
+        quoted = {key: value.replace("\\", "\\\\").replace('"', '\\"') for key, value in self.settings().items()}
+        write_private(self.var / "demo.env", "".join(f'{key}="{value}"\n' for key, value in quoted.items()))
+
+    def check_ports(self) -> None:
+        """Make sure that every port is free.
+
+        Raises:
+            SetupError: names the first that is taken, and the variable that moves it.
+        """
+        wanted = [(name, variable, self.ports[name]) for name, (variable, _) in PUBLIC_PORTS.items()]
+        if self.postgres:
+            wanted.append(("PostgreSQL", "POSTGRES_PORT", self.postgres.port))
+        if self.valkey:
+            wanted.append(("the broker", "VALKEY_PORT", self.valkey.port))
+        for name, variable, port in wanted:
+            if not port_is_free(port):
+                raise SetupError(
+                    f"Port {port} for {name} is taken by another process; "
+                    f"choose another: {variable}={free_port()} make demo"
+                )
+
+
+def _port(environ: Mapping[str, str], variable: str, default: int) -> int:
+    text = environ.get(variable) or str(default)
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise SetupError(f"{variable} is {text!r}; it must be a port number such as {default}.")
+    return int(text)
+
+
+def _server_port(environ: Mapping[str, str], variable: str, default: int) -> int:
+    """Return a port for an embedded server, which nobody dials by heart: where the default is taken, any other."""
+    port = _port(environ, variable, default)
+    return port if environ.get(variable) or port_is_free(port) else free_port()

@@ -1,0 +1,90 @@
+"""What the demo consists of: servers, then one-time steps, then the product's processes, then its visitors."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from controlplane.embedded import Postgres
+from controlplane.supervisor.child import Spec
+from controlplane.supervisor.config import HOST, Config
+from controlplane.supervisor.health import Check, accepts, always, answers, worker_answers
+
+SECRETS = ("SECRET_KEY", "DATABASE_URL", "BROKER_URL")
+
+
+class Plan:
+    """The processes of one demo, each with the least environment that it needs."""
+
+    def __init__(self, config: Config, *, mark: dict[str, str]) -> None:
+        self.config = config
+        settings = config.settings()
+        self._broker_url = settings["BROKER_URL"]
+        self._bare = {
+            **{key: value for key, value in config.inherited.items() if key not in SECRETS},
+            **config.storage(),
+            **mark,
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._django = {**self._bare, **settings, "DJANGO_SETTINGS_MODULE": "controlplane.settings"}
+
+    def servers(self) -> list[Spec]:
+        """Return the embedded servers that this demo uses, ready to be started."""
+        specs = []
+        if postgres := self.config.postgres:
+            postgres.prepare()
+            server = Spec("postgres", postgres.command(), self._bare, check=accepts(postgres.accepts))
+            specs.append(replace(server, user=postgres.user, stop_signal=Postgres.STOP_SIGNAL, folder=Path("/")))
+        if valkey := self.config.valkey:
+            valkey.prepare()
+            specs.append(Spec("broker", valkey.command(), self._bare, check=accepts(valkey.accepts)))
+        return specs
+
+    def provision(self) -> Spec:
+        """Return the step that migrates as the schema's owner, the only one to hold that role's password."""
+        step = self._manage("provision", "-v0", once=True)
+        return replace(step, environment={**step.environment, "DATABASE_OWNER_URL": self.config.owner_url})
+
+    def seed(self) -> Spec:
+        """Return the step that fills in the schedules, makes teams and people, and asks for the first model."""
+        return self._manage("seed_demo", once=True)
+
+    def processes(self) -> list[Spec]:
+        """Return the product's processes; none waits for another."""
+        web, mlflow, gateway = (self.config.url(name) for name in ("web", "mlflow", "gateway"))
+        return [
+            Spec(
+                "web",
+                [sys.executable, "-m", "gunicorn", "controlplane.wsgi", "--bind", f"{HOST}:{self.config.ports['web']}",
+                 "--worker-class", "gthread", "--workers", "2", "--threads", "8", "--preload",
+                 "--graceful-timeout", "3"],
+                self._django, check=answers(f"{web}/health/"),
+            ),
+            self._manage("mlflow_server", name="mlflow", check=answers(f"{mlflow}/health")),
+            self._worker("worker", node="jobs", queues="training,evaluation,monitoring", threads=2),
+            self._worker("control", node="control", queues="control", threads=4),
+            self._celery("beat", "beat"),
+            Spec(
+                "gateway", [sys.executable, "-m", "serving.gateway"],
+                {**self._bare, "GATEWAY_HOST": HOST, "GATEWAY_PORT": str(self.config.ports["gateway"])},
+                check=answers(f"{gateway}/v2/health/live"),
+            ),
+        ]  # fmt: skip
+
+    def visitors(self) -> list[Spec]:
+        """Return what brings the demo to life: the story of its first model, and callers of the gateway."""
+        return [self._manage("demo_story", name="story", once=True), self._manage("traffic")]
+
+    def _manage(self, command: str, *args: str, name: str = "", check: Check = always, once: bool = False) -> Spec:
+        line = [sys.executable, "manage.py", command, *args]
+        return Spec(name or command, line, self._django, check=check, once=once)
+
+    def _celery(self, name: str, *args: str, check: Check = always) -> Spec:
+        line = [sys.executable, "-m", "celery", "--quiet", "-A", "controlplane", *args, "--loglevel", "INFO"]
+        return Spec(name, line, self._django, check=check)
+
+    def _worker(self, name: str, *, node: str, queues: str, threads: int) -> Spec:
+        return self._celery(
+            name, "worker", "--pool", "threads", "--concurrency", str(threads), "--queues", queues,
+            "--hostname", f"{node}@%h", "--without-gossip", "--without-mingle",
+            check=worker_answers(self._broker_url, node),
+        )  # fmt: skip
