@@ -105,4 +105,6 @@ def _type(field: pa.Field) -> str:
     try:
         return TYPES[pa.large_string() if pa.types.is_string(field.type) else field.type]
     except KeyError:
-        raise TypeError(f"{field.name} is {field.type}; it must be int64, float64, bool, text or an instant in UTC") from None
+        raise TypeError(
+            f"{field.name} is {field.type}; it must be int64, float64, bool, text or an instant in UTC"
+        ) from None

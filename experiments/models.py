@@ -121,7 +121,9 @@ class Evaluation(models.Model):
     version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="evaluations")
     dataset_version = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="evaluations")
     suite = models.CharField(max_length=50)
-    against = models.ForeignKey(ModelVersion, models.PROTECT, null=True, related_name="+", help_text="the champion then")
+    against = models.ForeignKey(
+        ModelVersion, models.PROTECT, null=True, related_name="+", help_text="the champion then"
+    )
     job = models.OneToOneField("jobs.Job", models.PROTECT, related_name="evaluation")
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -78,7 +78,9 @@ def quality_checks(
         _check("Each split holds both outcomes", not one_sided, ", ".join(one_sided) or f"{len(splits)} splits"),
         _check("No feature is constant", not constant, ", ".join(constant) or f"{len(features)} features"),
         _check(
-            f"No feature is more than {MOST_MISSING:.0%} empty", not empty, ", ".join(empty) or f"{len(features)} features"
+            f"No feature is more than {MOST_MISSING:.0%} empty",
+            not empty,
+            ", ".join(empty) or f"{len(features)} features",
         ),
     ]
 
