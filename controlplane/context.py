@@ -1,10 +1,64 @@
-"""What every page's frame shows."""
+"""What every page's frame shows: where one can go, who one is, and how one likes to see it."""
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
+
+from registry import selectors
+from registry.access import actor_of
+
+# Section → (URL name, label, second key after `g`).
+NAVIGATION = {
+    "Decide": [("inbox", "Inbox", "i"), ("promotions", "Promotions", "p")],
+    "Watch": [("slos", "SLOs", "s"), ("drift", "Drift", "d")],
+    "Build": [("models", "Models", "m"), ("runs", "Runs", "r"), ("datasets", "Data sets", "t"), ("jobs", "Jobs", "j")],
+    "Prove": [("audit", "Audit", "a")],
+    "": [("api_docs", "API docs", "h"), ("settings", "Settings", "e")],
+}
+THEMES = ("light", "dark", "auto")
+ZONES = ("utc", "local")
+
+
+def navigation(path: str = "") -> list[dict[str, Any]]:
+    """Return the sections of the menu with the entry that ``path`` lies under marked as current."""
+    return [
+        {"title": title, "entries": [entry for row in rows if (entry := _entry(*row, path))]}
+        for title, rows in NAVIGATION.items()
+    ]
+
+
+def _entry(name: str, label: str, key: str, path: str) -> dict[str, Any] | None:
+    try:
+        url = reverse(name)
+    except NoReverseMatch:
+        return None
+    return {
+        "name": name,
+        "label": label,
+        "key": key,
+        "url": url,
+        "current": path == url if url == "/" else path.startswith(url),
+    }
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Return the frame's variables."""
-    return {}
+    """Return the frame's variables; what costs a query is read only by a page that prints it."""
+    theme, zone = request.COOKIES.get("theme", ""), request.COOKIES.get("zone", "")
+    user = getattr(request, "user", None)
+    context: dict[str, Any] = {
+        "theme": theme if theme in THEMES else "auto",
+        "zone": zone if zone in ZONES else "utc",
+        "deployment": settings.DEPLOYMENT.capitalize(),
+        "signed_in": bool(user and user.is_authenticated),
+    }
+    if context["signed_in"]:
+        actor = actor_of(request)
+        context |= {
+            "navigation": navigation(request.path),
+            "waiting_count": SimpleLazyObject(lambda: len(selectors.waiting(actor))),
+            "memberships": actor.user.memberships.select_related("team").order_by("team__name"),
+        }
+    return context

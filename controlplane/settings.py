@@ -13,8 +13,9 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-if "DEPLOYMENT" not in env.ENVIRON and (BASE_DIR / "var/demo.env").exists():
-    env.read_env(BASE_DIR / "var/demo.env")
+demo_env = Path(env.str("VAR_DIR", str(BASE_DIR / "var"))) / "demo.env"
+if "DEPLOYMENT" not in env.ENVIRON and demo_env.exists():
+    env.read_env(demo_env)
 
 DEPLOYMENT: str = env.str("DEPLOYMENT", "production")
 if DEPLOYMENT not in {"production", "demo", "test"}:
@@ -152,6 +153,7 @@ SESSION_IDLE_SECONDS: int = env.int("SESSION_IDLE_SECONDS", 30 * 60)
 SESSION_ABSOLUTE_SECONDS: int = env.int("SESSION_ABSOLUTE_SECONDS", 12 * 60 * 60)
 LOGIN_FAILURES_BEFORE_LOCK: int = env.int("LOGIN_FAILURES_BEFORE_LOCK", 5)
 LOGIN_LOCK_SECONDS: int = env.int("LOGIN_LOCK_SECONDS", 15 * 60)
+CSRF_FAILURE_VIEW = "controlplane.views.csrf_failure"
 SESSION_COOKIE_AGE = SESSION_ABSOLUTE_SECONDS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
@@ -215,6 +217,14 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # --- jobs ----------------------------------------------------------------------------------------------------------
 JOB_LEASE_SECONDS: int = env.int("JOB_LEASE_SECONDS", 30)
 JOB_HEARTBEAT_SECONDS: float = env.float("JOB_HEARTBEAT_SECONDS", 5.0)
+JOB_RETRY_SECONDS: float = env.float(
+    "JOB_RETRY_SECONDS", 5.0
+)  # before the second attempt; doubles with each further one
+JOB_SEATS: dict[str, int] = env.dict(
+    "JOB_SEATS", cast={"value": int}, default={}
+)  # jobs at once of a queue in one worker
+JOB_KIND_MODULES: list[str] = env.list("JOB_KIND_MODULES", default=[])  # declare job kinds beside those of the apps
+JOBS_ACCESS = "registry.access.job_scopes"  # whose jobs a request may see, and act on
 
 LOGGING = {
     "version": 1,

@@ -2,10 +2,12 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from registry.views import audit, criteria, inbox, models, promotions, versions
+from registry.views import accounts, audit, criteria, inbox, models, promotions, versions
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", inbox.inbox, name="inbox"),
+    path("login/", accounts.LogIn.as_view(), name="login"),
+    path("logout/", accounts.LogOut.as_view(), name="logout"),
     path("promotions/", inbox.promotions, name="promotions"),
     path("promotions/<int:pk>/", promotions.promotion, name="promotion"),
     path("promotions/<int:pk>/decide/", promotions.promotion_decide, name="promotion_decide"),

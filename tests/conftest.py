@@ -9,6 +9,8 @@ from django.test import TransactionTestCase
 
 from controlplane.embedded import OWNER_ROLE
 
+pytest_plugins = ["tests.browser"]
+
 TEMPLATE = "controlplane"
 
 

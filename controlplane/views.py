@@ -1,0 +1,53 @@
+"""What belongs to no app: the palette's search, and what is said when a request cannot be answered."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_safe
+
+from controlplane.search import search
+from registry.access import actor_of
+
+
+@require_GET
+def search_results(request: HttpRequest) -> HttpResponse:
+    """Answer what the palette asks while the person types."""
+    query = request.GET.get("q", "").strip()
+    return render(request, "partials/found.html", {"query": query, "groups": search(actor_of(request), query)})
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say that the request was not understood."""
+    return _fault(request, 400, "The request could not be understood.")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say what was refused; a permission error carries its own words."""
+    return _fault(request, 403, str(exception) or "Your role does not allow this.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Say that there is nothing here, in the same words whether it never was or belongs to another team."""
+    return _fault(request, 404, "There is no such page, or it belongs to a team you are not in.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Say that the fault is ours."""
+    return _fault(request, 500, "Something failed on our side.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Say that a form came without the proof that it is from one of our pages (T23)."""
+    return _fault(request, 403, "This form is too old, or was not sent from one of our pages.", page="csrf")
+
+
+def _fault(request: HttpRequest, status: int, detail: str, *, page: str = "") -> HttpResponse:
+    if request.path.startswith("/api/"):
+        body = {"type": "about:blank", "title": detail, "status": status, "detail": detail}
+        return JsonResponse(body, status=status, content_type="application/problem+json")
+    return render(request, f"errors/{page or status}.html", {"detail": detail}, status=status)
+
+
+@require_safe
+def kit(request: HttpRequest) -> HttpResponse:
+    """Show every component of the kit, for those who build pages."""
+    return render(request, "kit.html")
