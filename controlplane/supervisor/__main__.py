@@ -21,11 +21,12 @@ READY_FD = "CONTROLPLANE_READY_FD"
 def demo() -> int:
     """Run the demo until it is stopped."""
     ready_fd = os.environ.pop(READY_FD, "")
-    with Presence(data_folder(os.environ)) as presence:
-        log = data_folder(os.environ) / "logs/demo.log"
+    var = data_folder(os.environ)
+    with Presence(var) as presence:
+        log = var / "logs/demo.log"
         terminal = Terminal(log)
         try:
-            config = Config.from_environment(os.environ)
+            config = Config.from_environment(os.environ, var=var)
             config.check_ports()
             asyncio.run(Supervisor(config, presence, terminal).run(when_ready=lambda: _say_ready(terminal, ready_fd)))
         except (SetupError, EmbeddedServerError) as error:

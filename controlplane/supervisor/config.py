@@ -58,22 +58,21 @@ class Config:
     inherited: Mapping[str, str]
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "Config":
+    def from_environment(cls, environ: Mapping[str, str], *, var: Path) -> "Config":
         """Read the environment.
 
         Raises:
             SetupError: a variable is missing beside another, or is no port.
         """
-        var = data_folder(environ)
         if bool(environ.get("DATABASE_URL")) != bool(environ.get("DATABASE_OWNER_URL")):
             raise SetupError(
                 "DATABASE_URL and DATABASE_OWNER_URL go together: set both to use an external PostgreSQL, or neither."
             )
         postgres = valkey = None
         if not environ.get("DATABASE_URL"):
-            postgres = Postgres(var / "postgres", _server_port(environ, "POSTGRES_PORT", 55432))
+            postgres = Postgres(var / "postgres", server_port(environ, "POSTGRES_PORT", 55432))
         if not environ.get("BROKER_URL"):
-            valkey = Valkey(var / "broker", _server_port(environ, "VALKEY_PORT", 56379))
+            valkey = Valkey(var / "broker", server_port(environ, "VALKEY_PORT", 56379))
         ports = {name: _port(environ, variable, default) for name, (variable, default) in PUBLIC_PORTS.items()}
         return cls(
             var, ports, postgres, valkey,
@@ -138,7 +137,7 @@ def _port(environ: Mapping[str, str], variable: str, default: int) -> int:
     return int(text)
 
 
-def _server_port(environ: Mapping[str, str], variable: str, default: int) -> int:
+def server_port(environ: Mapping[str, str], variable: str, default: int) -> int:
     """Return a port for an embedded server, which nobody dials by heart: where the default is taken, any other."""
     port = _port(environ, variable, default)
     return port if environ.get(variable) or port_is_free(port) else free_port()

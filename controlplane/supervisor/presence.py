@@ -9,7 +9,7 @@ import signal
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -32,7 +32,7 @@ class Presence:
     def __init__(self, var: Path) -> None:
         self.folder = var / "run"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / "lock").open("a")
+        self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> "Presence":
         """Take the lock and end what a killed supervisor may have left.
@@ -40,8 +40,12 @@ class Presence:
         Raises:
             AlreadyRunningError: a live supervisor holds it.
         """
-        if not self._try_lock():
-            raise AlreadyRunningError(self.state())
+        deadline = time.monotonic() + 0.3  # longer than anybody who only looks
+        while not (lock := self._take_lock()):
+            if time.monotonic() > deadline:
+                raise AlreadyRunningError(self.state())
+            time.sleep(0.02)
+        self._lock = lock
         self.tell(state="starting")
         self.sweep()
         return self
@@ -52,7 +56,8 @@ class Presence:
         """End whatever is left of this demo and let go of the folder."""
         self.sweep()
         self._state_file.unlink(missing_ok=True)
-        self._lock.close()
+        if self._lock:
+            self._lock.close()
 
     @property
     def mark(self) -> str:
@@ -72,8 +77,8 @@ class Presence:
 
     def state(self) -> dict[str, Any]:
         """Return what the running supervisor last said; empty where none runs."""
-        if self._try_lock():
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+        if lock := self._take_lock():
+            lock.close()
             return {}
         try:
             return dict(json.loads(self._state_file.read_text()))
@@ -113,9 +118,12 @@ class Presence:
                     found.append(process)
         return found
 
-    def _try_lock(self) -> bool:
+    def _take_lock(self) -> IO[bytes] | None:
+        """Return the open lock file; None while another process holds it."""
+        lock = (self.folder / "lock").open("ab")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
-        return True
+            lock.close()
+            return None
+        return lock

@@ -3,6 +3,8 @@
 from registry.services.aliases import alias_delete, alias_set, rollback, rollback_review
 from registry.services.criteria import criteria_agree, criteria_draft
 from registry.services.evidence import evidence_record
+from registry.services.experiments import experiment_record
+from registry.services.lifecycle import model_archive, model_rename, version_archive, version_describe, version_stage
 from registry.services.models import model_create, model_update
 from registry.services.promotions import (
     promotion_approve,
@@ -11,7 +13,8 @@ from registry.services.promotions import (
     promotion_request,
     promotion_withdraw,
 )
-from registry.services.teams import team_join, token_create, token_revoke
+from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
+from registry.services.teams import team_create, team_join, token_create, token_revoke
 from registry.services.versions import version_create, version_verify
 
 __all__ = [
@@ -20,7 +23,12 @@ __all__ = [
     "criteria_agree",
     "criteria_draft",
     "evidence_record",
+    "experiment_record",
+    "model_archive",
     "model_create",
+    "model_rename",
+    "model_tag_delete",
+    "model_tag_set",
     "model_update",
     "promotion_approve",
     "promotion_comment",
@@ -29,9 +37,15 @@ __all__ = [
     "promotion_withdraw",
     "rollback",
     "rollback_review",
+    "team_create",
     "team_join",
     "token_create",
     "token_revoke",
+    "version_archive",
     "version_create",
+    "version_describe",
+    "version_stage",
+    "version_tag_delete",
+    "version_tag_set",
     "version_verify",
 ]

@@ -4,15 +4,38 @@ import secrets
 from datetime import datetime
 
 from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from registry.access import Actor
 from registry.audit_trail import audit, audited
-from registry.errors import InvalidError, RoleError
+from registry.errors import ConflictError, InvalidError, RoleError
 from registry.models import ApiToken, Membership, Role, Team
 from registry.selectors import token_digest
 
 TOKEN_PREFIX_LENGTH = 10
+
+
+@audited()
+def team_create(*, actor: Actor | None, slug: str, name: str, governed: bool = True, process: str = "") -> Team:
+    """Make a team.
+
+    Args:
+        governed: whether its guarded aliases move by promotion or rollback alone.
+
+    Raises:
+        ConflictError: a team has this slug.
+    """
+    try:
+        with transaction.atomic():
+            team = Team.objects.create(slug=slug, name=name, governed=governed)
+    except IntegrityError:
+        raise ConflictError(f"A team with the slug {slug} exists. Choose another.") from None
+    audit(
+        action="team.create", subject="/settings/", actor=actor, team=slug, process=process,
+        payload={"name": name, "governed": governed},
+    )  # fmt: skip
+    return team
 
 
 @audited()

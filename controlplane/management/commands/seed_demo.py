@@ -1,0 +1,25 @@
+"""`manage.py seed_demo`: the demo's people and first model; the last line it writes says what happens next."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from controlplane.demo import description
+from controlplane.demo.people import seed_people
+
+
+class Command(BaseCommand):
+    """Make sure that everything the demo starts with is there; safe to repeat."""
+
+    help = "Make the demo's teams, people and first model, and write var/demo.json. Safe to repeat; refused elsewhere."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Fill in schedules, people and the model."""
+        if settings.DEPLOYMENT != "demo":
+            raise CommandError(f"DEPLOYMENT is {settings.DEPLOYMENT}; demo log-ins exist in the demo alone.")
+        call_command("sync_schedules", verbosity=0)
+        described = description.read()
+        described["users"] = seed_people(described["users"])
+        description.write(described)
