@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import F, Q
 
+from registry.criteria import metric_label
 from registry.states import PromotionState
 
 DIGEST_HELP = "sha256:<64 hex digits>"
@@ -320,6 +321,11 @@ class AcceptanceCriterion(models.Model):
 
     def __str__(self) -> str:
         return f"C{self.position} {self.metric}"
+
+    @property
+    def label(self) -> str:
+        """Its place and metric as people read them, such as ``C1 Average precision``."""
+        return f"C{self.position} {metric_label(self.metric)}"
 
 
 class Evidence(models.Model):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from registry.access import Actor
-from registry.criteria import CheckStatus, Measured, margin, metric_label
+from registry.criteria import CheckStatus, Measured, margin
 from registry.models import (
     AcceptanceCriterion,
     Approval,
@@ -39,7 +39,7 @@ class Check:
     @property
     def title(self) -> str:
         """Such as ``C1 Average precision against the champion, origin=JFK``."""
-        words = f"C{self.criterion.position} {metric_label(self.criterion.metric)}"
+        words = self.criterion.label
         words += " against the champion" if self.criterion.against_champion else ""
         return words + (f", {self.criterion.data_slice}" if self.criterion.data_slice else "")
 

@@ -22,6 +22,11 @@ def audit(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(action__startswith=chosen["action"])
     if chosen["subject"]:
         rows = rows.filter(subject__startswith=chosen["subject"])
-    context = {"page": page_of(request, rows, "-seq"), "chosen": chosen, "filtered": any(chosen.values())}
+    context = {
+        "page": page_of(request, rows, "-seq"),
+        "checked": AuditCheck.objects.first(),
+        "chosen": chosen,
+        "filtered": any(chosen.values()),
+    }
     template = "registry/audit.html#events" if request.headers.get("HX-Request") else "registry/audit.html"
     return render(request, template, context)

@@ -1,0 +1,216 @@
+"""Pages of the registry, asked for by people of different roles."""
+
+import pytest
+from django.urls import reverse
+
+from registry import services
+from registry.models import AcceptanceCriterion, Alias, Promotion, RegisteredModel, Role
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def champion():
+    return factories.make_champion(factories.make_model(name="flight-delay", purpose="Warn travellers in time."))
+
+
+def sign_in(client, team, role):
+    user = factories.make_user(team, role)
+    client.force_login(user)
+    return user
+
+
+def test_inbox_shows_what_waits_for_an_approver(client, champion):
+    promotion = factories.make_promotion(champion.model)
+    sign_in(client, champion.model.team, Role.APPROVER)
+
+    page = client.get("/").content.decode()
+
+    assert f"flight-delay v{promotion.version.number} to champion" in page
+    assert promotion.path in page
+
+
+def test_inbox_never_asks_a_contributor(client, champion):
+    promotion = factories.make_promotion(champion.model)
+    author = promotion.version.created_by
+    author.memberships.update(role=Role.APPROVER)
+    client.force_login(author)
+
+    page = client.get("/").content.decode()
+
+    assert "Nothing needs you" in page
+
+
+def test_models_page_filters_and_keeps_other_teams_out(client, champion):
+    factories.make_model(name="somebody-elses")
+    factories.make_model(champion.model.team, name="idle-one")
+    sign_in(client, champion.model.team, Role.VIEWER)
+
+    everything = client.get("/models/").content.decode()
+    serving = client.get("/models/?state=serving").content.decode()
+
+    assert "flight-delay" in everything
+    assert "idle-one" in everything
+    assert "somebody-elses" not in everything
+    assert "idle-one" not in serving
+
+
+def test_models_page_asks_the_same_number_of_queries_for_more_models(client, champion, django_assert_max_num_queries):
+    for number in range(30):
+        factories.make_model(champion.model.team, name=f"many-{number}")
+    sign_in(client, champion.model.team, Role.VIEWER)
+
+    with django_assert_max_num_queries(14):
+        assert client.get("/models/").status_code == 200
+
+
+@pytest.mark.parametrize("tab", ["versions", "champions", "about"])
+def test_model_page_opens_on_each_tab(client, champion, tab):
+    sign_in(client, champion.model.team, Role.VIEWER)
+
+    page = client.get(f"/models/flight-delay/?tab={tab}")
+
+    assert page.status_code == 200
+    assert "Warn travellers in time." in page.content.decode()
+
+
+@pytest.mark.parametrize("tab", ["overview", "evidence", "files"])
+def test_version_page_opens_on_each_tab(client, champion, tab):
+    sign_in(client, champion.model.team, Role.VIEWER)
+
+    assert client.get(f"{champion.path}?tab={tab}").status_code == 200
+
+
+def test_unknown_version_is_not_found(client, champion):
+    sign_in(client, champion.model.team, Role.VIEWER)
+
+    assert client.get("/models/flight-delay/versions/99/").status_code == 404
+
+
+def test_engineer_registers_a_model(client):
+    team = factories.make_team()
+    sign_in(client, team, Role.ENGINEER)
+    form = {"team": team.pk, "name": "card-fraud", "task": "anomaly", "risk_tier": "1", "purpose": "Stop stolen cards."}
+
+    answer = client.post("/models/new/", form)
+
+    assert answer.url == "/models/card-fraud/"
+    assert RegisteredModel.objects.get(name="card-fraud").risk_tier == 1
+
+
+def test_bad_model_name_is_explained_beside_its_field(client):
+    team = factories.make_team()
+    sign_in(client, team, Role.ENGINEER)
+    form = {"team": team.pk, "name": ";$(id)", "task": "anomaly", "risk_tier": "1", "purpose": "x"}
+
+    answer = client.post("/models/new/", form)
+
+    assert answer.status_code == 422
+    assert "name must be 1 to 256" in answer.content.decode()
+    assert not RegisteredModel.objects.exists()
+
+
+def test_whole_promotion_by_pages(client):
+    model = factories.make_model()
+    factories.make_criteria(model)
+    version = factories.make_version(model)
+    services.evidence_record(version=version, metric="roc_auc", value=0.8, ci_low=0.78, ci_high=0.82)
+    sign_in(client, model.team, Role.ENGINEER)
+    asked = client.post(f"{version.path}promote/", {"description": "First one."})
+    promotion = Promotion.objects.get()
+    assert asked.url == promotion.path
+
+    sign_in(client, model.team, Role.APPROVER)
+    shown = client.get(promotion.path)
+    assert "Ready for your decision" in shown.content.decode()
+    decision = {"action": "approve", "reason": "Looked.", "seen": shown.context["binding"].digest}
+    decided = client.post(reverse("promotion_decide", args=[promotion.pk]), decision)
+
+    assert decided.status_code == 302
+    assert Alias.objects.get(name="champion").version == version
+
+
+def test_refused_approval_names_each_unmet_rule_and_changes_nothing(client):
+    promotion = factories.make_promotion(auc=0.5)
+    sign_in(client, promotion.model.team, Role.APPROVER)
+    seen = factories.seen(promotion)
+
+    answer = client.post(
+        reverse("promotion_decide", args=[promotion.pk]), {"action": "approve", "reason": "Looked.", "seen": seen}
+    )
+
+    assert answer.status_code == 409
+    page = answer.content.decode()
+    assert "C1 Area under the ROC curve: failed" in page
+    assert "An engineer registers a better version" in page
+    assert not Alias.objects.exists()
+
+
+def test_author_is_told_that_another_person_decides(client):
+    promotion = factories.make_promotion()
+    author = promotion.version.created_by
+    author.memberships.update(role=Role.APPROVER)
+    client.force_login(author)
+
+    answer = client.post(
+        reverse("promotion_decide", args=[promotion.pk]),
+        {"action": "approve", "reason": "Mine.", "seen": factories.seen(promotion)},
+    )
+
+    assert answer.status_code == 403
+    assert "another person decides" in answer.content.decode()
+
+
+def test_comment_appears_on_the_timeline_escaped(client):
+    promotion = factories.make_promotion()
+    sign_in(client, promotion.model.team, Role.PRODUCT)
+    url = reverse("promotion_decide", args=[promotion.pk])
+
+    client.post(url, {"action": "comment", "reason": "<svg onload=alert(1)> why?"})
+
+    page = client.get(promotion.path).content.decode()
+    assert "&lt;svg onload=alert(1)&gt; why?" in page
+    assert "<svg onload" not in page
+
+
+def test_rollback_page_action_needs_a_reason(client, champion):
+    factories.approve(factories.make_promotion(champion.model))
+    sign_in(client, champion.model.team, Role.ENGINEER)
+
+    refused = client.post("/models/flight-delay/rollback/", {"to_version": champion.number, "reason": ""})
+    done = client.post("/models/flight-delay/rollback/", {"to_version": champion.number, "reason": "Errors rose."})
+
+    assert refused.status_code == 400
+    assert done.status_code == 302
+    assert Alias.objects.get(name="champion").version == champion
+
+
+def test_product_drafts_and_another_agrees(client, champion):
+    sign_in(client, champion.model.team, Role.PRODUCT)
+    form = {
+        "c-TOTAL_FORMS": "1", "c-INITIAL_FORMS": "0", "c-MIN_NUM_FORMS": "1", "c-MAX_NUM_FORMS": "20",
+        "c-0-metric": "average_precision", "c-0-direction": "at_least", "c-0-threshold": "0.2", "c-0-basis": "interval",
+        "c-0-blocking": "on", "c-0-reason": "Most warnings must be right.", "note": "Stricter.",
+    }  # fmt: skip
+    drafted = client.post("/models/flight-delay/criteria/draft/", form)
+    assert drafted.status_code == 302
+    newest = champion.model.criteria_sets.first()
+    assert client.post(reverse("criteria_agree", args=[newest.pk])).status_code == 403
+
+    sign_in(client, champion.model.team, Role.APPROVER)
+    assert client.post(reverse("criteria_agree", args=[newest.pk])).status_code == 302
+
+    newest.refresh_from_db()
+    assert newest.state == "agreed"
+    assert AcceptanceCriterion.objects.get(criteria_set=newest).threshold == 0.2
+
+
+def test_audit_page_shows_the_teams_own_events_alone(client, champion):
+    factories.make_champion(factories.make_model(name="hidden-one"))
+    sign_in(client, champion.model.team, Role.VIEWER)
+
+    page = client.get("/audit/").content.decode()
+
+    assert "promotion.complete" in page
+    assert "hidden-one" not in page
