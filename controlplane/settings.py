@@ -97,11 +97,12 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "registry.sessions.SessionAgeMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "registry.sessions.LoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "registry.refusals.RefusalMiddleware",
+    "registry.idempotency.IdempotencyMiddleware",
 ]
 
 ROOT_URLCONF = "controlplane.urls"
@@ -186,10 +187,13 @@ REST_FRAMEWORK = {
         "registry.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "registry.api.permissions.ScopeAndRole",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["registry.api.parsers.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "registry.api.schema.ApiSchema",
     "DEFAULT_PAGINATION_CLASS": "registry.pagination.CursorPages",
     "PAGE_SIZE": 50,
     "EXCEPTION_HANDLER": "registry.problems.problem_response",
@@ -199,9 +203,13 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated", "registry.api.permissions.ScopeAndRole"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "registry.api.schema.add_conventions"],
+    "ENUM_NAME_OVERRIDES": {
+        "CriteriaState": "registry.models.CriteriaSet.State",
+        "JobState": "jobs.models.State",
+        "PromotionState": "registry.api.serializers.PROMOTION_STATES",
+    },
 }
 
 # --- Celery: the broker carries nudges alone; the job table is the queue ---------------------------------------------

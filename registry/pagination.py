@@ -1,11 +1,35 @@
 """Pages of the API: cursors, so that a page costs the same however deep it lies."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+
+from registry.problems import QueryError
 
 
 class CursorPages(CursorPagination):
     """Newest first unless the view says otherwise; `page_size` up to 200."""
 
-    ordering = "-id"
+    ordering: str | tuple[str, ...] = "-id"
     page_size_query_param = "page_size"
     max_page_size = 200
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: Any = None
+    ) -> list[Any] | None:
+        """Return the rows of the page that the request asks for.
+
+        Raises:
+            QueryError: the cursor was not made by this list.
+        """
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (NotFound, ValueError, ValidationError):
+            raise QueryError(
+                {"cursor": ["Not a cursor of this list; follow `next` and `previous` as given."]}
+            ) from None

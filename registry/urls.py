@@ -2,7 +2,10 @@
 
 from django.urls import URLPattern, URLResolver, path
 
+from registry.api.urls import api_urlpatterns
 from registry.views import accounts, audit, criteria, inbox, models, promotions, versions
+
+__all__ = ["api_urlpatterns", "urlpatterns"]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", inbox.inbox, name="inbox"),
@@ -24,4 +27,3 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/versions/<int:number>/verify/", versions.version_verify, name="version_verify"),
     path("audit/", audit.audit, name="audit"),
 ]
-api_urlpatterns: list[URLPattern | URLResolver] = []

@@ -1,0 +1,56 @@
+"""Objects by their address, among those that the asker may see; anything else is not found."""
+
+from django.db.models import Prefetch, QuerySet
+from django.shortcuts import get_object_or_404
+
+from registry.access import Actor
+from registry.models import Alias, CriteriaSet, ModelVersion, Promotion, RegisteredModel, Rollback
+
+
+def models_of(actor: Actor) -> QuerySet[RegisteredModel]:
+    """Return the live models of the actor's teams, with what the API shows of each."""
+    aliases = Prefetch("aliases", Alias.objects.select_related("version"))
+    live = RegisteredModel.objects.live().filter(team__in=actor.teams())
+    return live.select_related("team", "created_by").prefetch_related(aliases)
+
+
+def find_model(actor: Actor, name: str) -> RegisteredModel:
+    """Return one live model, or 404."""
+    return get_object_or_404(models_of(actor), name=name)
+
+
+def versions_of(model: RegisteredModel) -> QuerySet[ModelVersion]:
+    """Return the versions of a model, with what the API shows of each."""
+    return model.versions.select_related("model__team", "created_by").prefetch_related(
+        "contributors", "aliases", "tags"
+    )
+
+
+def find_version(actor: Actor, name: str, number: int) -> ModelVersion:
+    """Return one version, or 404."""
+    return get_object_or_404(versions_of(find_model(actor, name)), number=number)
+
+
+def promotions_of(actor: Actor) -> QuerySet[Promotion]:
+    """Return the promotions of the actor's teams."""
+    return Promotion.objects.filter(model__team__in=actor.teams()).select_related(
+        "model__team", "version", "replaces", "criteria_set", "requested_by"
+    )
+
+
+def find_promotion(actor: Actor, pk: int) -> Promotion:
+    """Return one promotion, or 404."""
+    return get_object_or_404(promotions_of(actor), pk=pk)
+
+
+def criteria_of(actor: Actor) -> QuerySet[CriteriaSet]:
+    """Return the criteria sets of the actor's teams."""
+    sets = CriteriaSet.objects.filter(model__team__in=actor.teams())
+    return sets.select_related("model__team", "drafted_by", "agreed_by").prefetch_related("criteria")
+
+
+def rollbacks_of(actor: Actor) -> QuerySet[Rollback]:
+    """Return the rollbacks of the actor's teams."""
+    return Rollback.objects.filter(model__team__in=actor.teams()).select_related(
+        "model__team", "from_version", "to_version", "requested_by", "reviewed_by"
+    )

@@ -1,0 +1,126 @@
+"""Versions of a model, their evidence, and reading their files."""
+
+from django.contrib.auth.models import User
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from registry import services
+from registry.api.base import ApiView, ListQuery, Strict, ordering
+from registry.api.lookup import find_model, find_version, versions_of
+from registry.api.serializers import EvidenceSerializer, VersionDetailSerializer, VersionSerializer
+from registry.errors import InvalidError
+from registry.models import ArtifactState, Evidence, RegisteredModel, Role
+
+DIGEST = r"^sha256:[0-9a-f]{64}$"
+
+
+class VersionQuery(ListQuery):
+    """What the list of versions is filtered and ordered by."""
+
+    artifact_state = serializers.ChoiceField(choices=ArtifactState.choices, required=False)
+    run_id = serializers.CharField(required=False)
+    ordering = ordering("-number", "-created_at")
+
+
+class VersionBody(Strict):
+    """A new version."""
+
+    source = serializers.CharField(  # type: ignore[assignment]  # the metaclass takes fields off the class
+        max_length=2000, help_text="`runs:/…`, `mlflow-artifacts:/…` or `models:/…`"
+    )
+    run_id = serializers.CharField(max_length=64, default="", allow_blank=True)
+    run_link = serializers.URLField(max_length=2000, default="", allow_blank=True)
+    description = serializers.CharField(default="", allow_blank=True)
+    tags = serializers.DictField(child=serializers.CharField(allow_blank=True), default=dict)
+    data_digest = serializers.RegexField(DIGEST, default="", allow_blank=True, help_text="of the training data")
+    contributors = serializers.ListField(
+        child=serializers.CharField(), default=list,
+        help_text="user names of those who helped to make it; none of them may approve it",
+    )  # fmt: skip
+
+    def validate_tags(self, tags: dict[str, str]) -> dict[str, str]:
+        """Hold keys to what the registry keeps."""
+        for key in tags:
+            serializers.CharField(max_length=250).run_validation(key)
+        return tags
+
+
+class Versions(ApiView):
+    """The versions of a model."""
+
+    query_class = VersionQuery
+
+    @extend_schema(summary="List versions", responses=VersionSerializer(many=True), tags=["Versions"])
+    def get(self, request: Request, name: str) -> Response:
+        """List the versions of a model, newest first."""
+        rows = versions_of(find_model(self.actor, name))
+        asked = {key: self.query[key] for key in ("artifact_state", "run_id") if key in self.query}
+        return self.page(rows.filter(**asked), VersionSerializer, "-id")
+
+    @extend_schema(
+        summary="Register a version", request=VersionBody, responses={201: VersionDetailSerializer}, tags=["Versions"]
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Register the next version. Its files are read afterwards: see *Read the files of a version*."""
+        model = find_model(self.actor, name)
+        values = self.body(VersionBody)
+        helpers = _people(model, values.pop("contributors"))
+        version = services.version_create(actor=self.actor, model=model, contributors=helpers, **values)
+        return Response(VersionDetailSerializer(find_version(self.actor, name, version.number)).data, status=201)
+
+
+class Version(ApiView):
+    """One version."""
+
+    @extend_schema(summary="Get a version", responses=VersionDetailSerializer, tags=["Versions"])
+    def get(self, request: Request, name: str, number: int) -> Response:
+        """Return a version with its signature and files."""
+        return Response(VersionDetailSerializer(find_version(self.actor, name, number)).data)
+
+
+class VersionVerify(ApiView):
+    """Reading the files of a version."""
+
+    @extend_schema(
+        summary="Read the files of a version", request=None, responses=VersionDetailSerializer, tags=["Versions"]
+    )
+    def post(self, request: Request, name: str, number: int) -> Response:
+        """Read a version's files and settle `artifact_state`: verified, or refused with a reason. Safe to repeat."""
+        version = find_version(self.actor, name, number)
+        self.actor.require(version.model.team, Role.ENGINEER, Role.ADMIN)
+        services.version_verify(version_id=version.pk)
+        return Response(VersionDetailSerializer(find_version(self.actor, name, number)).data)
+
+
+class EvidenceQuery(ListQuery):
+    """What the evidence of a version is filtered by."""
+
+    kind = serializers.ChoiceField(choices=Evidence.Kind.choices, required=False)
+    metric = serializers.CharField(required=False)
+    data_slice = serializers.CharField(required=False)
+    ordering = ordering("-id")
+
+
+class VersionEvidence(ApiView):
+    """What was measured of a version."""
+
+    query_class = EvidenceQuery
+
+    @extend_schema(summary="List evidence", responses=EvidenceSerializer(many=True), tags=["Versions"])
+    def get(self, request: Request, name: str, number: int) -> Response:
+        """List what was measured of a version, latest first."""
+        rows = find_version(self.actor, name, number).evidence.select_related("against")
+        asked = {key: self.query[key] for key in ("kind", "metric", "data_slice") if key in self.query}
+        return self.page(rows.filter(**asked), EvidenceSerializer)
+
+
+def _people(model: RegisteredModel, names: list[str]) -> list[User]:
+    found = {
+        user.get_username(): user for user in User.objects.filter(memberships__team=model.team, username__in=names)
+    }
+    for name in names:
+        if name not in found:
+            raise InvalidError(f"{name} is not a member of {model.team.name}.", field="contributors")
+    return list(found.values())
