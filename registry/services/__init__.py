@@ -13,17 +13,21 @@ from registry.services.promotions import (
     promotion_request,
     promotion_withdraw,
 )
+from registry.services.sessions import LoginAttempt, login_attempt, logout_record
 from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
 from registry.services.teams import team_create, team_join, token_create, token_revoke
 from registry.services.versions import version_create, version_verify
 
 __all__ = [
+    "LoginAttempt",
     "alias_delete",
     "alias_set",
     "criteria_agree",
     "criteria_draft",
     "evidence_record",
     "experiment_record",
+    "login_attempt",
+    "logout_record",
     "model_archive",
     "model_create",
     "model_rename",

@@ -1,11 +1,13 @@
 """Registered models."""
 
+from collections.abc import Mapping
+
 from django.db import IntegrityError, transaction
 
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
-from registry.models import RegisteredModel, Role, Task, Team
+from registry.models import ModelTag, RegisteredModel, Role, Task, Team
 from registry.sources import check_name
 
 EDITABLE = ("task", "risk_tier", "purpose", "description", "revalidate_by")
@@ -14,7 +16,7 @@ EDITABLE = ("task", "risk_tier", "purpose", "description", "revalidate_by")
 @audited()
 def model_create(
     *, actor: Actor, team: Team, name: str, task: str = Task.CLASSIFICATION, risk_tier: int = 2, purpose: str = "",
-    description: str = "",
+    description: str = "", tags: Mapping[str, str] | None = None,
 ) -> RegisteredModel:  # fmt: skip
     """Register a model of ``team``.
 
@@ -32,6 +34,7 @@ def model_create(
             )  # fmt: skip
     except IntegrityError:
         raise ConflictError(f"A model named {name} exists. Choose another name.") from None
+    ModelTag.objects.bulk_create(ModelTag(model=model, key=k, value=v) for k, v in (tags or {}).items())
     audit(
         action="model.create", subject=model.path, actor=actor, team=team.slug,
         payload={"after": {"task": task, "risk_tier": risk_tier, "purpose": purpose}},

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from django.contrib.auth.models import User
 from django.db.models import F
+from django.db.models.functions import Now
 
 from jobs.models import Job
 from registry.access import Actor
@@ -31,7 +32,9 @@ def version_create(
     """
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
     check_source(source)
-    RegisteredModel.objects.filter(pk=model.pk).update(last_number=F("last_number") + 1)  # holds the row's lock
+    RegisteredModel.objects.filter(pk=model.pk).update(  # holds the row's lock
+        last_number=F("last_number") + 1, updated_at=Now()
+    )
     number = RegisteredModel.objects.values_list("last_number", flat=True).get(pk=model.pk)
     version = ModelVersion.objects.create(
         model=model, number=number, source=source, run_id=run_id, run_link=run_link, description=description,
@@ -58,7 +61,7 @@ def version_verify(*, version_id: int) -> ModelVersion:
     if version.artifact_state != ArtifactState.UNREAD:
         return version
     try:
-        folder = resolve_source(version.source, version.run_id)
+        folder = resolve_source(version.source, version.run_id, team=version.model.team)
         reading = read_artifact(folder)
     except ArtifactError as error:
         version.artifact_state = ArtifactState.REFUSED

@@ -1,0 +1,48 @@
+"""`manage.py audit_verify`: walk the audit chain and name the first event that does not hold."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from registry.models import AuditCheck
+from registry.selectors.audit_chain import Head, chain_fault, chain_head, unheard_approvals
+
+
+class Command(BaseCommand):
+    """Verify the audit trail; the result is shown on the audit page."""
+
+    help = "Walk the audit chain, name the first broken event, and list approvals that nobody was heard giving."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--head", type=Path, metavar="PATH", help="also compare with a head exported before")
+        parser.add_argument("--export", type=Path, metavar="PATH", help="write the signed head of a chain that holds")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Verify; exits with 1 if anything does not hold."""
+        exported = _read(options["head"]) if options["head"] else None
+        head = chain_head()
+        fault = chain_fault(exported)
+        AuditCheck.objects.create(seq=head.seq, broken_at=fault.seq if fault else None)
+        if fault:
+            raise CommandError(f"The chain is broken at event {fault.seq}: {fault.what}.")
+        self.stdout.write(f"The chain holds: {head.seq:,} events, head {head.hash}.")
+        if options["export"]:
+            options["export"].write_text(head.signed())
+            self.stdout.write(f"Its signed head is in {options['export']}; keep it away from this database.")
+        if unheard := unheard_approvals():
+            for approval in unheard:
+                self.stderr.write(
+                    f"{approval.promotion.path} approval {approval.pk} by {approval.approver.get_username()} "
+                    f"at {approval.decided_at:%Y-%m-%d %H:%M:%S} UTC"
+                )
+            raise CommandError(f"{len(unheard)} approvals have no audit event of their approver by session or token.")
+
+
+def _read(path: Path) -> Head:
+    try:
+        return Head.read(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{path}: {error}.") from None

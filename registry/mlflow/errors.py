@@ -1,0 +1,31 @@
+"""Our refusals as MLflow's errors, so that its clients show our words with their own codes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import DataError
+from django.http import Http404
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    PERMISSION_DENIED,
+    RESOURCE_CONFLICT,
+    RESOURCE_DOES_NOT_EXIST,
+)
+
+from registry.errors import RefusedError
+
+CODES = {400: INVALID_PARAMETER_VALUE, 403: PERMISSION_DENIED, 404: RESOURCE_DOES_NOT_EXIST, 409: RESOURCE_CONFLICT}
+
+
+@contextmanager
+def in_mlflows_words() -> Iterator[None]:
+    """Turn what the block refuses into an :class:`MlflowException`."""
+    try:
+        yield
+    except RefusedError as refused:
+        raise MlflowException(str(refused), CODES[refused.status]) from refused
+    except Http404:
+        raise MlflowException("There is no such object, or it is not yours to see.", RESOURCE_DOES_NOT_EXIST) from None
+    except DataError as error:
+        raise MlflowException("A value is too long or malformed.", INVALID_PARAMETER_VALUE) from error

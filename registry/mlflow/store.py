@@ -1,0 +1,345 @@
+"""MLflow's model registry, kept in our tables: its methods parse, call one service or query, and answer in its words."""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from django.contrib.auth.models import User
+from django.db.models import OuterRef, QuerySet, Subquery
+from mlflow.entities import model_registry as entities
+from mlflow.entities.model_registry.model_version_stages import (
+    ALL_STAGES,
+    DEFAULT_STAGES_FOR_GET_LATEST_VERSIONS,
+    get_canonical_stage,
+)
+from mlflow.exceptions import MlflowException
+from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    NOT_IMPLEMENTED,
+    RESOURCE_ALREADY_EXISTS,
+    RESOURCE_DOES_NOT_EXIST,
+)
+from mlflow.server.handlers import _get_tracking_store
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.store.model_registry import (
+    SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT,
+    SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD,
+    SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFAULT,
+    SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD,
+)
+from mlflow.store.model_registry.abstract_store import AbstractStore
+from mlflow.utils import validation
+
+from registry import services
+from registry.errors import ConflictError
+from registry.mlflow import search
+from registry.mlflow.caller import get_caller
+from registry.mlflow.entities import model_version, registered_model
+from registry.mlflow.errors import in_mlflows_words
+from registry.models import Alias, ModelVersion, RegisteredModel
+
+NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
+
+
+class RegistryStore(AbstractStore):  # type: ignore[misc]  # MLflow has no types
+    """The caller's team's models. A method that MLflow has and this lacks would silently answer None, so none is."""
+
+    @property
+    def supports_workspaces(self) -> bool:
+        """Whether models are kept apart by workspace: they are, by team."""
+        return True
+
+    # --- registered models -----------------------------------------------------------------------------------------
+
+    def create_registered_model(
+        self, name: str, tags: Sequence[Any] | None = None, description: str | None = None,
+        deployment_job_id: str | None = None,
+    ) -> entities.RegisteredModel:  # fmt: skip
+        """Register a model of the caller's team."""
+        validation._validate_model_name(name)
+        for tag in tags or []:
+            validation._validate_registered_model_tag(tag.key, tag.value)
+        _refuse_prompt(tags)
+        caller = get_caller()
+        with in_mlflows_words():
+            try:
+                model = services.model_create(
+                    actor=caller.actor, team=caller.team, name=name, description=description or "",
+                    tags={tag.key: tag.value for tag in tags or []},
+                )  # fmt: skip
+            except ConflictError as taken:
+                raise MlflowException(
+                    f"Registered Model (name={name}) already exists. {taken}", RESOURCE_ALREADY_EXISTS
+                ) from None
+        return registered_model(model, [])
+
+    def update_registered_model(
+        self, name: str, description: str | None, deployment_job_id: str | None = None
+    ) -> entities.RegisteredModel:
+        """Change the model's description."""
+        with in_mlflows_words():
+            services.model_update(actor=get_caller().actor, model=_model(name), description=description or "")
+        return self.get_registered_model(name)
+
+    def rename_registered_model(self, name: str, new_name: str) -> entities.RegisteredModel:
+        """Give the model another name."""
+        validation._validate_model_renaming(new_name)
+        with in_mlflows_words():
+            try:
+                services.model_rename(actor=get_caller().actor, model=_model(name), name=new_name)
+            except ConflictError as refused:
+                if _every_model().filter(name=new_name).exists():
+                    raise MlflowException(str(refused), RESOURCE_ALREADY_EXISTS) from None
+                raise
+        return self.get_registered_model(new_name)
+
+    def delete_registered_model(self, name: str) -> None:
+        """Archive the model, unless something governed refers to it."""
+        with in_mlflows_words():
+            services.model_archive(actor=get_caller().actor, model=_model(name))
+
+    def search_registered_models(
+        self, filter_string: str | None = None, max_results: int = SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFAULT,
+        order_by: Sequence[str] | None = None, page_token: str | None = None,
+    ) -> PagedList[entities.RegisteredModel]:  # fmt: skip
+        """Return one page of the models that a filter describes."""
+        _check_size(max_results, SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD)
+        with in_mlflows_words():
+            page = search.page_of(
+                search.MODELS, search.filter_rows(search.MODELS, _models(), filter_string),
+                order_by=order_by or (), max_results=max_results, token=page_token,
+            )  # fmt: skip
+            latest = _latest([model.pk for model in page.rows])
+        return PagedList([registered_model(m, latest.get(m.pk, [])) for m in page.rows], page.token or None)
+
+    def get_registered_model(self, name: str) -> entities.RegisteredModel:
+        """Return one model, with the newest version of each stage and none of the others."""
+        model = _model(name)
+        return registered_model(model, _latest([model.pk]).get(model.pk, []))
+
+    def get_latest_versions(self, name: str, stages: Sequence[str] | None = None) -> list[entities.ModelVersion]:
+        """Return the newest version of each stage asked for."""
+        wanted = {get_canonical_stage(stage) for stage in stages or ALL_STAGES}
+        model = _model(name)
+        return [model_version(v) for v in _latest([model.pk]).get(model.pk, []) if v.stage in wanted]
+
+    def set_registered_model_tag(self, name: str, tag: entities.RegisteredModelTag) -> None:
+        """Set one tag of the model."""
+        validation._validate_model_name(name)
+        validation._validate_registered_model_tag(tag.key, tag.value)
+        _refuse_prompt([tag])
+        with in_mlflows_words():
+            services.model_tag_set(actor=get_caller().actor, model=_model(name), key=tag.key, value=tag.value)
+
+    def delete_registered_model_tag(self, name: str, key: str) -> None:
+        """Remove one tag of the model."""
+        validation._validate_tag_name(key)
+        with in_mlflows_words():
+            services.model_tag_delete(actor=get_caller().actor, model=_model(name), key=key)
+
+    # --- versions --------------------------------------------------------------------------------------------------
+
+    def create_model_version(
+        self, name: str, source: str, run_id: str | None = None, tags: Sequence[Any] | None = None,
+        run_link: str | None = None, description: str | None = None, local_model_path: str | None = None,
+        model_id: str | None = None,
+    ) -> entities.ModelVersion:  # fmt: skip
+        """Register the next version; the author of its run counts as a contributor."""
+        for tag in tags or []:
+            validation._validate_model_version_tag(tag.key, tag.value)
+        _refuse_prompt(tags)
+        model = _model(name)
+        if model_id and not run_id:
+            run_id = _get_tracking_store().get_logged_model(model_id).source_run_id
+        with in_mlflows_words():
+            version = services.version_create(
+                actor=get_caller().actor, model=model, source=source, run_id=run_id or "", run_link=run_link or "",
+                description=description or "", tags={tag.key: tag.value for tag in tags or []},
+                contributors=_authors(run_id), logged_model_id=model_id or "",
+            )  # fmt: skip
+        return model_version(version)
+
+    def update_model_version(self, name: str, version: int | str, description: str | None) -> entities.ModelVersion:
+        """Change the version's description."""
+        with in_mlflows_words():
+            found = _version(name, version)
+            services.version_describe(actor=get_caller().actor, version=found, description=description or "")
+        return model_version(found)
+
+    def transition_model_version_stage(
+        self, name: str, version: int | str, stage: str, archive_existing_versions: bool
+    ) -> entities.ModelVersion:
+        """Move the version to a stage."""
+        stage = get_canonical_stage(stage)
+        if archive_existing_versions and stage not in DEFAULT_STAGES_FOR_GET_LATEST_VERSIONS:
+            raise MlflowException.invalid_parameter_value(
+                "Model version transition cannot archive existing model versions because "
+                f"'{stage}' is not an Active stage. Valid stages are {DEFAULT_STAGES_FOR_GET_LATEST_VERSIONS}"
+            )
+        with in_mlflows_words():
+            found = services.version_stage(
+                actor=get_caller().actor, version=_version(name, version), stage=stage,
+                archive_others=archive_existing_versions,
+            )  # fmt: skip
+        return model_version(found)
+
+    def delete_model_version(self, name: str, version: int | str) -> None:
+        """Archive the version, unless something governed refers to it."""
+        with in_mlflows_words():
+            services.version_archive(actor=get_caller().actor, version=_version(name, version))
+
+    def get_model_version(self, name: str, version: int | str) -> entities.ModelVersion:
+        """Return one version."""
+        return model_version(_version(name, version))
+
+    def get_model_version_download_uri(self, name: str, version: int | str) -> str:
+        """Return where a client reads the files: the logged model's or original's own place instead of its alias."""
+        source = _version(name, version).source
+        scheme, _, rest = source.partition(":")
+        if scheme != "models":
+            return source
+        original, _, number = rest.strip("/").partition("/")
+        if number:
+            return self.get_model_version_download_uri(original, number)
+        return str(_get_tracking_store().get_logged_model(original).artifact_location)
+
+    def search_model_versions(
+        self, filter_string: str | None = None, max_results: int = SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT,
+        order_by: Sequence[str] | None = None, page_token: str | None = None,
+    ) -> PagedList[entities.ModelVersion]:  # fmt: skip
+        """Return one page of the versions that a filter describes."""
+        _check_size(max_results, SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD)
+        with in_mlflows_words():
+            page = search.page_of(
+                search.VERSIONS, search.filter_rows(search.VERSIONS, _versions(), filter_string),
+                order_by=order_by or NEWEST_FIRST, max_results=max_results, token=page_token,
+            )  # fmt: skip
+        return PagedList([model_version(version) for version in page.rows], page.token or None)
+
+    def set_model_version_tag(self, name: str, version: int | str, tag: entities.ModelVersionTag) -> None:
+        """Set one tag of the version."""
+        validation._validate_model_version_tag(tag.key, tag.value)
+        _refuse_prompt([tag])
+        with in_mlflows_words():
+            found = _version(name, version)
+            services.version_tag_set(actor=get_caller().actor, version=found, key=tag.key, value=tag.value)
+
+    def delete_model_version_tag(self, name: str, version: int | str, key: str) -> None:
+        """Remove one tag of the version."""
+        validation._validate_tag_name(key)
+        with in_mlflows_words():
+            services.version_tag_delete(actor=get_caller().actor, version=_version(name, version), key=key)
+
+    # --- aliases ---------------------------------------------------------------------------------------------------
+
+    def set_registered_model_alias(self, name: str, alias: str, version: int | str) -> None:
+        """Point a free alias at a version; a guarded one is refused."""
+        validation._validate_model_alias_name(alias)
+        validation._validate_model_alias_name_reserved(alias)
+        found = _version(name, version)
+        with in_mlflows_words():
+            services.alias_set(actor=get_caller().actor, model=found.model, name=alias, version=found)
+
+    def delete_registered_model_alias(self, name: str, alias: str) -> None:
+        """Remove a free alias; a guarded one is refused."""
+        validation._validate_model_alias_name(alias)
+        with in_mlflows_words():
+            services.alias_delete(actor=get_caller().actor, model=_model(name), name=alias)
+
+    def get_model_version_by_alias(self, name: str, alias: str) -> entities.ModelVersion:
+        """Return the version that an alias points at."""
+        validation._validate_model_name(name)
+        validation._validate_model_alias_name(alias)
+        held = Alias.objects.filter(model__name=name, model__in=_every_model(), name=alias)
+        version = _versions().filter(pk__in=held.values("version")).first()
+        if version is None:
+            _model(name)  # says so where there is no such model at all
+            raise MlflowException(f"Registered model alias {alias} not found.", INVALID_PARAMETER_VALUE)
+        return model_version(version)
+
+    # --- what is not kept here -------------------------------------------------------------------------------------
+
+    def list_webhooks(self, max_results: int | None = None, page_token: str | None = None) -> PagedList[Any]:
+        """Return no webhooks: MLflow's own would call addresses that nobody checked."""
+        return PagedList([], None)
+
+    def list_webhooks_by_event(
+        self, event: Any, max_results: int | None = None, page_token: str | None = None
+    ) -> PagedList[Any]:
+        """Return no webhooks, which MLflow asks for after each write."""
+        return PagedList([], None)
+
+    def _no_webhooks(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse to keep webhooks of MLflow's."""
+        raise MlflowException("Webhooks are not kept by the MLflow process.", NOT_IMPLEMENTED)
+
+    create_webhook = get_webhook = update_webhook = delete_webhook = test_webhook = _no_webhooks
+
+
+def _every_model() -> QuerySet[RegisteredModel]:
+    return RegisteredModel.objects.live().filter(team=get_caller().team)
+
+
+def _models() -> QuerySet[RegisteredModel]:
+    return _every_model().select_related("team").prefetch_related("tags", "aliases__version")
+
+
+def _versions() -> QuerySet[ModelVersion]:
+    return (
+        ModelVersion.objects.filter(archived_at=None, model__archived_at=None, model__team=get_caller().team)
+        .select_related("model__team", "created_by")
+        .prefetch_related("tags", "aliases")
+        .defer("manifest", "signature")
+    )
+
+
+def _model(name: str) -> RegisteredModel:
+    validation._validate_model_name(name)
+    model = _models().filter(name=name).first()
+    if model is None:
+        raise MlflowException(f"Registered Model with name={name} not found", RESOURCE_DOES_NOT_EXIST)
+    return model
+
+
+def _version(name: str, version: int | str) -> ModelVersion:
+    validation._validate_model_name(name)
+    number = validation._validate_model_version(version)
+    found = _versions().filter(model__name=name, number=number).first()
+    if found is None:
+        raise MlflowException(f"Model Version (name={name}, version={version}) not found", RESOURCE_DOES_NOT_EXIST)
+    return found
+
+
+def _latest(models: list[int]) -> dict[int, list[ModelVersion]]:
+    """Return each model's newest version of each stage: one look into the index a stage, however many versions."""
+    newest = ModelVersion.objects.filter(model=OuterRef("pk"), archived_at=None).order_by("-number").values("pk")[:1]
+    rows = RegisteredModel.objects.filter(pk__in=models).values_list(
+        *(Subquery(newest.filter(stage=stage)) for stage in ALL_STAGES)
+    )
+    found: dict[int, list[ModelVersion]] = {}
+    for version in _versions().filter(pk__in={pk for row in rows for pk in row if pk}).order_by("number"):
+        found.setdefault(version.model_id, []).append(version)
+    return found
+
+
+def _authors(run_id: str | None) -> list[User]:
+    """Return who started the run, as our tracking store recorded it."""
+    if not run_id:
+        return []
+    try:
+        author = _get_tracking_store().get_run(run_id).info.user_id
+    except MlflowException:
+        return []  # an opaque run id of another system
+    return list(User.objects.filter(username=author))
+
+
+def _check_size(asked: int, most: int) -> None:
+    if not isinstance(asked, int) or not 1 <= asked <= most:
+        raise MlflowException.invalid_parameter_value(
+            f"Invalid value for max_results. It must be a positive integer of at most {most}, but got {asked}"
+        )
+
+
+def _refuse_prompt(tags: Sequence[Any] | None) -> None:
+    if any(tag.key == IS_PROMPT_TAG_KEY and tag.value.lower() == "true" for tag in tags or []):
+        raise MlflowException("Prompts are not kept in this registry; it holds models alone.", NOT_IMPLEMENTED)

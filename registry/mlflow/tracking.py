@@ -1,0 +1,37 @@
+"""MLflow's own tracking store, told who its caller is."""
+
+from typing import Any
+
+from mlflow.entities import Run, RunTag
+from mlflow.store.tracking.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+from mlflow.utils.mlflow_tags import MLFLOW_USER
+
+from registry.mlflow.caller import get_caller
+from registry.mlflow.errors import in_mlflows_words
+from registry.services import experiment_record
+
+
+class TrackingStore(WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
+    """Records which team owns an experiment, and takes a run's author from the caller instead of the client's word."""
+
+    def create_experiment(self, name: str, artifact_location: str | None = None, tags: list[Any] | None = None) -> str:
+        """Create an experiment of the caller's team."""
+        experiment_id: str = super().create_experiment(name, artifact_location, tags)
+        self._record(experiment_id, name)
+        return experiment_id
+
+    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
+        """Rename an experiment."""
+        super().rename_experiment(experiment_id, new_name)
+        self._record(experiment_id, new_name)
+
+    def create_run(self, experiment_id: str, user_id: str, start_time: int, tags: list[RunTag], run_name: str) -> Run:
+        """Start a run in the caller's name: its author counts as a contributor to what is registered from it."""
+        author = get_caller().username
+        others = [tag for tag in tags or [] if tag.key != MLFLOW_USER]
+        return super().create_run(experiment_id, author, start_time, [*others, RunTag(MLFLOW_USER, author)], run_name)
+
+    def _record(self, experiment_id: str, name: str) -> None:
+        caller = get_caller()
+        with in_mlflows_words():
+            experiment_record(actor=caller.actor, team=caller.team, experiment_id=experiment_id, name=name)
