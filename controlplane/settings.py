@@ -13,11 +13,11 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-demo_env = Path(env.str("VAR_DIR", str(BASE_DIR / "var"))) / "demo.env"
-if "DEPLOYMENT" not in env.ENVIRON and demo_env.exists():
-    env.read_env(demo_env)
+VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))  # holds all files that are not placed elsewhere below
+if "DEPLOYMENT" not in env.ENVIRON and (VAR_DIR / "demo.env").exists():
+    env.read_env(VAR_DIR / "demo.env")
 
-DEPLOYMENT: str = env.str("DEPLOYMENT", "production")
+DEPLOYMENT: str = env.str("DEPLOYMENT", "production")  # production, demo or test
 if DEPLOYMENT not in {"production", "demo", "test"}:
     raise ImproperlyConfigured(f"DEPLOYMENT is {DEPLOYMENT!r}; it must be production, demo or test.")
 PRODUCTION = DEPLOYMENT == "production"
@@ -37,33 +37,39 @@ def required(name: str) -> str:
     return value
 
 
-SECRET_KEY = required("SECRET_KEY")
+SECRET_KEY = required("SECRET_KEY")  # signs sessions and forms; at least 40 random characters in production
 if PRODUCTION and len(SECRET_KEY) < 40:
     raise ImproperlyConfigured("SECRET_KEY is shorter than 40 characters; production needs a long random one.")
 DEBUG = False
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS: list[str] = env.list(
+    "ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]
+)  # names that the pages answer to
+CSRF_TRUSTED_ORIGINS: list[str] = env.list(
+    "CSRF_TRUSTED_ORIGINS", default=[]
+)  # as https://name, where a proxy ends TLS
 
 # --- storage -------------------------------------------------------------------------------------------------------
-# `default` is the application's role: it can neither change the schema nor rewrite history. `owner` migrates.
+# PostgreSQL, as the application's role, which can neither change the schema nor rewrite history.
 DATABASES = {"default": {**env.db_url_config(required("DATABASE_URL")), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
+# The same database as the schema's owner; for `manage.py provision` alone.
 if owner_url := env.str("DATABASE_OWNER_URL", ""):
     DATABASES["owner"] = env.db_url_config(owner_url)
 DATABASE_ROUTERS: list[str] = []
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
 ARTIFACT_ROOT = Path(env.str("ARTIFACT_ROOT", str(VAR_DIR / "artifacts")))  # models and run artifacts
 DATA_ROOT = Path(env.str("DATA_ROOT", str(VAR_DIR / "datasets")))  # data set versions, as Parquet
 LAKE_ROOT = Path(env.str("LAKE_ROOT", str(VAR_DIR / "lake")))  # the shipped prediction log, as Delta tables
-SPOOL_ROOT = Path(env.str("SPOOL_ROOT", str(VAR_DIR / "spool")))  # segments the gateway has sealed
-ROUTING_TABLE_PATH = Path(env.str("ROUTING_TABLE_PATH", str(VAR_DIR / "routing/table.json")))
+SPOOL_ROOT = Path(env.str("SPOOL_ROOT", str(VAR_DIR / "spool")))  # prediction records of the gateway, until shipped
+ROUTING_TABLE_PATH = Path(env.str("ROUTING_TABLE_PATH", str(VAR_DIR / "routing/table.json")))  # read by the gateway
 REPORT_ROOT = Path(env.str("REPORT_ROOT", str(VAR_DIR / "reports")))  # generated HTML, shown in a sandboxed frame
 
 # --- where the other processes answer ------------------------------------------------------------------------------
-WEB_URL: str = env.str("WEB_URL", "http://127.0.0.1:8000")
-MLFLOW_URL: str = env.str("MLFLOW_URL", "http://127.0.0.1:5000")
-GATEWAY_URL: str = env.str("GATEWAY_URL", "http://127.0.0.1:8080")
+WEB_URL: str = env.str("WEB_URL", "http://127.0.0.1:8000")  # of the pages, as people reach them
+MLFLOW_URL: str = env.str(
+    "MLFLOW_URL", "http://127.0.0.1:5000"
+)  # of the MLflow protocol; shown, and used by training jobs
+GATEWAY_URL: str = env.str("GATEWAY_URL", "http://127.0.0.1:8080")  # of the gateway, as shown to callers
 
 # --- Django --------------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -150,18 +156,23 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
-SESSION_IDLE_SECONDS: int = env.int("SESSION_IDLE_SECONDS", 30 * 60)
-SESSION_ABSOLUTE_SECONDS: int = env.int("SESSION_ABSOLUTE_SECONDS", 12 * 60 * 60)
-LOGIN_FAILURES_BEFORE_LOCK: int = env.int("LOGIN_FAILURES_BEFORE_LOCK", 5)
-LOGIN_LOCK_SECONDS: int = env.int("LOGIN_LOCK_SECONDS", 15 * 60)
+SESSION_IDLE_SECONDS: int = env.int("SESSION_IDLE_SECONDS", 30 * 60)  # a session unused for so long ends
+SESSION_ABSOLUTE_SECONDS: int = env.int(
+    "SESSION_ABSOLUTE_SECONDS", 12 * 60 * 60
+)  # and this long after log-in in any case
+LOGIN_FAILURES_BEFORE_LOCK: int = env.int("LOGIN_FAILURES_BEFORE_LOCK", 5)  # failed log-ins in a row that lock a name
+LOGIN_LOCK_SECONDS: int = env.int("LOGIN_LOCK_SECONDS", 15 * 60)  # for so long
 CSRF_FAILURE_VIEW = "controlplane.views.csrf_failure"
 SESSION_COOKIE_AGE = SESSION_ABSOLUTE_SECONDS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-SECURE_SSL_REDIRECT: bool = env.bool("SECURE_SSL_REDIRECT", PRODUCTION)
+SECURE_SSL_REDIRECT: bool = env.bool("SECURE_SSL_REDIRECT", PRODUCTION)  # send http to https
+# Whether a proxy in front ends TLS and sets X-Forwarded-Proto itself, whatever its callers send.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", False) else None
-SECURE_HSTS_SECONDS: int = env.int("SECURE_HSTS_SECONDS", 31_536_000 if PRODUCTION else 0)
+SECURE_HSTS_SECONDS: int = env.int(
+    "SECURE_HSTS_SECONDS", 31_536_000 if PRODUCTION else 0
+)  # browsers insist on https for so long
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"  # generated reports are framed by our own pages
@@ -213,7 +224,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- Celery: the broker carries nudges alone; the job table is the queue ---------------------------------------------
-CELERY_BROKER_URL = required("BROKER_URL")
+CELERY_BROKER_URL = required("BROKER_URL")  # Redis or Valkey
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -223,8 +234,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # --- jobs ----------------------------------------------------------------------------------------------------------
-JOB_LEASE_SECONDS: int = env.int("JOB_LEASE_SECONDS", 30)
-JOB_HEARTBEAT_SECONDS: float = env.float("JOB_HEARTBEAT_SECONDS", 5.0)
+JOB_LEASE_SECONDS: int = env.int("JOB_LEASE_SECONDS", 30)  # a job without heartbeat for so long goes to another
+JOB_HEARTBEAT_SECONDS: float = env.float("JOB_HEARTBEAT_SECONDS", 5.0)  # between two heartbeats
 JOB_RETRY_SECONDS: float = env.float(
     "JOB_RETRY_SECONDS", 5.0
 )  # before the second attempt; doubles with each further one
@@ -234,10 +245,11 @@ JOB_SEATS: dict[str, int] = env.dict(
 JOB_KIND_MODULES: list[str] = env.list("JOB_KIND_MODULES", default=[])  # declare job kinds beside those of the apps
 JOBS_ACCESS = "registry.access.job_scopes"  # whose jobs a request may see, and act on
 
+LOG_LEVEL: str = env.str("LOG_LEVEL", "INFO")  # of the log on standard error
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname:7} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }

@@ -14,7 +14,7 @@ import pytest
 
 from controlplane.embedded import free_port
 from controlplane.supervisor.child import Child, Spec
-from controlplane.supervisor.config import REPOSITORY, Config, SetupError, data_folder, server_port
+from controlplane.supervisor.config import REPOSITORY, VARIABLES, Config, SetupError, data_folder, server_port
 from controlplane.supervisor.plan import Plan
 from controlplane.supervisor.presence import MARK, AlreadyRunningError, Presence
 from controlplane.supervisor.tether import tethered
@@ -77,7 +77,7 @@ def test_stopping_kills_what_ignores_the_signal_and_what_it_started():
     seconds = asyncio.run(scenario())
 
     assert seconds < 2
-    assert gone(int(said[0].split()[-1]))
+    asyncio.run(until(lambda: gone(int(said[0].split()[-1]))))
 
 
 def test_a_process_that_keeps_dying_fails_the_start_with_its_last_lines():
@@ -208,12 +208,15 @@ def test_a_taken_port_is_explained_in_one_line(tmp_path):
     assert "\n" not in str(refused.value)
 
 
-def test_an_embedded_server_moves_out_of_the_way(tmp_path):
+def test_an_embedded_server_moves_out_of_the_way_unless_its_port_was_chosen(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        moved = server_port({}, "POSTGRES_PORT", port)
+        port = str(taken.getsockname()[1])
+        monkeypatch.setitem(VARIABLES, "POSTGRES_PORT", (port, ""))
+        by_default = server_port({}, "POSTGRES_PORT")
+        chosen = server_port({"POSTGRES_PORT": port}, "POSTGRES_PORT")
 
-    assert moved != port
+    assert by_default != int(port)
+    assert chosen == int(port)
 
 
 @pytest.mark.parametrize("given", [{"WEB_PORT": "http"}, {"WEB_PORT": "70000"}, {"DATABASE_URL": "postgresql://x"}])

@@ -17,7 +17,19 @@ from controlplane.embedded import (
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
-PUBLIC_PORTS = {"web": ("WEB_PORT", 8000), "mlflow": ("MLFLOW_PORT", 5000), "gateway": ("GATEWAY_PORT", 8080)}
+PUBLIC_PORTS = {"web": "WEB_PORT", "mlflow": "MLFLOW_PORT", "gateway": "GATEWAY_PORT"}
+VARIABLES = {  # name: (default, meaning)
+    "VAR_DIR": ("var", "folder that holds all the demo keeps; a new or empty one"),
+    "WEB_PORT": ("8000", "port of the pages and the API, on 127.0.0.1"),
+    "MLFLOW_PORT": ("5000", "port of MLflow's protocol"),
+    "GATEWAY_PORT": ("8080", "port of the gateway"),
+    "POSTGRES_PORT": ("55432", "port of the embedded PostgreSQL; another is taken where this is not free"),
+    "VALKEY_PORT": ("56379", "port of the embedded broker; another is taken where this is not free"),
+    "DATABASE_URL": ("embedded", "PostgreSQL of your own, as the application's role"),
+    "DATABASE_OWNER_URL": ("embedded", "the same database as the schema's owner; goes with DATABASE_URL"),
+    "BROKER_URL": ("embedded", "Redis or Valkey of your own"),
+    "NO_COLOR": ("unset", "any value takes the colours from the output"),
+}
 STORAGE = {
     "ARTIFACT_ROOT": "artifacts",
     "DATA_ROOT": "datasets",
@@ -70,10 +82,10 @@ class Config:
             )
         postgres = valkey = None
         if not environ.get("DATABASE_URL"):
-            postgres = Postgres(var / "postgres", server_port(environ, "POSTGRES_PORT", 55432))
+            postgres = Postgres(var / "postgres", server_port(environ, "POSTGRES_PORT"))
         if not environ.get("BROKER_URL"):
-            valkey = Valkey(var / "broker", server_port(environ, "VALKEY_PORT", 56379))
-        ports = {name: _port(environ, variable, default) for name, (variable, default) in PUBLIC_PORTS.items()}
+            valkey = Valkey(var / "broker", server_port(environ, "VALKEY_PORT"))
+        ports = {name: _port(environ, variable) for name, variable in PUBLIC_PORTS.items()}
         return cls(
             var, ports, postgres, valkey,
             external_owner_url=environ.get("DATABASE_OWNER_URL", ""),
@@ -117,7 +129,7 @@ class Config:
         Raises:
             SetupError: names the first that is taken, and the variable that moves it.
         """
-        wanted = [(name, variable, self.ports[name]) for name, (variable, _) in PUBLIC_PORTS.items()]
+        wanted = [(name, variable, self.ports[name]) for name, variable in PUBLIC_PORTS.items()]
         if self.postgres:
             wanted.append(("PostgreSQL", "POSTGRES_PORT", self.postgres.port))
         if self.valkey:
@@ -130,14 +142,15 @@ class Config:
                 )
 
 
-def _port(environ: Mapping[str, str], variable: str, default: int) -> int:
-    text = environ.get(variable) or str(default)
+def _port(environ: Mapping[str, str], variable: str) -> int:
+    default, _ = VARIABLES[variable]
+    text = environ.get(variable) or default
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise SetupError(f"{variable} is {text!r}; it must be a port number such as {default}.")
     return int(text)
 
 
-def server_port(environ: Mapping[str, str], variable: str, default: int) -> int:
-    """Return a port for an embedded server, which nobody dials by heart: where the default is taken, any other."""
-    port = _port(environ, variable, default)
+def server_port(environ: Mapping[str, str], variable: str) -> int:
+    """Return the port of an embedded server, which nobody dials by heart: where the default is taken, any other."""
+    port = _port(environ, variable)
     return port if environ.get(variable) or port_is_free(port) else free_port()
