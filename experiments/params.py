@@ -1,7 +1,6 @@
 """Declared parameters: a dataclass says names, types, defaults and limits; forms, API and jobs all read it."""
 
 import dataclasses
-import types
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_type_hints
 
@@ -9,13 +8,15 @@ from registry.errors import InvalidError
 
 Params = TypeVar("Params")
 
+WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
     """One parameter as a form shows it."""
 
     name: str
-    type: type
+    type: type[Any]
     default: Any
     label: str
     help: str
@@ -50,13 +51,11 @@ def parse(declared: type[Params], given: Mapping[str, Any]) -> Params:
 
 def _checked(parameter: Parameter, value: Any) -> Any:
     where = f"params.{parameter.name}"
-    if parameter.type is float and type(value) is int:
-        value = float(value)
-    if type(value) is not parameter.type:
-        wanted = types.MappingProxyType({int: "a whole number", float: "a number", str: "text", bool: "true or false"})
-        raise InvalidError(f"{parameter.name} must be {wanted[parameter.type]}.", field=where)
+    if type(value) is not parameter.type and not (parameter.type is float and type(value) is int):
+        raise InvalidError(f"{parameter.name} must be {WORDS[parameter.type]}.", field=where)
+    value = parameter.type(value)
     low, high = parameter.min, parameter.max
-    if (low is not None and value < low) or (high is not None and value > high) or value != value:
+    if not ((low is None or value >= low) and (high is None or value <= high)):  # so that NaN is refused too
         limits = " and ".join([f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None))
         raise InvalidError(f"{parameter.name} is {value}; it must be {limits}.", field=where)
     return value

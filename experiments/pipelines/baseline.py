@@ -1,7 +1,5 @@
 """Logistic regression: the fair, plain model that every other one has to beat."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -9,26 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from experiments.pipelines.contract import Report, Trained, TrainingPipeline, TrainingRows, shares
-
-
-@dataclass(frozen=True)
-class BaselineParams:
-    """What may be chosen.
-
-    Classes are not weighted: on the flights data weighting lowered average precision and left probabilities four times
-    too high, while the alert threshold is set by rank anyway.
-    """
-
-    inverse_penalty: float = field(
-        default=0.03,
-        metadata={"label": "Inverse penalty C", "help": "smaller means a simpler model", "min": 1e-4, "max": 1e3},
-    )
-    rare_below: int = field(
-        default=50,
-        metadata={"label": "Rare category below", "help": "rarer values of a category share one weight", "min": 1},
-    )
-    max_iterations: int = field(default=500, metadata={"label": "Iterations at most", "min": 10, "max": 10_000})
+from experiments.pipelines.catalogue import BaselineParams
+from experiments.pipelines.contract import Report, Trained, TrainingRows, shares
 
 
 def train(rows: TrainingRows, params: BaselineParams, report: Report) -> Trained:
@@ -59,12 +39,3 @@ def _importance(pipeline: Pipeline, rows: TrainingRows) -> dict[str, float]:
         bare = name.split("__", 1)[1].removeprefix("missingindicator_")
         found[next(feature for feature in longest_first if bare.startswith(feature))] += float(weight)
     return shares(found)
-
-
-BASELINE = TrainingPipeline(
-    name="baseline",
-    title="Logistic regression (scikit-learn)",
-    description="Imputed and scaled numbers, one-hot categories, one weight each. Quick, plain, well calibrated.",
-    params=BaselineParams,
-    train=train,
-)

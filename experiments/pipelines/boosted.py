@@ -1,6 +1,5 @@
 """Gradient-boosted trees with LightGBM's own handling of categories and missing values."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import lightgbm
@@ -9,31 +8,10 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from experiments.pipelines.contract import Report, Trained, TrainingPipeline, TrainingRows, shares
+from experiments.pipelines.catalogue import BoostedParams
+from experiments.pipelines.contract import Report, Trained, TrainingRows, shares
 
 THREADS = 2  # fixed: the sums of floating-point numbers, and so the trees, depend on it
-
-
-@dataclass(frozen=True)
-class BoostedParams:
-    """What may be chosen.
-
-    Classes are not weighted: the trees are fitted to the likelihood, so their output stays a probability.
-    """
-
-    trees: int = field(default=1000, metadata={"label": "Trees at most", "min": 1, "max": 10_000})
-    patience: int = field(
-        default=50,
-        metadata={"label": "Patience", "help": "stop after so many trees without gain on validation", "min": 1},
-    )
-    learning_rate: float = field(default=0.05, metadata={"label": "Learning rate", "min": 0.001, "max": 1.0})
-    leaves: int = field(default=15, metadata={"label": "Leaves per tree", "min": 2, "max": 1024})
-    rows_per_leaf: int = field(default=200, metadata={"label": "Rows per leaf at least", "min": 1})
-    feature_share: float = field(default=0.5, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0})
-    row_share: float = field(default=0.8, metadata={"label": "Share of rows per tree", "min": 0.05, "max": 1.0})
-    penalty: float = field(default=10.0, metadata={"label": "L2 penalty", "min": 0.0})
-    category_smoothing: float = field(default=50.0, metadata={"label": "Smoothing of categories", "min": 0.0})
-    seed: int = field(default=7, metadata={"label": "Seed", "help": "the same seed gives the same model", "min": 0})
 
 
 def train(rows: TrainingRows, params: BoostedParams, report: Report) -> Trained:
@@ -90,12 +68,3 @@ def _reporter(report: Report, trees: int) -> Any:
             report.progress((env.iteration + 1) / trees, text)
 
     return after_each_tree
-
-
-BOOSTED = TrainingPipeline(
-    name="lightgbm",
-    title="Gradient-boosted trees (LightGBM)",
-    description="Learns thresholds and interactions, takes missing values and categories as they are.",
-    params=BoostedParams,
-    train=train,
-)

@@ -1,6 +1,5 @@
 """What a pipeline takes and gives back. Pure: no ORM, no tracking, no settings."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -57,17 +56,6 @@ class Trained:
     booster: Any
     importance: dict[str, float]
     facts: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TrainingPipeline:
-    """A way to train; ``params`` is a dataclass that declares what may be chosen."""
-
-    name: str
-    title: str
-    description: str
-    params: type
-    train: Callable[[TrainingRows, Any, Report], Trained]
 
 
 def shares(weights: dict[str, float]) -> dict[str, float]:

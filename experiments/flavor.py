@@ -1,0 +1,56 @@
+"""How a trained model is written as an MLflow artifact. MLflow calls :func:`save_model` when a model is logged.
+
+Every artifact holds the model as a skops file, which MLflow's clients load and which takes categories as plain text. A
+boosted model is written a second time as LightGBM text, which the gateway loads: MLflow's own LightGBM flavour cannot
+take categories as text, and a gateway should not need scikit-learn. Both forms come from the same trees.
+"""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, Schema, TensorSpec
+
+from experiments.pipelines.contract import Trained
+
+LIGHTGBM_FILE = "model.lgb"
+REQUIREMENTS = ("mlflow", "scikit-learn", "lightgbm", "skops", "pandas", "numpy")
+
+# What skops does not trust by itself: data holders of numpy, and LightGBM's own classes, read through before.
+TRUSTED = ["collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier", "numpy.dtype"]
+
+
+def save_model(
+    *, path: str, mlflow_model: Model, trained: Trained, signature: ModelSignature, input_example: pd.DataFrame
+) -> None:
+    """Write the folder of an MLflow model.
+
+    Args:
+        path: the folder, which does not exist yet.
+        mlflow_model: the description that MLflow has begun, written as `MLmodel`.
+        input_example: a few rows of the features, as clients send them.
+    """
+    mlflow.sklearn.save_model(
+        trained.estimator, path, mlflow_model=mlflow_model, serialization_format="skops", skops_trusted_types=TRUSTED,
+        pyfunc_predict_fn="predict_proba", signature=signature, input_example=input_example,
+        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+    )  # fmt: skip
+    if trained.booster is not None:
+        trained.booster.save_model(str(Path(path) / LIGHTGBM_FILE))
+        mlflow_model.add_flavor(
+            "lightgbm", data=LIGHTGBM_FILE, model_class="lightgbm.basic.Booster", lgb_version=version("lightgbm")
+        )
+        mlflow_model.save(str(Path(path) / "MLmodel"))
+
+
+def signature_of(types: dict[str, str]) -> ModelSignature:
+    """Return the signature of a model that takes these columns and gives two probabilities a row.
+
+    Args:
+        types: each feature's MLflow type, in the order the model takes them.
+    """
+    inputs = Schema([ColSpec(kind, name) for name, kind in types.items()])
+    return ModelSignature(inputs, Schema([TensorSpec(np.dtype("float64"), (-1, 2))]))

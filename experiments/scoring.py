@@ -1,0 +1,61 @@
+"""Predicting with a registered version, after its files were found to be those that were registered."""
+
+import hashlib
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import skops.io
+from django.conf import settings
+
+from experiments.flavor import TRUSTED
+from experiments.metrics import Floats
+from registry.artifacts import MODEL_FILES
+from registry.models import ArtifactState, ModelVersion
+from serving.contract import File, manifest_digest
+
+
+class ScoringError(Exception):
+    """The version cannot be used on these rows; the message says why."""
+
+
+def predict(version: ModelVersion, rows: pd.DataFrame) -> Floats:
+    """Return the probability of the positive class for each of ``rows``, (n,).
+
+    The file that is read is hashed and then loaded from memory, so nothing can change in between. Only the formats that
+    a gateway loads are accepted, and from skops only a fixed list of types.
+
+    Raises:
+        ScoringError: the version is not verified, its files changed, or the rows lack a column that it takes.
+    """
+    columns = version.signature.get("inputs", [])
+    names = [column["name"] for column in columns]
+    if missing := [name for name in names if name not in rows]:
+        raise ScoringError(f"{version} takes {', '.join(missing)}, which the data set does not have.")
+    content = _model_file(version)
+    if version.format == "lightgbm":
+        booster = lightgbm.Booster(model_str=content.decode())
+        return np.asarray(booster.predict(_with_categories(rows[names], columns)), dtype=np.float64)
+    estimator = skops.io.loads(content, trusted=TRUSTED)
+    return np.asarray(estimator.predict_proba(rows[names])[:, 1], dtype=np.float64)
+
+
+def _model_file(version: ModelVersion) -> bytes:
+    if version.artifact_state != ArtifactState.VERIFIED or version.format not in MODEL_FILES:
+        raise ScoringError(
+            f"{version} is not verified or not of a format that can be scored. {version.refusal}".strip()
+        )
+    files = [File(**entry) for entry in version.manifest]
+    if manifest_digest(files) != version.artifact_digest:
+        raise ScoringError(f"The manifest of {version} does not have the digest that was registered.")
+    name = MODEL_FILES[version.format]
+    content: bytes = (settings.ARTIFACT_ROOT / version.artifact_path / name).read_bytes()
+    if hashlib.sha256(content).hexdigest() != next(file.sha256 for file in files if file.path == name):
+        raise ScoringError(f"{name} of {version} has changed since it was registered.")
+    return content
+
+
+def _with_categories(rows: pd.DataFrame, columns: list[dict[str, Any]]) -> pd.DataFrame:
+    known = {c["name"]: pd.CategoricalDtype(c["categories"]) for c in columns if c.get("categories") is not None}
+    return rows.astype(known)

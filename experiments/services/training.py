@@ -1,0 +1,106 @@
+"""Training: asking for it, and registering what came out."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from experiments.models import DatasetVersion, TrainingRun
+from experiments.params import parse
+from experiments.pipelines.catalogue import PIPELINES
+from experiments.services.evaluation import evaluation_start
+from jobs.models import Job
+from jobs.services import job_create
+from registry.access import Actor
+from registry.audit_trail import audit, audited
+from registry.errors import ConflictError, InvalidError
+from registry.models import ArtifactState, RegisteredModel, Role
+from registry.services import version_create, version_verify
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training job made, once its run and model lie in MLflow."""
+
+    run_id: str
+    experiment_id: str
+    logged_model_id: str
+    source: str
+    metrics: dict[str, float]
+    importance: dict[str, float]
+
+
+@audited()
+def training_start(
+    *, actor: Actor, model: RegisteredModel, pipeline: str, dataset_version: DatasetVersion,
+    params: Mapping[str, Any] | None = None,
+) -> Job:  # fmt: skip
+    """Queue a job that trains the next version of ``model``.
+
+    Raises:
+        RoleError: the actor is no engineer of the model's team.
+        InvalidError: there is no such pipeline, a parameter is not acceptable, or the data are another team's.
+        ConflictError: the model is archived, or a quality check of the data failed.
+    """
+    actor.require(model.team, Role.ENGINEER)
+    if model.archived_at:
+        raise ConflictError(f"{model.name} is archived; it takes no further versions.")
+    if pipeline not in PIPELINES:
+        raise InvalidError(f"pipeline must be one of {', '.join(PIPELINES)}.", field="pipeline")
+    check_usable(model, dataset_version)
+    chosen = asdict(parse(PIPELINES[pipeline].params, params or {}))
+    job = job_create(
+        kind="train", scope=model.team.slug, title=f"Train {model.name}: {PIPELINES[pipeline].title}",
+        subject=model.path, created_by=actor.user,
+        params={
+            "model_id": model.pk, "dataset_version_id": dataset_version.pk, "pipeline": pipeline, "params": chosen,
+        },
+    )  # fmt: skip
+    audit(
+        action="training.start", subject=model.path, actor=actor, team=model.team.slug,
+        payload={"job": job.pk, "pipeline": pipeline, "params": chosen, "data_digest": dataset_version.digest},
+    )  # fmt: skip
+    return job
+
+
+@audited()
+def training_register(
+    *, actor: Actor, job: Job, model: RegisteredModel, dataset_version: DatasetVersion, pipeline: str,
+    params: dict[str, Any], result: TrainingResult,
+) -> tuple[TrainingRun, Job | None]:  # fmt: skip
+    """Register the version that ``job`` trained, with its lineage, and queue its evaluation.
+
+    Returns: the lineage row, and the evaluation's job; None where the artifact was refused.
+    """
+    version = version_create(
+        actor=actor, model=model, source=result.source, run_id=result.run_id, job=job, contributors=[actor.user],
+        data_digest=dataset_version.digest, logged_model_id=result.logged_model_id,
+        description=f"{PIPELINES[pipeline].title}, trained on {dataset_version}",
+        tags={"pipeline": pipeline, "dataset": str(dataset_version)},
+    )  # fmt: skip
+    version = version_verify(version_id=version.pk)
+    run = TrainingRun.objects.create(
+        job=job, dataset_version=dataset_version, version=version, pipeline=pipeline, params=params,
+        metrics=result.metrics, importance=result.importance, run_id=result.run_id, experiment_id=result.experiment_id,
+    )  # fmt: skip
+    audit(
+        action="training.finish", subject=version.path, actor=actor, team=model.team.slug,
+        payload={"job": job.pk, "run_id": result.run_id, "data_digest": dataset_version.digest},
+    )  # fmt: skip
+    if version.artifact_state != ArtifactState.VERIFIED:
+        return run, None
+    return run, evaluation_start(actor=actor, version=version, dataset_version=dataset_version)
+
+
+def check_usable(model: RegisteredModel, dataset_version: DatasetVersion) -> None:
+    """Refuse data of another team, and data that failed a quality check.
+
+    Raises:
+        InvalidError, ConflictError: says which.
+    """
+    if dataset_version.dataset.team_id != model.team_id:
+        raise InvalidError(f"{dataset_version} is another team's data.", field="dataset_version")
+    if failed := [check["name"] for check in dataset_version.checks if not check["passed"]]:
+        raise ConflictError(
+            f"{dataset_version} failed a quality check: {'; '.join(failed)}.",
+            unmet=[{"rule": name, "who": "an engineer, by building a sound version"} for name in failed],
+        )

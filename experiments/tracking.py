@@ -1,0 +1,110 @@
+"""Runs in MLflow, written by its own client over HTTP. Called outside transactions; answers with our own records."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import time
+from typing import Any
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.models import Model
+
+from experiments import flavor
+from experiments.pipelines.contract import Trained
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class LoggedModel:
+    """Where a trained model lies, as MLflow knows it."""
+
+    model_id: str
+    source: str
+
+
+@dataclass
+class Run:
+    """One run that is being written; metrics are sent in batches."""
+
+    client: MlflowClient
+    run_id: str
+    experiment_id: str
+    _waiting: list[Metric] = field(default_factory=list)
+
+    def metric(self, name: str, value: float, step: int = 0) -> None:
+        """Note one point of a metric."""
+        self._waiting.append(Metric(name, value, int(time() * 1000), step))
+        if len(self._waiting) >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was noted."""
+        if self._waiting:
+            self.client.log_batch(self.run_id, metrics=self._waiting)
+            self._waiting.clear()
+
+    def table(self, file: str, content: Any) -> None:
+        """Write JSON beside the run, such as the points of a curve."""
+        self.client.log_dict(self.run_id, content, file)
+
+    def model(self, trained: Trained, *, types: dict[str, str], example: pd.DataFrame) -> LoggedModel:
+        """Write the model with its signature and a few rows as an example.
+
+        Args:
+            types: each feature's MLflow type, in the order the model takes them.
+        """
+        self.flush()
+        info = Model.log(
+            None, flavor, name="model", run_id=self.run_id, flavor_name="sklearn" if trained.booster is None else "lightgbm",
+            trained=trained, signature=flavor.signature_of(types), input_example=example,
+        )  # fmt: skip
+        return LoggedModel(info.model_id, f"models:/{info.model_id}")
+
+
+@contextmanager
+def run(
+    *, url: str, token: str, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
+) -> Iterator[Run]:
+    """Begin a run and end it: finished, or failed where the body raises.
+
+    Args:
+        url: where MLflow answers.
+        token: of the person the run belongs to.
+        experiment: created where it does not exist.
+    """
+    with _spoken_to(url, token):
+        client = MlflowClient()
+        found = client.get_experiment_by_name(experiment)
+        experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+        run_id = client.create_run(experiment_id, run_name=name).info.run_id
+        client.log_batch(
+            run_id, params=[Param(k, str(v)) for k, v in params.items()], tags=[RunTag(k, v) for k, v in tags.items()]
+        )
+        begun = Run(client, run_id, experiment_id)
+        try:
+            yield begun
+            begun.flush()
+        except BaseException:
+            client.set_terminated(run_id, "FAILED")
+            raise
+        client.set_terminated(run_id, "FINISHED")
+
+
+@contextmanager
+def _spoken_to(url: str, token: str) -> Iterator[None]:
+    """Point MLflow's client at ``url``; it reads address and token from the environment, so a process has one at a time."""
+    names = {"MLFLOW_TRACKING_URI": url, "MLFLOW_TRACKING_TOKEN": token}
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
