@@ -10,7 +10,7 @@ from registry import services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import criteria_of, find_model
 from registry.api.serializers import CriteriaSetSerializer
-from registry.models import AcceptanceCriterion, CriteriaSet
+from registry.models import AcceptanceCriterion, ApiToken, CriteriaSet
 
 
 class CriteriaQuery(ListQuery):
@@ -71,6 +71,8 @@ class ModelCriteria(ApiView):
 
 class CriteriaAgree(ApiView):
     """Agreeing on a draft."""
+
+    token_scope = ApiToken.Scope.DECIDE
 
     @extend_schema(summary="Agree on criteria", request=None, responses=CriteriaSetSerializer, tags=["Criteria"])
     def post(self, request: Request, pk: int) -> Response:

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, FourEyesError, InvalidError
-from registry.models import AcceptanceCriterion, CriteriaSet, RegisteredModel, Role
+from registry.models import AcceptanceCriterion, ApiToken, CriteriaSet, RegisteredModel, Role
 
 FIELDS = ("metric", "direction", "threshold", "against_champion", "basis", "data_set", "data_slice", "phase",
           "blocking", "reason")  # fmt: skip
@@ -57,7 +57,7 @@ def criteria_agree(*, actor: Actor, criteria_set_id: int) -> CriteriaSet:
         ConflictError: it is no draft, or a newer set was drafted since.
     """
     drafted = CriteriaSet.objects.select_related("model__team").get(pk=criteria_set_id)
-    actor.require(drafted.model.team, Role.PRODUCT, Role.APPROVER)
+    actor.require(drafted.model.team, Role.PRODUCT, Role.APPROVER, scope=ApiToken.Scope.DECIDE)
     if drafted.drafted_by_id == actor.user.pk:
         raise FourEyesError(
             "Who drafted criteria cannot agree on them.",

@@ -70,7 +70,7 @@ def token_create(
         actor: who asks; None where a process makes a token for a person, such as a training job for its creator.
 
     Raises:
-        RoleError: one person asks for another's token, or has no part in the team.
+        RoleError: one person asks for another's token, has no part in the team, or uses a token that can do less.
         InvalidError: a scope is unknown or the name is empty.
     """
     if actor and (actor.user != user or actor.role_in(team) is None):
@@ -80,6 +80,8 @@ def token_create(
     unknown = set(scopes) - set(ApiToken.Scope.values)
     if unknown or not scopes:
         raise InvalidError(f"scopes must be some of {', '.join(ApiToken.Scope.values)}.", field="scopes")
+    if actor and actor.token and (more := set(scopes) - set(actor.token.scopes)):
+        raise RoleError(f"This token lacks the scope {min(more)}, so it cannot make a token that has it.")
     secret = f"cp_{secrets.token_urlsafe(32)}"
     token = ApiToken.objects.create(
         user=user, team=team, name=name.strip(), prefix=secret[:TOKEN_PREFIX_LENGTH], digest=token_digest(secret),

@@ -1,0 +1,122 @@
+"""Walking the audit chain: what was changed, removed or cut off after it was written."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core import signing
+from django.db import connection
+from django.utils import timezone
+
+from registry.models import Approval
+
+BATCH = 10_000
+GENESIS = b"\x00"
+_SIGNER = signing.Signer(salt="registry.audit.head")
+
+_WALK = """
+    SELECT seq, prev_hash, hash,
+           registry_audit_hash(prev_hash, seq, at, actor, actor_id, via, team, action, subject, payload) = hash
+    FROM registry_auditevent WHERE seq > %s ORDER BY seq LIMIT %s
+"""
+_HEAD = "SELECT seq, hash, (SELECT max(seq) FROM registry_auditevent) FROM registry_audithead"
+_UNHEARD = """
+    SELECT a.id FROM registry_approval a
+    WHERE a.decision = 'approve' AND NOT EXISTS (
+        SELECT FROM registry_auditevent e
+        WHERE e.action = 'promotion.approve' AND e.subject = '/promotions/' || a.promotion_id || '/'
+          AND e.actor_id = a.approver_id AND e.payload ->> 'binding' = a.binding_digest
+          AND (e.via = 'session' OR e.via LIKE 'token:%'))
+    ORDER BY a.id
+"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The first event that does not hold, and what is wrong with it."""
+
+    seq: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where the chain ended at some time, kept outside the database."""
+
+    seq: int
+    hash: str
+    at: datetime
+
+    def signed(self) -> str:
+        """Return the head as JSON with a signature that needs ``SECRET_KEY`` to make."""
+        told = {"seq": self.seq, "hash": self.hash, "at": self.at.isoformat()}
+        return json.dumps(told | {"signature": _SIGNER.signature(_words(told))}, indent=2) + "\n"
+
+    @classmethod
+    def read(cls, text: str) -> "Head":
+        """Return the head that :meth:`signed` wrote.
+
+        Raises:
+            ValueError: it is something else, or was altered.
+        """
+        try:
+            told = json.loads(text)
+            _SIGNER.unsign(f"{_words(told)}:{told['signature']}")
+            return cls(told["seq"], told["hash"], datetime.fromisoformat(told["at"]))
+        except (signing.BadSignature, KeyError, TypeError):
+            raise ValueError("the exported head is not signed by this installation, or was altered") from None
+
+
+def _words(told: dict[str, object]) -> str:
+    return json.dumps([told["seq"], told["hash"], told["at"]])
+
+
+def chain_head() -> Head:
+    """Return where the chain ends now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HEAD)
+        seq, digest, _ = cursor.fetchone()
+    return Head(seq, bytes(digest).hex(), timezone.now())
+
+
+def chain_fault(exported: Head | None = None) -> Fault | None:
+    """Return the first event that does not hold; None if the chain is whole.
+
+    Checks that each hash is that of its event, that each event is chained to the one before, that no number is missing,
+    that the last event is the head, and that the exported head lies on the chain. Events that are written meanwhile
+    are left to the next walk.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_HEAD)
+        head_seq, head_hash, last = cursor.fetchone()
+        seq, link = 0, GENESIS
+        while seq < head_seq:
+            cursor.execute(_WALK, [seq, min(BATCH, head_seq - seq)])
+            rows = cursor.fetchall()
+            for number, prev_hash, digest, intact in rows:
+                if number != seq + 1:
+                    return Fault(seq + 1, "it is missing")
+                if bytes(prev_hash) != link:
+                    return Fault(number, "it is not chained to the event before, one of the two was changed")
+                if not intact:
+                    return Fault(number, "its content is not what was hashed")
+                seq, link = number, bytes(digest)
+                if exported and exported.seq == seq and exported.hash != link.hex():
+                    return Fault(seq, f"it is not the event that was exported on {exported.at:%Y-%m-%d %H:%M} UTC")
+            if not rows:
+                return Fault(seq + 1, "it is missing")
+    if bytes(head_hash) != (link if head_seq else GENESIS):
+        return Fault(head_seq, "it is not the head of the chain, it was replaced")
+    if (last or 0) != head_seq:
+        return Fault(head_seq + 1, "it lies beyond the head of the chain")
+    if exported and exported.seq > head_seq:
+        return Fault(head_seq + 1, f"it is missing; the chain reached {exported.seq} when its head was exported")
+    return None
+
+
+def unheard_approvals() -> list[Approval]:
+    """Return the approvals without an audit event of the same person, promotion and binding by session or token."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNHEARD)
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(Approval.objects.filter(pk__in=ids).select_related("approver", "promotion").order_by("pk"))
