@@ -3,10 +3,10 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.urls import reverse
 
 from jobs.states import Outcome, State
-
 
 STATES = [(state.value, state.value.capitalize()) for state in State]
 OUTCOMES = [(outcome.value, outcome.value.capitalize()) for outcome in Outcome]
@@ -22,6 +22,14 @@ class JobQuerySet(models.QuerySet["Job"]):
     def unfinished(self) -> "JobQuerySet":
         """Keep the jobs that wait or run."""
         return self.filter(state__in=[State.QUEUED, State.RUNNING])
+
+    def waiting(self) -> "JobQuerySet":
+        """Keep the jobs that a worker may claim now, by the database's clock."""
+        return self.filter(Q(run_after__isnull=True) | Q(run_after__lte=Now()), state=State.QUEUED)
+
+    def held_by(self, job_id: int, attempt: int) -> "JobQuerySet":
+        """Keep the one job if ``attempt`` still holds it."""
+        return self.filter(pk=job_id, attempt=attempt, state=State.RUNNING)
 
 
 class Job(models.Model):

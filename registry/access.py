@@ -62,3 +62,12 @@ def actor_of(request: HttpRequest | Request) -> Actor:
     if isinstance(token, ApiToken):
         return Actor(user, f"token:{token.prefix}", token)
     return Actor(user, "session")
+
+
+def job_scopes(request: HttpRequest | Request) -> tuple[list[str], list[str]]:
+    """Return whose jobs the caller may see, and on whose jobs the caller may act: slugs of teams (``JOBS_ACCESS``)."""
+    actor = actor_of(request)
+    roles = dict(actor.user.memberships.filter(team__in=actor.teams()).values_list("team__slug", "role"))
+    if actor.token and ApiToken.Scope.WRITE not in actor.token.scopes:
+        return list(roles), []
+    return list(roles), [slug for slug, role in roles.items() if role in WRITERS]

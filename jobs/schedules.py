@@ -1,0 +1,17 @@
+"""What runs periodically, as data. Any app may have a module ``schedules`` like this; `sync_schedules` collects them."""
+
+from typing import NamedTuple
+
+
+class Schedule(NamedTuple):
+    """A task sent every ``seconds`` to the queue ``control``; a turn that is not taken before the next one expires."""
+
+    name: str
+    task: str
+    seconds: int
+
+
+SCHEDULES = [
+    Schedule("Nudge queues with waiting jobs", "jobs.tasks.relay", 2),
+    Schedule("Take jobs from lost workers", "jobs.tasks.reap", 5),
+]

@@ -1,0 +1,91 @@
+"""What the broker carries: nudges. A lost or doubled one costs a few seconds at most, since the job table is the queue."""
+
+import logging
+import os
+import socket
+import threading
+from collections import Counter
+from typing import Any
+
+from celery import shared_task
+from celery.contrib.django.task import DjangoTask
+from celery.signals import worker_shutting_down
+from django.conf import settings
+from kombu.exceptions import OperationalError as BrokerError
+
+from jobs.execution import supervise
+from jobs.leases import job_claim, jobs_reap
+from jobs.models import Job
+
+logger = logging.getLogger(__name__)
+
+MOST_NUDGES = 16
+NUDGE_EXPIRES_S = 30
+_stopping = threading.Event()
+_seats: dict[str, threading.BoundedSemaphore] = {}
+_seats_lock = threading.Lock()
+
+
+@worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    """Have the running jobs given back, so that stopping a worker does not wait for an hour of training."""
+    _stopping.set()
+
+
+class Nudge(DjangoTask):  # type: ignore[misc]  # Celery has no types
+    """A task that goes to the queue named by its argument, and whose loss is no error."""
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Send it; where the broker cannot be reached the relay will nudge later."""
+        queue = args[0] if args else kwargs["queue"]
+        options |= {"queue": queue, "expires": NUDGE_EXPIRES_S, "retry_policy": {"max_retries": 1, "interval_start": 0}}
+        try:
+            return super().apply_async(args, kwargs, **options)
+        except BrokerError as error:
+            logger.warning("The broker does not answer (%s); the relay will nudge queue %s.", error, queue)
+            return None
+
+
+@shared_task(base=Nudge)
+def work(queue: str) -> None:
+    """Run the waiting jobs of ``queue`` one after the other, if this worker process has a seat free for it.
+
+    Without a free seat nothing is lost: whoever sits there looks for more work before leaving.
+    """
+    seat = _seat(queue)
+    if not seat.acquire(blocking=False):
+        return
+    try:
+        while not _stopping.is_set() and (
+            job := job_claim(queue=queue, worker=f"{socket.gethostname()}:{os.getpid()}")
+        ):
+            supervise(job, stopping=_stopping)
+    finally:
+        seat.release()
+
+
+nudge = work
+"""The name by which callers send it: ``nudge.delay_on_commit(job.queue)`` after a job was created."""
+
+
+@shared_task
+def relay() -> None:
+    """Nudge every queue that has waiting jobs, once for each, so that a wiped broker loses nothing."""
+    waiting = Counter(Job.objects.waiting().values_list("queue", flat=True))
+    for queue, count in waiting.items():
+        for _ in range(min(count, MOST_NUDGES)):
+            nudge.delay(queue)
+
+
+@shared_task
+def reap() -> None:
+    """Take jobs from workers that are gone; the relay then nudges for them."""
+    if taken := jobs_reap():
+        logger.warning("Leases expired of jobs %s.", taken)
+
+
+def _seat(queue: str) -> threading.BoundedSemaphore:
+    with _seats_lock:
+        if queue not in _seats:
+            _seats[queue] = threading.BoundedSemaphore(settings.JOB_SEATS.get(queue, 1))
+        return _seats[queue]

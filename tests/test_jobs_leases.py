@@ -1,0 +1,347 @@
+"""Claims, leases and the fencing token: who may write to a job, and for how long."""
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from jobs import leases
+from jobs.kinds import JobContext
+from jobs.leases import (
+    JobCancelledError,
+    LeaseLostError,
+    Pulse,
+    job_claim,
+    job_fail,
+    job_finish,
+    job_heartbeat,
+    job_log,
+    job_progress,
+    jobs_reap,
+)
+from jobs.models import Job, LogLine, Slot
+from jobs.services import SlotTakenError, job_cancel, job_create, job_retry, slot_take
+from jobs.states import IllegalMoveError, Outcome
+from tests import job_kinds
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def retry_at_once(settings):
+    settings.JOB_RETRY_SECONDS = 0
+
+
+def make_job(kind="test.effect", **fields) -> Job:
+    return job_create(kind=kind, scope="flight-ops", title="A test", **fields)
+
+
+def claim() -> Job | None:
+    return job_claim(queue=job_kinds.QUEUE, worker="here:1")
+
+
+def expire(job) -> None:
+    Job.objects.filter(pk=job.pk).update(lease_expires_at=F("lease_expires_at") - timedelta(hours=1))
+
+
+def in_threads(count, action) -> list:
+    """Run ``action`` in ``count`` threads at once, each with its own connection, and return what each returned."""
+    start, results = threading.Barrier(count), []
+
+    def run():
+        try:
+            start.wait()
+            results.append(action())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_claim_takes_the_lease_and_raises_the_token():
+    made = make_job()
+
+    job = claim()
+
+    assert (job.pk, job.state, job.attempt, job.worker) == (made.pk, "running", 1, "here:1")
+    assert timedelta(seconds=28) < job.lease_expires_at - job.started_at <= timedelta(seconds=30)
+    assert job.attempts.get().number == 1
+    assert claim() is None
+
+
+def test_claim_prefers_priority_then_age_and_waits_for_run_after():
+    later = make_job()
+    Job.objects.filter(pk=later.pk).update(run_after=timezone.now() + timedelta(hours=1))
+    first, second, urgent = make_job(), make_job(), make_job(priority=5)
+
+    assert [claim().pk, claim().pk, claim().pk] == [urgent.pk, first.pk, second.pk]
+    assert claim() is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_claim_is_exclusive_among_eight_threads():
+    made = {make_job().pk for _ in range(40)}
+
+    def claim_all():
+        taken = []
+        while job := claim():
+            taken.append(job.pk)
+        return taken
+
+    taken = [pk for share in in_threads(8, claim_all) for pk in share]
+
+    assert len(taken) == 40
+    assert set(taken) == made
+
+
+def test_stale_attempt_can_do_nothing():
+    make_job()
+    stale = claim()
+    expire(stale)
+    jobs_reap()
+    now = claim()
+    held = {"job_id": stale.pk, "attempt": stale.attempt}
+
+    assert job_heartbeat(**held) is Pulse.LOST
+    for write in (
+        lambda: job_progress(**held, share=0.5, phase="late"),
+        lambda: job_log(**held, text="late"),
+        lambda: job_fail(**held, error="late"),
+        lambda: job_finish(**held, result={"late": True}),
+    ):
+        with pytest.raises(LeaseLostError):
+            write()
+
+    now.refresh_from_db()
+    assert (now.state, now.attempt, now.progress, now.result, now.error) == ("running", 2, 0, {}, "")
+
+
+def test_stale_attempt_leaves_no_effect():
+    make_job()
+    stale = JobContext.of(claim())
+    Job.objects.update(attempt=2)
+
+    with pytest.raises(LeaseLostError), stale.finish({}):
+        Slot.objects.create(schedule="effect", slot=timezone.now())
+
+    assert not Slot.objects.exists()
+
+
+def test_finish_commits_effect_and_success_together():
+    make_job()
+    job = claim()
+    result = {}
+
+    with JobContext.of(job).finish(result):
+        Slot.objects.create(schedule="effect", slot=timezone.now())
+        result["rows"] = 3
+
+    job.refresh_from_db()
+    assert (job.state, job.progress, job.result, job.lease_expires_at) == ("succeeded", 1, {"rows": 3}, None)
+    assert job.attempts.get().outcome == "succeeded"
+    assert job.finished_at >= job.started_at
+    assert Slot.objects.count() == 1
+
+
+@pytest.mark.parametrize("skew", [timedelta(hours=1), -timedelta(hours=1)])
+def test_a_wrong_clock_expires_no_lease(monkeypatch, skew):
+    really = time.time
+    monkeypatch.setattr(time, "time", lambda: really() + skew.total_seconds())
+    monkeypatch.setattr(timezone, "now", lambda: datetime.now(UTC) + skew)
+    make_job()
+    job = claim()
+
+    assert jobs_reap() == []
+    assert job_heartbeat(job_id=job.pk, attempt=1) is Pulse.ALIVE
+    assert jobs_reap() == []
+    job.refresh_from_db()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        assert timedelta(0) < job.lease_expires_at - cursor.fetchone()[0] <= timedelta(seconds=30)
+
+
+def test_heartbeat_renews_the_lease():
+    make_job()
+    job = claim()
+    expire(job)
+
+    assert job_heartbeat(job_id=job.pk, attempt=1) is Pulse.ALIVE
+
+    assert jobs_reap() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_heartbeat_and_reaper_pass_by_a_job_that_is_being_finished():
+    make_job()
+    job = claim()
+    expire(job)
+
+    with transaction.atomic():
+        leases.job_hold(job_id=job.pk, attempt=1)
+        pulses = in_threads(1, lambda: job_heartbeat(job_id=job.pk, attempt=1))
+        reaped = in_threads(1, jobs_reap)
+
+    assert (pulses, reaped) == ([Pulse.ALIVE], [[]])
+
+
+def test_reaper_queues_again_until_no_attempt_is_left():
+    job = make_job("test.raise")  # two attempts
+    for _ in range(2):
+        expire(claim())
+        assert jobs_reap() == [job.pk]
+
+    job.refresh_from_db()
+    assert job.state == "failed"
+    assert job.error == "Worker here:1 stopped renewing its lease."
+    assert list(job.attempts.values_list("outcome", flat=True)) == ["lost", "lost"]
+    assert [line.text for line in job.log.all()] == [
+        "Attempt 1 of 2: lost; queued again.",
+        "Attempt 2 of 2: lost; no attempt is left.",
+    ]
+
+
+def test_failure_waits_before_the_next_attempt(settings):
+    settings.JOB_RETRY_SECONDS = 60
+    make_job()
+    job = claim()
+
+    job_fail(job_id=job.pk, attempt=1, error="ValueError: no such column\x00")
+
+    job.refresh_from_db()
+    assert job.state == "queued"
+    assert job.error == "ValueError: no such column\N{REPLACEMENT CHARACTER}"
+    assert job.run_after > timezone.now() + timedelta(seconds=50)
+    assert claim() is None
+
+
+def test_failures_are_bounded_and_a_person_may_retry():
+    job = make_job("test.raise")
+    for attempt in (1, 2):
+        claim()
+        job_fail(job_id=job.pk, attempt=attempt, error="no")
+    job.refresh_from_db()
+    assert job.state == "failed"
+
+    job = job_retry(job_id=job.pk, by="eve")
+
+    assert (job.state, job.max_attempts, job.error, job.finished_at) == ("queued", 4, "", None)
+    assert claim().attempt == 3
+    with pytest.raises(IllegalMoveError):
+        job_retry(job_id=job.pk, by="eve")
+
+
+def test_cancel_of_a_waiting_job_is_immediate():
+    job = job_cancel(job_id=make_job().pk, by="eve")
+
+    assert job.state == "cancelled"
+    assert job.finished_at
+    assert claim() is None
+    with pytest.raises(IllegalMoveError):
+        job_cancel(job_id=job.pk, by="eve")
+
+
+def test_cancel_of_a_running_job_is_a_flag_that_the_holder_reads():
+    make_job()
+    job = claim()
+    context = JobContext.of(job)
+
+    job_cancel(job_id=job.pk, by="eve")
+    job_cancel(job_id=job.pk, by="bob")
+
+    job.refresh_from_db()
+    assert job.state == "running"
+    assert job_heartbeat(job_id=job.pk, attempt=1) is Pulse.CANCEL
+    with pytest.raises(JobCancelledError):
+        context.progress(0.5, "half")
+    with pytest.raises(JobCancelledError), context.finish({}):
+        Slot.objects.create(schedule="effect", slot=timezone.now())
+    assert not Slot.objects.exists()
+    assert job_fail(job_id=job.pk, attempt=1, error="stopped") == "cancelled"
+    assert job.attempts.get().outcome == Outcome.CANCELLED
+    assert [line.text for line in job.log.all()] == ["eve asked to cancel.", "Attempt 1 of 5: cancelled."]
+
+
+def test_cancelled_job_of_a_lost_worker_is_not_queued_again():
+    make_job()
+    job = claim()
+    job_cancel(job_id=job.pk, by="eve")
+    expire(job)
+
+    jobs_reap()
+
+    job.refresh_from_db()
+    assert job.state == "cancelled"
+
+
+def test_returned_attempt_does_not_count():
+    make_job("test.raise")
+    job = claim()
+
+    leases.job_return(job_id=job.pk, attempt=1)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempt, job.max_attempts) == ("queued", 1, 3)
+    assert job.attempts.get().outcome == "returned"
+
+
+def test_progress_is_written_sparingly_and_cut_to_a_share():
+    make_job()
+    job = claim()
+    context = JobContext.of(job)
+
+    context.progress(0.1, "Read")
+    context.progress(0.2, "Read")
+    job.refresh_from_db()
+    assert (job.progress, job.phase) == (0.1, "Read")
+    context.progress(1.7, "Train")
+
+    job.refresh_from_db()
+    assert (job.progress, job.phase) == (1.0, "Train")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_log_lines_are_numbered_without_gaps_by_many_writers():
+    make_job()
+    job = claim()
+
+    in_threads(8, lambda: [job_log(job_id=job.pk, attempt=1, text="a\nb") for _ in range(5)])
+
+    assert list(job.log.values_list("number", flat=True)) == list(range(1, 81))
+
+
+def test_log_survives_what_the_database_cannot_hold():
+    make_job()
+    job = claim()
+
+    job_log(job_id=job.pk, attempt=1, text=f"nul \x00\n{'x' * 9000}")
+
+    first, second = LogLine.objects.filter(job=job)
+    assert first.text == "nul \N{REPLACEMENT CHARACTER}"
+    assert len(second.text) == leases.LONGEST_LINE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_slot_is_taken_once_by_eight_threads():
+    slot = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    def create():
+        try:
+            return job_create(kind="test.effect", scope="flight-ops", title="Drift", slot=("drift of x", slot)).pk
+        except SlotTakenError:
+            return None
+
+    made = [pk for pk in in_threads(8, create) if pk]
+
+    assert [job.pk for job in Job.objects.all()] == made
+    assert Slot.objects.get().job_id == made[0]
+    assert not slot_take(schedule="drift of x", slot=slot)
+    assert slot_take(schedule="drift of x", slot=slot + timedelta(hours=1))
