@@ -1,7 +1,9 @@
-"""What monitoring does by the clock: (name, task, every so many seconds)."""
+"""What monitoring does by the clock."""
+
+from jobs.schedules import Schedule
 
 SCHEDULES = [
-    ("monitoring: ship the prediction log", "monitoring.tasks.ship", 2),
-    ("monitoring: forget old telemetry", "monitoring.tasks.purge", 600),
-    ("monitoring: join the lake's small files", "monitoring.tasks.compact", 1800),
+    Schedule("Ship the prediction log", "monitoring.tasks.ship", 2),
+    Schedule("Forget old telemetry", "monitoring.tasks.purge", 600),
+    Schedule("Join the lake's small files", "monitoring.tasks.compact", 1800),
 ]

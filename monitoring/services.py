@@ -4,15 +4,20 @@ from decimal import Decimal, InvalidOperation
 
 from django.db import IntegrityError, transaction
 
+from experiments.models import DatasetVersion
+from jobs.models import Job
+from jobs.services import job_create
 from monitoring.models import Slo
-from registry.access import Actor
+from monitoring.selectors import reference_of
+from registry.access import WRITERS, Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
 from registry.models import RegisteredModel, Role
-from serving.contract import LATENCY_EDGES_US
+from serving.contract import CHAMPION, LATENCY_EDGES_US
 
 SLO_OWNERS = (Role.ENGINEER, Role.PRODUCT, Role.ADMIN)
 WINDOW_DAYS = (1, 7, 28, 30, 90)
+MAX_HOURS = 7 * 24
 EDGES_MS = tuple(edge / 1000 for edge in LATENCY_EDGES_US)
 
 
@@ -70,6 +75,44 @@ def slo_delete(*, actor: Actor, slo: Slo) -> None:
     audit(
         action="slo.delete", subject=slo.model.path, actor=actor, team=slo.model.team.slug, payload={"before": before}
     )  # fmt: skip
+
+
+@audited()
+def drift_report_start(*, actor: Actor, model: RegisteredModel, hours: int = 24) -> Job:
+    """Queue a comparison of the champion's latest inputs with the rows it was trained on.
+
+    Args:
+        hours: how far back predictions are read, 1 to 168.
+
+    Raises:
+        InvalidError: ``hours`` is out of range.
+        ConflictError: no version serves, or its training rows or columns are not known here.
+        RoleError: the actor may only look.
+    """
+    actor.require(model.team, *WRITERS)
+    if not 1 <= hours <= MAX_HOURS:
+        raise InvalidError(f"hours must be between 1 and {MAX_HOURS}.", field="hours")
+    alias = model.aliases.filter(name=CHAMPION).select_related("version__model").first()
+    if alias is None:
+        raise ConflictError(f"No version of {model.name} is champion, so there are no predictions to compare.")
+    version = alias.version
+    try:
+        reference = reference_of(version)
+    except DatasetVersion.DoesNotExist:
+        raise ConflictError(
+            f"{version} names no training data set of {model.team.name}, so there is nothing to compare with."
+        ) from None
+    if not version.signature.get("inputs"):
+        raise ConflictError(f"{version} has no signature, so its input columns are not known.")
+    job = job_create(
+        kind="drift_report", scope=model.team.slug, title=f"Drift of {version} against {reference}",
+        subject=model.path, params={"version_id": version.pk, "hours": hours}, created_by=actor.user,
+    )  # fmt: skip
+    audit(
+        action="drift_report.start", subject=model.path, actor=actor, team=model.team.slug,
+        payload={"job": job.pk, "version": version.number, "hours": hours},
+    )  # fmt: skip
+    return job
 
 
 def _objective(objective: Decimal | float | str) -> Decimal:

@@ -118,7 +118,7 @@ def test_without_traffic_an_objective_has_no_data():
 
     assert (status.sli, status.left, status.minutes_left, status.fast, status.slow) == (None,) * 5
     assert status.standing is Standing.NO_DATA
-    assert status.burn_down == []
+    assert {step.left for step in status.steps} == {None}
 
 
 def test_availability_by_exact_values():
@@ -139,7 +139,8 @@ def test_availability_by_exact_values():
     assert status.minutes_left == pytest.approx(0.5 * 432)
     assert status.fast == status.slow == pytest.approx(0.5)
     assert status.standing is Standing.MET
-    assert [share for _, share in status.burn_down] == pytest.approx([0.5])
+    assert [step.left for step in status.steps] == pytest.approx([1.0] * 30 + [0.5])
+    assert status.steps[-1].at == datetime(2026, 11, 25, tzinfo=UTC)
 
 
 def test_latency_by_exact_values():
@@ -176,7 +177,8 @@ def test_burn_rates_look_back_to_the_second_and_the_window_by_the_hour():
     assert status.fast == pytest.approx(100.0)
     assert status.slow == pytest.approx(100 / 3)
     assert status.total == 5
-    assert [share for _, share in status.burn_down] == pytest.approx([1, 1, 1, 1, -19])
+    assert [step.left for step in status.steps] == pytest.approx([1] * 24 + [-19])
+    assert [step.total for step in status.steps if step.total] == [1] * 5
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,68 @@
+"""The work that monitoring gives to workers."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from jobs.kinds import JobContext, job_kind
+from monitoring.drift import verdict
+from monitoring.models import DriftReport
+from monitoring.selectors import reference_of
+from registry.audit_trail import audit, audited
+from registry.models import ModelVersion
+
+# Enough for both distances to settle; more only takes longer.
+MAX_ROWS = 50_000
+
+
+@job_kind("drift_report", queue="monitoring", timeout_s=900, memory_mb=3072, max_attempts=2)
+def drift_report(ctx: JobContext) -> None:
+    """Compare a version's latest inputs with its training rows and keep the report."""
+    # Heavy libraries are imported here, because this module is imported wherever a job is queued.
+    import pandas as pd
+
+    from experiments.frames import load_frame
+    from monitoring import comparison, lake
+
+    version = ModelVersion.objects.select_related("model__team").get(pk=ctx.params["version_id"])
+    reference = reference_of(version)
+    inputs = version.signature["inputs"]
+    until = timezone.now()
+    since = until - timedelta(hours=ctx.params["hours"])
+
+    ctx.progress(0.05, "Reading the predictions")
+    rows = lake.latest_inputs(
+        model_id=version.model_id, model=version.model.name, number=version.number, since=since, limit=MAX_ROWS
+    )
+    current, categories = comparison.typed(pd.DataFrame(rows), inputs)
+    ctx.log(f"{len(current):,} predictions of {version} since {since:%Y-%m-%d %H:%M} UTC")
+
+    ctx.progress(0.25, "Reading the training rows")
+    frame = load_frame(reference.parquet, reference.digest)
+    trained_on = comparison.training_rows(frame, reference.time_column, reference.splits)
+    before, _ = comparison.typed(trained_on.sample(min(len(trained_on), MAX_ROWS), random_state=0), inputs)
+    ctx.log(f"{len(before):,} of {len(trained_on):,} training rows of {reference}")
+
+    ctx.progress(0.4, "Comparing")
+    html = f"drift/{ctx.job_id}-{ctx.attempt}.html"
+    training = getattr(version, "training_run", None)
+    features = comparison.compare(
+        before, current, categories=categories, importance=training.importance if training else {},
+        html=Path(settings.REPORT_ROOT) / html,
+    )  # fmt: skip
+    said = verdict(features)
+    ctx.log(said)
+    result = {"verdict": said}
+    with ctx.finish(result), audited():
+        report = DriftReport.objects.create(
+            version=version, reference=reference, reference_rows=len(before), current_rows=len(current), since=since,
+            until=until, features=[feature.as_json() for feature in features], verdict=said, compared=len(features),
+            drifted=sum(feature.drifted for feature in features), html=html, job_id=ctx.job_id,
+        )  # fmt: skip
+        audit(
+            action="drift_report.create", subject=report.path, actor=None, process=f"job:{ctx.job_id}",
+            team=version.model.team.slug, payload={"version": version.path, "drifted": report.drifted, "verdict": said},
+        )  # fmt: skip
+        result["report"] = report.path

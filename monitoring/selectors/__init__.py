@@ -1,0 +1,17 @@
+"""Reads that join tables or build a record."""
+
+from monitoring.selectors.objectives import SloStatus, Step, slo_statuses
+from monitoring.selectors.reference import reference_of
+from monitoring.selectors.traffic import FRESH, ArmTraffic, Figures, Traffic, traffic
+
+__all__ = [
+    "FRESH",
+    "ArmTraffic",
+    "Figures",
+    "SloStatus",
+    "Step",
+    "Traffic",
+    "reference_of",
+    "slo_statuses",
+    "traffic",
+]

@@ -1,0 +1,14 @@
+"""What a version's inputs are compared with."""
+
+from experiments.models import DatasetVersion
+from registry.models import ModelVersion
+
+
+def reference_of(version: ModelVersion) -> DatasetVersion:
+    """Return the data set version that a version was trained on.
+
+    Raises:
+        DatasetVersion.DoesNotExist: its training data is not a data set of its team here.
+    """
+    rows = DatasetVersion.objects.select_related("dataset").filter(dataset__team=version.model.team_id)
+    return rows.filter(digest=version.data_digest).latest("id")
