@@ -4,8 +4,8 @@ import math
 from datetime import datetime, timedelta
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-MINUS = "−"
-NOTHING = "–"
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
 
 
 def compact(value: float | None) -> str:
@@ -28,6 +28,12 @@ def metric(value: float | None) -> str:
         return "0"
     digits = 2 - math.floor(math.log10(abs(value)))
     return _signed(f"{value:.{digits}f}" if digits <= 6 else f"{value:.2e}")
+
+
+def signed(value: float | None) -> str:
+    """Return a difference with its sign and three significant digits: ``+0.010``."""
+    text = metric(value)
+    return f"+{text}" if value is not None and value > 0 else text
 
 
 def percent(share: float | None) -> str:

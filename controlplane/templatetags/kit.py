@@ -16,6 +16,7 @@ register = template.Library()
 
 register.filter("compact", formats.compact)
 register.filter("metric", formats.metric)
+register.filter("signed", formats.signed)
 register.filter("percent", formats.percent)
 register.filter("duration", formats.duration)
 register.filter("bytes", formats.size)

@@ -42,6 +42,13 @@ async function copy(button) {
   }, 1500);
 }
 
+function fillIn(button) {
+  const field = document.getElementById(button.dataset.fill);
+  field.value = button.dataset.value;
+  const empty = [...field.form.elements].find((element) => element.matches("input:not([type=hidden])") && !element.value);
+  (empty ?? field).focus();
+}
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
@@ -49,6 +56,7 @@ document.addEventListener("click", (event) => {
   else if (button.dataset.themeChoice) remember("theme", button.dataset.themeChoice);
   else if (button.dataset.zoneChoice) remember("zone", button.dataset.zoneChoice);
   else if (button.dataset.dialog) openDialog(button.dataset.dialog);
+  else if (button.dataset.fill) fillIn(button);
   else if (button.dataset.dismiss !== undefined) button.closest(".toast-line").remove();
 });
 
