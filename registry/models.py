@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -543,6 +544,14 @@ class AliasMove(models.Model):
         return f"{self.name} moved at {self.at}"
 
 
+def _flat(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _flat(inner, f"{prefix}{name}.")
+        elif inner not in (None, "", []):
+            yield f"{prefix}{name}", ", ".join(map(str, inner)) if isinstance(inner, list) else inner
+
+
 class AuditEvent(models.Model):
     """One line of the append-only, hash-chained trail; sequence, time and hashes are set by a trigger."""
 
@@ -568,6 +577,11 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.seq} {self.action}"
+
+    @property
+    def details(self) -> list[tuple[str, object]]:
+        """What the payload says, flat: (name, value), with nested names joined by a dot and nothings left out."""
+        return list(_flat(self.payload))
 
     @property
     def hash_hex(self) -> str:
