@@ -1,4 +1,4 @@
-"""What the control plane and the data plane agree on: the routing table and the prediction record.
+"""What the control plane and the data plane agree on: the routing table, the prediction record, a gateway's state.
 
 Every other package may import this module, and nothing else of ``serving``.
 """
@@ -13,6 +13,8 @@ import msgspec
 
 BASIS_POINTS = 10_000
 CHAMPION = "champion"
+SHADOW = "shadow"
+FORMATS = ("lightgbm", "skops")  # what a gateway loads; everything else is refused, never opened
 
 # Upper edges of the latency histogram, in microseconds: 1-2-5 steps from 50 us to 10 s; the last bin is open.
 LATENCY_EDGES_US = (
@@ -42,7 +44,7 @@ class Version(msgspec.Struct, frozen=True):
     """A version that the gateway keeps loaded."""
 
     number: int
-    format: str  # lightgbm or skops
+    format: str  # one of FORMATS
     folder: str  # absolute path of the artifact's folder
     file: str  # the model file within it
     digest: str  # sha256:… over the manifest
@@ -78,6 +80,9 @@ class RoutingTable(msgspec.Struct, frozen=True):
     routes: list[Route]
 
 
+_CONFIRMED = ".confirmed"
+
+
 class RoutingTableError(ValueError):
     """The table contradicts itself; says where."""
 
@@ -86,21 +91,44 @@ def check_table(table: RoutingTable) -> RoutingTable:
     """Return ``table`` if it is sound.
 
     Raises:
-        RoutingTableError: two routes share a name, weights do not add up to 10,000, or an arm or alias names a version
-            that is not listed.
+        RoutingTableError: two routes share a name, weights are negative or do not add up to 10,000, or an arm or alias
+            names a version that is not listed.
     """
     names = [route.model for route in table.routes]
     if len(set(names)) != len(names):
         raise RoutingTableError("two routes share a model name")
     for route in table.routes:
         listed = {version.number for version in route.versions}
-        weights = sum(arm.weight_bp for arm in route.arms if arm.name != "shadow")
-        if weights != BASIS_POINTS:
-            raise RoutingTableError(f"{route.model}: weights add up to {weights}, not {BASIS_POINTS}")
+        weights = [arm.weight_bp for arm in route.arms if arm.name != SHADOW]
+        if sum(weights) != BASIS_POINTS or min(weights) < 0:
+            raise RoutingTableError(f"{route.model}: weights {weights} are no shares of {BASIS_POINTS}")
         unknown = ({arm.number for arm in route.arms} | set(route.aliases.values())) - listed
         if unknown:
             raise RoutingTableError(f"{route.model}: no version {sorted(unknown)} is listed")
     return table
+
+
+def key_hash(salt: str, key: str) -> int:
+    """Return the 64-bit hash of a caller's key: the same on every machine and in every release, other for each salt."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8, key=salt.encode()[:64]).digest(), "little")
+
+
+def arm_for(arms: list[Arm], hashed: int) -> Arm:
+    """Return the arm that answers a key: each arm takes a run of basis points, in the order of ``arms``.
+
+    Where the last arm's weight grows, no key leaves it: who saw the canary keeps seeing it.
+
+    Args:
+        arms: weights add up to 10,000; shadow arms answer nobody.
+        hashed: of :func:`key_hash`.
+    """
+    point = hashed * BASIS_POINTS >> 64
+    for arm in arms:
+        if arm.name != SHADOW:
+            if point < arm.weight_bp:
+                return arm
+            point -= arm.weight_bp
+    raise ValueError("the weights of the arms add up to less than 10,000")
 
 
 def write_table(table: RoutingTable, path: Path) -> None:
@@ -122,6 +150,19 @@ def read_table(path: Path) -> RoutingTable:
         msgspec.ValidationError, RoutingTableError: the file is not a sound table.
     """
     return check_table(msgspec.json.decode(path.read_bytes(), type=RoutingTable))
+
+
+def confirm_table(path: Path) -> None:
+    """Note that the table at ``path`` is still what the control plane wants, without touching the table."""
+    path.with_suffix(_CONFIRMED).touch()
+
+
+def confirmed_at(path: Path) -> float | None:
+    """Return when the control plane last confirmed the table (seconds since the epoch); None if it never did."""
+    try:
+        return path.with_suffix(_CONFIRMED).stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def manifest_digest(manifest: list[File]) -> str:
@@ -178,5 +219,51 @@ def read_segment(path: Path) -> Iterator[PredictionRecord]:
 
 
 def sealed_segments(root: Path) -> list[Path]:
-    """Return finished segments, oldest first: ``root/<spool id>/<number>.segment``."""
-    return sorted(root.glob(f"*/*{SEALED}"))
+    """Return finished segments, oldest first: ``root/<spool id>/<number>.segment``; never one without those before it.
+
+    A listing may miss a file that is renamed meanwhile, and still show a later one. Segments are sealed in order, so
+    whatever the first listing shows, the second one has all that came before.
+    """
+    newest: dict[Path, Path] = {}
+    for path in root.glob(f"*/*{SEALED}"):
+        newest[path.parent] = max(path, newest.get(path.parent, path))
+    return sorted(p for p in root.glob(f"*/*{SEALED}") if p.parent in newest and p <= newest[p.parent])
+
+
+class LoadedVersion(msgspec.Struct, frozen=True):
+    """A version that a gateway holds in memory."""
+
+    model: str
+    number: int
+    digest: str
+
+
+class RefusedVersion(msgspec.Struct, frozen=True):
+    """A version that a gateway would not load, and why."""
+
+    model: str
+    number: int
+    digest: str
+    status: int  # 415: not an allowed format; 422: not what was registered, or not a sound model
+    reason: str
+
+
+class GatewayState(msgspec.Struct, frozen=True):
+    """What one gateway process serves now; it keeps this beside its segments as ``root/<spool id>/state.json``."""
+
+    spool_id: str
+    at: float  # seconds since the epoch, UTC, when the process last changed what it serves
+    table_version: int  # of the table in force; 0 before the first
+    table_published_at: str
+    table_error: str  # why the newest table on disk is not in force; empty where it is
+    loaded: list[LoadedVersion]
+    refused: list[RefusedVersion]
+
+
+STATE = "state.json"
+
+
+def gateway_states(root: Path) -> list[GatewayState]:
+    """Return the states that gateways, living or dead, left under the spool's ``root``; newest first."""
+    found = [msgspec.json.decode(path.read_bytes(), type=GatewayState) for path in root.glob(f"*/{STATE}")]
+    return sorted(found, key=lambda state: state.at, reverse=True)

@@ -1,0 +1,67 @@
+"""Reading a version's files: only what was registered, byte for byte, and only formats on the allow-list."""
+
+import hashlib
+import os
+import stat
+from pathlib import Path, PurePosixPath
+
+from serving.contract import FORMATS, File, Version, manifest_digest
+from serving.runtimes import SUFFIXES
+
+UNSUPPORTED, UNSOUND = 415, 422
+
+
+class ArtifactError(Exception):
+    """The version is refused.
+
+    Attributes:
+        status: 415 where its format is not allowed, 422 where its bytes are not what was registered or not sound.
+    """
+
+    def __init__(self, message: str, status: int = UNSOUND) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def read_model_file(version: Version) -> bytes:
+    """Return the bytes of the version's model file, after every file of the manifest was found unchanged.
+
+    The caller loads these bytes, not the file, so nothing can change in between. No other file is given a meaning: an
+    ``MLmodel`` that names a loader or code of its own is hashed and otherwise ignored.
+
+    Raises:
+        ArtifactError: the format is not allowed, or a file is missing, changed, a link or outside the folder.
+    """
+    if version.format not in FORMATS or not version.file.endswith(SUFFIXES[version.format]):
+        raise ArtifactError(f"{version.file} is not of an allowed format: {', '.join(FORMATS)}", UNSUPPORTED)
+    if version.file not in {file.path for file in version.manifest}:
+        raise ArtifactError(f"{version.file} is not in the manifest")
+    if manifest_digest(version.manifest) != version.digest:
+        raise ArtifactError("the manifest is not the one that was registered: its digest differs")
+    contents = {file.path: _read(Path(version.folder), file) for file in version.manifest}
+    return contents[version.file]
+
+
+def _read(folder: Path, file: File) -> bytes:
+    parts = PurePosixPath(file.path).parts
+    if not parts or file.path.startswith("/") or ".." in parts or "\x00" in file.path:
+        raise ArtifactError(f"{file.path!r} lies outside the artifact's folder")
+    path = folder
+    for part in parts[:-1]:
+        path = path / part
+        if path.is_symlink():
+            raise ArtifactError(f"{file.path} passes a link")
+    try:
+        descriptor = os.open(path / parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise ArtifactError(f"{file.path} cannot be opened: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as handle:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise ArtifactError(f"{file.path} is a link or no plain file")
+        if found.st_size != file.size:
+            raise ArtifactError(f"{file.path} has changed: {found.st_size} bytes instead of {file.size}")
+        data = handle.read(file.size + 1)
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise ArtifactError(f"{file.path} has changed: its SHA-256 is not the registered one")
+    return data

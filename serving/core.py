@@ -1,0 +1,237 @@
+"""The gateway without its server: a parsed request goes in, a status and bytes come out."""
+
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import NamedTuple
+
+from serving.contract import PredictionRecord, arm_for, frame, key_hash
+from serving.fleet import EMPTY, LoadedRoute, Servable, Snapshot, Target
+from serving.metrics import Metrics
+from serving.protocol import Fault, check_content, decode_request, encode, encode_answer, wants_binary
+from serving.runtimes import Columns, Output, Value
+from serving.spool import Spool, SpoolFullError
+
+logger = logging.getLogger("serving")
+
+INFER_PREFIX, INFER_SUFFIX = "/v2/models/", "/infer"
+INLINE_BYTES = 64 * 1024  # a larger body is worth a hop to another thread
+PINNED = "pinned"  # the arm of a request that named its version
+
+
+class Answer(NamedTuple):
+    """What goes back to the caller."""
+
+    status: int
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way: what is known of it so far."""
+
+    target: Target
+    headers: Mapping[bytes, bytes]
+    at: float
+    started_ns: int
+    request_id: str = ""
+    arm: str = ""
+    number: int = 0
+    weight_bp: int = 0
+    hashed: int = 0
+    pinned: bool = False
+
+    @property
+    def route(self) -> LoadedRoute:
+        """The route, as of the request's arrival."""
+        return self.target.route
+
+    def identify(self, given: str, generated: str) -> None:
+        """Settle the request's id (its body's, its header's, or ours), and with it the arm."""
+        self.request_id = given or self.headers.get(b"x-request-id", b"").decode("latin-1") or generated
+        if len(self.request_id) > 128 or not self.request_id.isascii() or not self.request_id.isprintable():
+            self.request_id = generated
+            raise Fault(400, "id: must be up to 128 printable ASCII characters")
+
+    def choose(self) -> None:
+        """Settle which arm and version answer: by the name that was called, a forced arm, or the key's hash."""
+        route = self.route.route
+        key = self.headers.get(b"x-route-key", b"").decode("latin-1") or self.request_id
+        self.hashed = key_hash(route.salt, key)
+        forced = self.headers.get(b"x-route-arm")
+        if self.target.number is not None:
+            self.arm, self.number, self.pinned = PINNED, self.target.number, True
+            return
+        arm = arm_for(route.arms, self.hashed)
+        if forced is not None:
+            name = forced.decode("latin-1")
+            found = next((arm for arm in route.arms if arm.name == name), None)
+            if found is None:
+                raise Fault(400, f"X-Route-Arm: {route.model} has no arm {name[:40]!r}")
+            arm, self.pinned = found, True
+        self.arm, self.number, self.weight_bp = arm.name, arm.number, arm.weight_bp
+
+    def servable(self) -> Servable:
+        """Return the version that answers.
+
+        Raises:
+            Fault: 503 while it is not in memory.
+        """
+        servable = self.route.servables.get(self.number)
+        if servable is None:
+            raise Fault(503, f"{self.route.route.model} version {self.number} is not loaded; see /status")
+        return servable
+
+
+class Core:
+    """Answers requests from the snapshot in force. ``infer`` is safe to call from several threads.
+
+    Attributes:
+        snapshot: replaced whole by the fleet; a request reads it once, so no answer mixes two.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        self.snapshot: Snapshot = EMPTY
+        self.metrics = Metrics()
+        self._spool = spool
+        self._ids = count(1)
+        self._id_prefix = secrets.token_hex(8)
+
+    def _new_id(self) -> str:
+        return f"{self._id_prefix}-{next(self._ids):x}"
+
+    def is_slow(self, name: str, body: bytes) -> bool:
+        """Whether answering would hold up other requests for long, so that it belongs in a thread."""
+        target = self.snapshot.targets.get(name)
+        return target is not None and (target.slow or len(body) > INLINE_BYTES)
+
+    def infer(
+        self, name: str, headers: Mapping[bytes, bytes], body: bytes, at: float, started_ns: int
+    ) -> Answer:  # fmt: skip
+        """Answer one inference request; its record is in the spool before this returns.
+
+        Args:
+            name: ``model``, ``model@alias`` or ``model/versions/3``.
+            headers: names in lower case.
+            at: when the request arrived, seconds since the epoch.
+            started_ns: the same, by ``time.perf_counter_ns``.
+        """
+        target = self.snapshot.targets.get(name)
+        if target is None:
+            return self._unknown(name)
+        call = Call(target, headers, at, started_ns)
+        try:
+            return self._answer(call, body)
+        except Fault as fault:
+            return self._refuse(call, fault)
+        except SpoolFullError as error:
+            return error_answer(503, str(error), call.request_id)
+        except Exception:
+            logger.exception("request %s to %s failed", call.request_id, name)
+            return self._refuse(call, Fault(500, "the model failed to answer; the gateway's log says more"))
+
+    def turn_away(
+        self, name: str, headers: Mapping[bytes, bytes], at: float, started_ns: int, fault: Fault
+    ) -> Answer:  # fmt: skip
+        """Refuse a request whose body was never read."""
+        target = self.snapshot.targets.get(name)
+        if target is None:
+            return error_answer(fault.status, str(fault))
+        return self._refuse(Call(target, headers, at, started_ns), fault)
+
+    def _refuse(self, call: Call, fault: Fault) -> Answer:
+        """Record a request for a known model that is not answered, and say why."""
+        with contextlib.suppress(Fault):  # an id or arm that cannot be read must not hide the first fault
+            if not call.request_id:
+                call.identify("", self._new_id())
+            if not call.arm:
+                call.choose()
+        try:
+            self._record(call, fault.status, [{}], [{}], str(fault)[:500])
+        except SpoolFullError as error:
+            fault = Fault(503, str(error))
+        return error_answer(fault.status, str(fault), call.request_id)
+
+    def _answer(self, call: Call, body: bytes) -> Answer:
+        json_length = check_content(call.headers)
+        request = decode_request(body, json_length)
+        call.identify(request.id or "", self._new_id())
+        call.choose()
+        servable = call.servable()
+        output = servable.runtime.output
+        columns, rows = servable.signature.read(request.inputs)
+        binary = wants_binary(request, output)
+        values = servable.runtime.predict(columns, rows)
+        answer, json_size = encode_answer(
+            model=call.route.route.model, number=call.number, request_id=call.request_id, output=output, values=values,
+            rows=rows, binary=binary,
+        )  # fmt: skip
+        self._record(call, 200, _by_row(servable.signature.names, columns, rows), _outputs(output, values))
+        if json_size is None:
+            return Answer(200, answer, [_JSON, (b"x-request-id", call.request_id.encode())])
+        return Answer(
+            200, answer,
+            [_BINARY, (b"inference-header-content-length", b"%d" % json_size),
+             (b"x-request-id", call.request_id.encode())],
+        )  # fmt: skip
+
+    def _record(
+        self, call: Call, status: int, inputs: list[dict[str, Value]], outputs: list[dict[str, float | int | str]], error: str = ""
+    ) -> None:  # fmt: skip
+        latency_us = (time.perf_counter_ns() - call.started_ns) // 1000
+        route = call.route.route
+        framed = [
+            frame(PredictionRecord(
+                call.request_id, row, call.at, route.model, route.model_id, call.number, call.arm,
+                call.route.table_version, call.weight_bp, call.hashed, call.pinned, status, latency_us, given, answered,
+                error,
+            ))
+            for row, (given, answered) in enumerate(zip(inputs, outputs, strict=True))
+        ]  # fmt: skip
+        try:
+            self._spool.append(framed[0] if len(framed) == 1 else b"".join(framed), len(framed))
+        except SpoolFullError:
+            status = 503
+            raise
+        finally:
+            self.metrics.observe((route.model, call.number, call.arm), status, latency_us)
+
+    def _unknown(self, name: str) -> Answer:
+        if not self.snapshot.table_version:
+            return error_answer(503, "no routing table is in force yet")
+        return error_answer(404, f"no model, alias or version is served under {name[:200]!r}")
+
+
+_JSON = (b"content-type", b"application/json")
+_BINARY = (b"content-type", b"application/octet-stream")
+_RETRY = (b"retry-after", b"1")
+
+
+def error_answer(status: int, message: str, request_id: str = "") -> Answer:
+    """Return the protocol's error body; a caller is told when to come back where waiting helps."""
+    headers = [_JSON]
+    if request_id:
+        headers.append((b"x-request-id", request_id.encode()))
+    if status == 503:
+        headers.append(_RETRY)
+    return Answer(status, encode({"error": message}), headers)
+
+
+def _by_row(names: list[str], columns: Columns, rows: int) -> list[dict[str, Value]]:
+    if rows == 1:
+        return [{name: values[0] for name, values in zip(names, columns, strict=True)}]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _outputs(output: Output, values: list[float]) -> list[dict[str, float | int | str]]:
+    if output.width == 1:
+        return [{output.name: value} for value in values]
+    names = [f"{output.name}_{i}" for i in range(output.width)]
+    return [
+        dict(zip(names, values[i : i + output.width], strict=True)) for i in range(0, len(values), output.width)
+    ]  # fmt: skip

@@ -1,0 +1,284 @@
+"""From a request's tensors to values by column, checked against the version's signature.
+
+A caller's fault is named by column and row. What is accepted is written down in docs/serving.md.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+from serving.contract import Column
+from serving.protocol import DATATYPES, Fault, InputTensor
+from serving.runtimes import Columns, Value, known_values
+
+Reader = Callable[[Any], Value]
+
+INTEGERS = {
+    name: (-(2 ** (8 * kind.itemsize - 1)), 2 ** (8 * kind.itemsize - 1) - 1)
+    if kind.kind == "i"
+    else (0, 2 ** (8 * kind.itemsize) - 1)
+    for name, kind in DATATYPES.items()
+    if kind.kind in "iu"
+}
+FLOATS = ("FP16", "FP32", "FP64")
+_ONE_ROW = [1]
+INT64_LOW, INT64_HIGH = INTEGERS["INT64"]
+TENSOR_OF = {
+    "double": "FP64",
+    "float": "FP64",
+    "long": "INT64",
+    "integer": "INT64",
+    "boolean": "BOOL",
+    "string": "BYTES",
+}
+
+
+class _Unfit(ValueError):  # noqa: N818  never leaves this module
+    """A value is not of its tensor's datatype or its column's type; says what it should be."""
+
+
+class _Plan:
+    """How one column is read: a reader for each datatype that it accepts, and its known values."""
+
+    def __init__(self, place: int, column: Column) -> None:
+        self.place = place
+        self.name = column.name
+        self.type = column.type
+        self.required = column.required
+        known = known_values(column)
+        self.known = None if known is None else frozenset([*known, None])
+        self.readers = _READERS[column.type]
+
+
+class Signature:
+    """The columns that a version takes."""
+
+    def __init__(self, columns: list[Column]) -> None:
+        """Prepare to read ``columns``.
+
+        Raises:
+            ValueError: a column is of a type that no tensor carries.
+        """
+        if odd := [c for c in columns if c.type not in TENSOR_OF]:
+            raise ValueError(f"column {odd[0].name} is of type {odd[0].type}, which cannot be served")
+        self.columns = columns
+        self.names = [column.name for column in columns]
+        self._plans = {column.name: _Plan(i, column) for i, column in enumerate(columns)}
+        self._ordered = list(self._plans.values())
+        self._optional = [plan for plan in self._ordered if not plan.required]
+
+    def read(self, tensors: list[InputTensor]) -> tuple[Columns, int]:
+        """Return the values by column, in the signature's order, and the number of rows.
+
+        The request holds one tensor a column, or one tensor [rows, columns] for all.
+
+        Raises:
+            Fault: 400; names what is wrong by column and row.
+        """
+        usual = self._read_usual(tensors)
+        if usual is not None:
+            return usual, 1
+        if len(tensors) == 1 and self._is_matrix(tensors[0]):
+            return self._read_matrix(tensors[0])
+        columns: list[list[Value] | None] = [None] * len(self._ordered)
+        rows = -1
+        for tensor in tensors:
+            plan = self._plans.get(tensor.name)
+            if plan is None:
+                raise Fault(400, f"input {tensor.name!r} is not a column of the model: {', '.join(self.names)}")
+            if columns[plan.place] is not None:
+                raise Fault(400, f"input {tensor.name!r} is given twice")
+            data = _flat(tensor, 1)
+            if rows != len(data):
+                if rows >= 0:
+                    raise Fault(400, f"input {tensor.name}: {len(data)} rows, while the inputs before it have {rows}")
+                rows = len(data)
+            columns[plan.place] = _read_column(plan, tensor.datatype, data)
+        if rows < 1:
+            raise Fault(400, "inputs: there are no rows")
+        return self._complete(columns, rows), rows
+
+    def _read_usual(self, tensors: list[InputTensor]) -> Columns | None:
+        """Read the usual request quickly: one row, every column, nothing wrong. None leaves it to the general way."""
+        columns: list[list[Value] | None] = [None] * len(self._ordered)
+        if len(tensors) != len(columns):
+            return None
+        try:
+            for tensor in tensors:
+                if tensor.data is None:
+                    return None
+                (element,) = tensor.data
+                plan = self._plans[tensor.name]
+                value = None if element is None else plan.readers[tensor.datatype](element)
+                if tensor.shape != _ONE_ROW or (value is None and plan.required):
+                    return None
+                if plan.known is not None and value not in plan.known:
+                    return None
+                columns[plan.place] = [value]
+        except (KeyError, ValueError, OverflowError):
+            return None
+        return None if None in columns else cast("Columns", columns)
+
+    def _is_matrix(self, tensor: InputTensor) -> bool:
+        return len(tensor.shape) == 2 and (tensor.name not in self._plans or len(self._plans) > 1 < tensor.shape[1])
+
+    def _read_matrix(self, tensor: InputTensor) -> tuple[Columns, int]:
+        width = len(self._ordered)
+        if tensor.shape[1] != width:
+            raise Fault(
+                400,
+                f"input {tensor.name}: {tensor.shape[1]} columns, but the model has {width}: {', '.join(self.names)}",
+            )
+        data = _flat(tensor, width)
+        if not data:
+            raise Fault(400, "inputs: there are no rows")
+        columns = [_read_column(plan, tensor.datatype, data[plan.place :: width]) for plan in self._ordered]
+        return columns, len(data) // width
+
+    def _complete(self, columns: list[list[Value] | None], rows: int) -> Columns:
+        if None in columns:
+            for plan in self._optional:
+                if columns[plan.place] is None:
+                    columns[plan.place] = [None] * rows
+        complete = [values for values in columns if values is not None]
+        if len(complete) != len(columns):
+            missing = [plan.name for plan in self._ordered if columns[plan.place] is None]
+            raise Fault(400, f"inputs lack {', '.join(missing)}")
+        return complete
+
+
+def _flat(tensor: InputTensor, width: int) -> list[Any]:
+    """Return the elements row by row; they may come flat or nested, as the protocol allows.
+
+    Raises:
+        Fault: the shape is not [rows] or [rows, width], or the elements do not fill it.
+    """
+    shape, data = tensor.shape, tensor.data
+    if data is None:
+        raise Fault(400, f"input {tensor.name}: has no data")
+    if not (len(shape) == 1 == width or (len(shape) == 2 and shape[1] == width)) or shape[0] < 0:
+        wanted = "[rows] or [rows, 1]" if width == 1 else f"[rows, {width}]"
+        raise Fault(400, f"input {tensor.name}: shape {shape} should be {wanted}")
+    if len(shape) == 2 and data and type(data[0]) is list:
+        if any(type(row) is not list or len(row) != width for row in data):
+            raise Fault(400, f"input {tensor.name}: each row should hold {width} elements")
+        data = [value for row in data for value in row]
+    if len(data) != shape[0] * width:
+        raise Fault(400, f"input {tensor.name}: shape {shape} asks for {shape[0] * width} elements, not {len(data)}")
+    return data
+
+
+def _read_column(plan: _Plan, datatype: str, data: list[Any]) -> list[Value]:
+    reader = plan.readers.get(datatype)
+    if reader is None:
+        raise Fault(400, f"column {plan.name}: is {plan.type}, so {', '.join(plan.readers)}; not {datatype[:40]!r}")
+    try:
+        values = [None if value is None else reader(value) for value in data]
+    except (_Unfit, OverflowError):
+        raise _blame(plan, reader, data) from None
+    if plan.required and None in values:
+        raise Fault(400, f"column {plan.name}, row {values.index(None)}: a value is required")
+    if plan.known is not None and not plan.known.issuperset(values):
+        row, odd = next((i, value) for i, value in enumerate(values) if value not in plan.known)
+        raise Fault(
+            400, f"column {plan.name}, row {row}: {_shown(odd)} is none of its {len(plan.known) - 1} categories"
+        )
+    return values
+
+
+def _blame(plan: _Plan, reader: Reader, data: list[Any]) -> Fault:
+    """Find the first element that cannot be read."""
+    for row, value in enumerate(data):
+        try:
+            if value is not None:
+                reader(value)
+        except (_Unfit, OverflowError) as error:
+            return Fault(400, f"column {plan.name}, row {row}: {_shown(value)} {error}")
+    raise AssertionError("every element can be read")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _float_as_float(value: Any) -> float | None:
+    if type(value) is float and math.isfinite(value):
+        return value
+    if type(value) is not float and type(value) is not int:
+        raise _Unfit("is not a number")
+    number = float(value)
+    if math.isfinite(number):
+        return number
+    if math.isnan(number):
+        return None
+    raise _Unfit("is infinite")
+
+
+def _float_as_integer(value: Any) -> int | None:
+    number = _float_as_float(value)
+    if number is None:
+        return None
+    if not number.is_integer() or not INT64_LOW <= number < INT64_HIGH:
+        raise _Unfit("is not a whole number")
+    return int(number)
+
+
+def _float_as_boolean(value: Any) -> bool | None:
+    number = _float_as_float(value)
+    if number is None:
+        return None
+    if number not in (0, 1):
+        raise _Unfit("is neither 0 nor 1")
+    return number == 1
+
+
+def _integer(datatype: str, convert: Callable[[int], Value]) -> Reader:
+    low, high = INTEGERS[datatype]
+
+    def read(value: Any) -> Value:
+        if type(value) is not int:
+            raise _Unfit(f"is not {datatype}")
+        if not low <= value <= high:
+            raise _Unfit(f"is out of the range of {datatype}")
+        return convert(value)
+
+    return read
+
+
+def _int64(value: int) -> int:
+    if value > INT64_HIGH:
+        raise _Unfit("is out of the range of INT64")
+    return value
+
+
+def _zero_or_one(value: int) -> bool:
+    if value not in (0, 1):
+        raise _Unfit("is neither 0 nor 1")
+    return value == 1
+
+
+def _boolean(value: Any) -> bool:
+    if type(value) is not bool:
+        raise _Unfit("is not true or false")
+    return value
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise _Unfit("is not text")
+    return value
+
+
+_DOUBLE = dict.fromkeys(FLOATS, _float_as_float) | {name: _integer(name, float) for name in INTEGERS}
+_LONG = dict.fromkeys(FLOATS, _float_as_integer) | {name: _integer(name, _int64) for name in INTEGERS}
+_READERS: dict[str, dict[str, Reader]] = {
+    "double": _DOUBLE,
+    "float": _DOUBLE,
+    "long": _LONG,
+    "integer": _LONG,
+    "boolean": {"BOOL": _boolean}
+    | dict.fromkeys(FLOATS, _float_as_boolean)
+    | {name: _integer(name, _zero_or_one) for name in INTEGERS},
+    "string": {"BYTES": _text},
+}

@@ -1,0 +1,196 @@
+"""The Open Inference Protocol, version 2, over REST: requests and answers as bytes, with the binary tensor extension.
+
+Pure: bytes in, values out. Faults carry the HTTP status and a message that names the field.
+"""
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from serving.runtimes import Output
+
+JSON = b"application/json"
+BINARY = b"application/octet-stream"
+
+# How a tensor's elements lie in a binary request; JSON ones are checked against the same names.
+DATATYPES = {
+    "BOOL": np.dtype("?"),
+    "INT8": np.dtype("<i1"), "INT16": np.dtype("<i2"), "INT32": np.dtype("<i4"), "INT64": np.dtype("<i8"),
+    "UINT8": np.dtype("<u1"), "UINT16": np.dtype("<u2"), "UINT32": np.dtype("<u4"), "UINT64": np.dtype("<u8"),
+    "FP16": np.dtype("<f2"), "FP32": np.dtype("<f4"), "FP64": np.dtype("<f8"),
+    "BYTES": np.dtype("O"),
+}  # fmt: skip
+_LENGTH = struct.Struct("<I")
+
+
+class Fault(Exception):  # noqa: N818  most are the caller's, some ours
+    """The request is not answered: an HTTP status, and a message for the caller."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class InputTensor(msgspec.Struct):
+    """One tensor of a request; ``data`` is flat or nested."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: dict[str, Any] | None = None
+    data: list[Any] | None = None
+
+
+class WantedOutput(msgspec.Struct):
+    """One output that the caller asks for by name."""
+
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class InferRequest(msgspec.Struct):
+    """What a caller posts to ``/infer``."""
+
+    inputs: list[InputTensor]
+    id: str | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[WantedOutput] | None = None
+
+
+class OutputTensor(msgspec.Struct, omit_defaults=True):
+    """One tensor of an answer."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    parameters: dict[str, Any] | None = None
+    data: list[float] | None = None
+
+
+class InferAnswer(msgspec.Struct):
+    """What ``/infer`` answers."""
+
+    model_name: str
+    model_version: str
+    id: str
+    outputs: list[OutputTensor]
+
+
+_decode = msgspec.json.Decoder(InferRequest).decode
+encode = msgspec.json.Encoder().encode
+
+
+def check_content(headers: Mapping[bytes, bytes]) -> int | None:
+    """Return how many bytes of the body are JSON; None where all are.
+
+    Raises:
+        Fault: 415 for a body that is neither JSON nor JSON with binary tensors; 400 for a length that is no number.
+    """
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise Fault(415, "the body is compressed; send it as it is")
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    length = headers.get(b"inference-header-content-length")
+    if kind not in ((b"", JSON) if length is None else (b"", JSON, BINARY)):
+        raise Fault(415, f"the content type {kind[:80].decode('latin-1')!r} is not accepted; send application/json")
+    if length is None:
+        return None
+    if not length.isdigit() or len(length) > 12:
+        raise Fault(400, "Inference-Header-Content-Length is not a number of bytes")
+    return int(length)
+
+
+def decode_request(body: bytes, json_length: int | None) -> InferRequest:
+    """Return the request in ``body``; tensors that came as binary hold their elements in ``data`` like the others.
+
+    Raises:
+        Fault: 400; names the field.
+    """
+    if json_length is not None and json_length > len(body):
+        raise Fault(400, "Inference-Header-Content-Length is more than the body holds")
+    try:
+        request = _decode(body if json_length is None else body[:json_length])
+    except RecursionError:
+        raise Fault(400, "the JSON is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Fault(400, f"the body is no inference request: {error}") from None
+    if json_length is not None:
+        _attach_binary(request.inputs, body[json_length:])
+    return request
+
+
+def _attach_binary(tensors: list[InputTensor], data: bytes) -> None:
+    at = 0
+    for tensor in tensors:
+        size = (tensor.parameters or {}).get("binary_data_size")
+        if size is None:
+            continue
+        if type(size) is not int or not 0 <= size <= len(data) - at:
+            raise Fault(400, f"input {tensor.name}: binary_data_size {size!r} does not fit the body")
+        if tensor.data is not None:
+            raise Fault(400, f"input {tensor.name}: has both data and binary data")
+        tensor.data = _elements(tensor, data[at : at + size])
+        at += size
+    if at != len(data):
+        raise Fault(400, f"{len(data) - at} bytes follow the last binary tensor")
+
+
+def _elements(tensor: InputTensor, data: bytes) -> list[Any]:
+    kind = DATATYPES.get(tensor.datatype)
+    if kind is None:
+        raise Fault(400, f"input {tensor.name}: datatype {tensor.datatype!r} is not one of {', '.join(DATATYPES)}")
+    if tensor.datatype == "BYTES":
+        return _texts(tensor, data)
+    if len(data) % kind.itemsize:
+        raise Fault(400, f"input {tensor.name}: {len(data)} bytes are no whole number of {tensor.datatype}")
+    elements: list[Any] = np.frombuffer(data, kind).tolist()
+    return elements
+
+
+def _texts(tensor: InputTensor, data: bytes) -> list[str]:
+    texts: list[str] = []
+    at = 0
+    while at < len(data):
+        end = at + _LENGTH.size
+        if end <= len(data):
+            end += _LENGTH.unpack_from(data, at)[0]
+        if end > len(data) or at + _LENGTH.size > len(data):
+            raise Fault(400, f"input {tensor.name}: element {len(texts)} is cut short")
+        try:
+            texts.append(data[at + _LENGTH.size : end].decode())
+        except UnicodeDecodeError:
+            raise Fault(400, f"input {tensor.name}: element {len(texts)} is not UTF-8") from None
+        at = end
+    return texts
+
+
+def wants_binary(request: InferRequest, output: Output) -> bool:
+    """Tell whether the caller wants the model's output as binary.
+
+    Raises:
+        Fault: 400 where the caller asks for an output that the model does not have.
+    """
+    default = bool(request.parameters and request.parameters.get("binary_data_output"))
+    if not request.outputs:
+        return default
+    for wanted in request.outputs:
+        if wanted.name != output.name:
+            raise Fault(400, f"output {wanted.name!r} is unknown; the model answers {output.name!r}")
+    return bool((request.outputs[0].parameters or {}).get("binary_data", default))
+
+
+def encode_answer(
+    *, model: str, number: int, request_id: str, output: Output, values: list[float], rows: int, binary: bool
+) -> tuple[bytes, int | None]:
+    """Return the answer's body, and how many bytes of it are JSON where the rest is binary."""
+    tensor = OutputTensor(output.name, "FP64", [rows] if output.width == 1 else [rows, output.width])
+    answer = InferAnswer(model, str(number), request_id, [tensor])
+    if not binary:
+        tensor.data = values
+        return encode(answer), None
+    data = np.asarray(values, "<f8").tobytes()
+    tensor.parameters = {"binary_data_size": len(data)}
+    head = encode(answer)
+    return head + data, len(head)

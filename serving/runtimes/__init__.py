@@ -1,0 +1,76 @@
+"""Runtimes: one per format on the allow-list. Each turns the bytes of a model file into a predictor.
+
+A new runtime is a module with a ``load(data, columns)`` function, an entry in :data:`LOADERS` and one in
+``contract.FORMATS``; nothing else in the gateway knows formats.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from serving.contract import Column
+
+Value = float | int | bool | str | None
+Columns = list[list[Value]]  # values by column, in the signature's order; None is missing
+
+
+class ModelError(ValueError):
+    """The bytes are no sound model of their format, or one that the signature does not fit."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a model answers: one tensor of 64-bit floats, [rows] or [rows, width]."""
+
+    name: str
+    width: int = 1
+
+
+class Runtime(Protocol):
+    """A model in memory, ready to predict; safe to call from several threads."""
+
+    output: Output
+    slow: bool  # even one row takes long enough to hold up others, so it is run off the event loop
+
+    def predict(self, columns: Columns, rows: int) -> list[float]:
+        """Return the output of ``rows`` rows, row by row."""
+
+
+# By name, so that a gateway without skops models never spends the seconds and memory that scikit-learn takes.
+LOADERS = {"lightgbm": "serving.runtimes.lightgbm_text", "skops": "serving.runtimes.skops_pipeline"}
+SUFFIXES = {"lightgbm": (".lgb", ".txt"), "skops": (".skops",)}
+
+
+def load_runtime(format_name: str, data: bytes, columns: list[Column]) -> Runtime:
+    """Return a warm runtime for the model file's bytes.
+
+    Raises:
+        ModelError: see :class:`ModelError`; says what is wrong.
+    """
+    load = cast("Callable[[bytes, list[Column]], Runtime]", importlib.import_module(LOADERS[format_name]).load)
+    runtime = load(data, columns)
+    for rows in (1, 2):
+        answer = runtime.predict([[_placeholder(column)] * rows for column in columns], rows)
+        if len(answer) != rows * runtime.output.width:
+            raise ModelError(f"the model answers {len(answer)} values for {rows} rows")
+    return runtime
+
+
+def known_values(column: Column) -> list[Value] | None:
+    """Return the column's categories as values of its type; None where it has none."""
+    if column.categories is None:
+        return None
+    kinds: dict[str, Callable[[str], Value]] = {"long": int, "integer": int, "double": float, "float": float}
+    return [kinds.get(column.type, str)(category) for category in column.categories]
+
+
+def _placeholder(column: Column) -> Value:
+    if known := known_values(column):
+        return known[0]
+    match column.type:
+        case "string":
+            return ""
+        case "boolean":
+            return False
+    return 0

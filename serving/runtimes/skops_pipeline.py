@@ -1,0 +1,95 @@
+"""scikit-learn pipelines from skops files: no pickle, and no type beyond a fixed list."""
+
+from typing import Any, Protocol, cast
+
+import numpy as np
+import pandas as pd
+import skops.io
+from sklearn.base import BaseEstimator
+
+from serving.contract import Column
+from serving.runtimes import Columns, ModelError, Output, Value, known_values
+
+# What skops does not trust by itself, read through before it was listed: data holders without behaviour of their own.
+TRUSTED = [
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+]
+
+
+class Estimator(Protocol):
+    """What is used of a scikit-learn estimator."""
+
+    def predict(self, rows: Any) -> Any:
+        """Return one value a row."""
+
+    def predict_proba(self, rows: Any) -> Any:
+        """Return one probability a class and row."""
+
+
+class Skops:
+    """An estimator that takes a frame by column name, or a plain matrix where it was trained without names."""
+
+    slow = True
+
+    def __init__(self, estimator: Estimator, columns: list[Column]) -> None:
+        self._estimator = estimator
+        self._columns = columns
+        self._known = [known_values(column) for column in columns]
+        names = getattr(estimator, "feature_names_in_", None)
+        self._order = None if names is None else [str(name) for name in names]
+        if self._order is not None and sorted(self._order) != sorted(column.name for column in columns):
+            odd = sorted(set(self._order) ^ {column.name for column in columns})
+            raise ModelError(f"the signature's columns are not the model's; they differ in {', '.join(odd[:5])}")
+        classes = len(getattr(estimator, "classes_", ()))
+        self._classifies = classes > 1 and hasattr(estimator, "predict_proba")
+        self.output = Output("value")
+        if self._classifies:
+            self.output = Output("probability") if classes == 2 else Output("probabilities", classes)
+
+    def predict(self, columns: Columns, rows: int) -> list[float]:
+        """Return the output of ``rows`` rows, row by row; for two classes the probability of the second."""
+        frame = pd.DataFrame(
+            {c.name: _typed(c, known, v) for c, known, v in zip(self._columns, self._known, columns, strict=True)}
+        )
+        given = frame.to_numpy(dtype=object) if self._order is None else frame[self._order]
+        if not self._classifies:
+            answer = self._estimator.predict(given)
+        elif self.output.width == 1:
+            answer = self._estimator.predict_proba(given)[:, 1]
+        else:
+            answer = self._estimator.predict_proba(given)
+        return np.asarray(answer, dtype=np.float64).ravel().tolist()
+
+
+def load(data: bytes, columns: list[Column]) -> Skops:
+    """Return the pipeline of a skops file.
+
+    Raises:
+        ModelError: the bytes are no such file, name a type that is not trusted, or do not fit the columns.
+    """
+    try:
+        if foreign := sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED)):
+            raise ModelError(f"the file names types that are not trusted: {', '.join(foreign[:5])}")
+        estimator = skops.io.loads(data, trusted=TRUSTED)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a hostile file provokes in zip, JSON or constructors
+        raise ModelError(f"not a skops file that can be read here: {type(error).__name__}: {error}") from error
+    if not isinstance(estimator, BaseEstimator):
+        raise ModelError("the file holds no scikit-learn estimator")
+    return Skops(cast("Estimator", estimator), columns)
+
+
+def _typed(column: Column, known: list[Value] | None, values: list[Value]) -> Any:
+    """Return the values as the frame at training held them."""
+    if known is not None:
+        return pd.Categorical(cast("list[Any]", values), categories=cast("list[Any]", known))
+    if column.type == "string":
+        return pd.Series(values, dtype="str")
+    if None not in values:
+        return np.asarray(values)
+    return np.asarray(values, dtype=object if column.type == "boolean" else np.float64)

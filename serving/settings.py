@@ -1,0 +1,76 @@
+"""Settings of the gateway, read once from the environment; Django's are never needed here."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+Fsync = Literal["record", "interval", "never"]
+WhenFull = Literal["refuse", "drop"]
+
+
+class SettingsError(ValueError):
+    """A variable is missing or makes no sense; says which and what would."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one gateway process is told."""
+
+    routing_table_path: Path  # the table that the control plane publishes
+    spool_root: Path  # where prediction records wait to be shipped; a local, durable disk
+    host: str = "127.0.0.1"  # address to listen on
+    port: int = 8080  # port to listen on
+    workers: int = 1  # processes that share the port
+    max_body_bytes: int = 8 * 1024 * 1024  # a larger request is answered 413
+    fsync: Fsync = "interval"  # when records reach the disk itself: each record, every second (interval), or never
+    segment_max_bytes: int = 8 * 1024 * 1024  # a segment is sealed at this size
+    segment_max_age_s: float = 5.0  # or at this age
+    spool_max_bytes: int = 4 * 1024 * 1024 * 1024  # what may wait on this disk
+    when_full: WhenFull = "refuse"  # then requests are refused with 503, or answered and their records dropped
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings that ``environ`` holds.
+
+    Raises:
+        SettingsError: a required variable is missing, or a value is not of its kind.
+    """
+    return Settings(
+        routing_table_path=_path(environ, "ROUTING_TABLE_PATH"),
+        spool_root=_path(environ, "SPOOL_ROOT"),
+        host=environ.get("GATEWAY_HOST", Settings.host),
+        port=int(_number(environ, "GATEWAY_PORT", Settings.port, at_least=0)),
+        workers=int(_number(environ, "GATEWAY_WORKERS", Settings.workers, at_least=1)),
+        max_body_bytes=int(_number(environ, "MAX_BODY_BYTES", Settings.max_body_bytes, at_least=1)),
+        fsync=cast("Fsync", _choice(environ, "SPOOL_FSYNC", Settings.fsync, get_args(Fsync))),
+        segment_max_bytes=int(_number(environ, "SEGMENT_MAX_BYTES", Settings.segment_max_bytes, at_least=1)),
+        segment_max_age_s=_number(environ, "SEGMENT_MAX_AGE_SECONDS", Settings.segment_max_age_s, at_least=0.05),
+        spool_max_bytes=int(_number(environ, "SPOOL_MAX_BYTES", Settings.spool_max_bytes, at_least=0)),
+        when_full=cast("WhenFull", _choice(environ, "SPOOL_WHEN_FULL", Settings.when_full, get_args(WhenFull))),
+    )
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path:
+    if not environ.get(name):
+        raise SettingsError(f"{name} is not set. Give the path that the control plane uses too.")
+    return Path(environ[name]).absolute()
+
+
+def _number(environ: Mapping[str, str], name: str, default: float, *, at_least: float) -> float:
+    given = environ.get(name, "")
+    try:
+        number = float(given) if given else default
+    except ValueError:
+        raise SettingsError(f"{name} is {given!r}; it must be a number.") from None
+    if number < at_least:
+        raise SettingsError(f"{name} is {given}; it must be at least {at_least}.")
+    return number
+
+
+def _choice(environ: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    given = environ.get(name) or default
+    if given not in choices:
+        raise SettingsError(f"{name} is {given!r}; it must be one of {', '.join(choices)}.")
+    return given

@@ -1,0 +1,143 @@
+"""The routing table, the assignment of keys to arms, and segments: what both planes rely on."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.contract import (
+    Arm,
+    GatewayState,
+    PredictionRecord,
+    Route,
+    RoutingTable,
+    RoutingTableError,
+    Version,
+    arm_for,
+    check_table,
+    confirm_table,
+    confirmed_at,
+    frame,
+    gateway_states,
+    key_hash,
+    read_segment,
+    read_table,
+    sealed_segments,
+    write_table,
+)
+
+hashes = st.integers(0, 2**64 - 1)
+
+
+def version(number):
+    return Version(number, "lightgbm", "/artifacts/a", "model.lgb", "sha256:0", [], [])
+
+
+def table(arms, *, versions=(1, 2), aliases=None, number=1):
+    route = Route("m", 1, "classification", "model-1", arms, aliases or {}, [version(n) for n in versions])
+    return RoutingTable(number, "2026-11-25T12:00:00+00:00", [route])
+
+
+def record(number=0):
+    return PredictionRecord(
+        f"r{number}", 0, 1.5, "m", 1, 1, "champion", 1, 10_000, 2**64 - 1, False, 200, 800, {"x": None}, {"p": 0.5}
+    )
+
+
+def test_hash_of_a_key_is_fixed_for_all_time():
+    assert key_hash("model-1", "customer-7") == 9_712_135_595_119_498_970
+    assert key_hash("model-2", "customer-7") != key_hash("model-1", "customer-7")
+
+
+@given(hashes, st.integers(0, 10_000))
+def test_every_key_has_exactly_one_arm_and_shadow_answers_nobody(hashed, canary):
+    arms = [Arm("champion", 1, 10_000 - canary), Arm("shadow", 2, 1_000), Arm("canary", 2, canary)]
+
+    chosen = arm_for(arms, hashed)
+
+    assert chosen is (arms[2] if hashed * 10_000 >> 64 >= 10_000 - canary else arms[0])
+
+
+@given(hashes, st.integers(0, 10_000), st.integers(0, 10_000))
+def test_key_that_saw_the_canary_keeps_seeing_it_as_the_weight_grows(hashed, one, other):
+    def at(weight):
+        return arm_for([Arm("champion", 1, 10_000 - weight), Arm("canary", 2, weight)], hashed).name
+
+    if at(min(one, other)) == "canary":
+        assert at(max(one, other)) == "canary"
+
+
+def test_shares_come_out_as_asked():
+    arms = [Arm("champion", 1, 9_000), Arm("canary", 2, 1_000)]
+
+    canary = sum(arm_for(arms, key_hash("model-1", f"customer-{i}")).name == "canary" for i in range(20_000))
+
+    assert 1_850 < canary < 2_150  # 2,000 expected, standard deviation 42
+
+
+def test_table_survives_the_disk(tmp_path):
+    written = table([Arm("champion", 1, 10_000)], aliases={"champion": 1})
+
+    write_table(written, tmp_path / "deep/table.json")
+
+    assert read_table(tmp_path / "deep/table.json") == written
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["table.json"]
+
+
+@pytest.mark.parametrize(
+    ("unsound", "why"),
+    [
+        (table([Arm("champion", 1, 9_999)]), "no shares of 10000"),
+        (table([Arm("champion", 1, 10_001), Arm("canary", 2, -1)]), "no shares of 10000"),
+        (table([Arm("champion", 3, 10_000)]), r"no version \[3\]"),
+        (table([Arm("champion", 1, 10_000)], aliases={"next": 9}), r"no version \[9\]"),
+        (RoutingTable(1, "", table([Arm("champion", 1, 10_000)]).routes * 2), "share a model name"),
+    ],
+)
+def test_table_that_contradicts_itself_is_refused(unsound, why, tmp_path):
+    with pytest.raises(RoutingTableError, match=why):
+        check_table(unsound)
+    with pytest.raises(RoutingTableError):
+        write_table(unsound, tmp_path / "table.json")
+    assert not (tmp_path / "table.json").exists()
+
+
+def test_confirming_a_table_leaves_it_alone(tmp_path):
+    path = tmp_path / "table.json"
+    write_table(table([Arm("champion", 1, 10_000)]), path)
+    before = path.stat()
+
+    assert confirmed_at(path) is None
+    confirm_table(path)
+
+    assert confirmed_at(path) is not None
+    assert path.stat() == before
+
+
+def test_torn_last_record_is_left_out(tmp_path):
+    path = tmp_path / "00000001.segment"
+    whole = frame(record(1)) + frame(record(2))
+    for cut in (1, 3, 4, 20):
+        path.write_bytes(whole + frame(record(3))[:cut])
+
+        assert list(read_segment(path)) == [record(1), record(2)]
+
+
+def test_listing_shows_no_segment_without_those_before_it(tmp_path, monkeypatch):
+    folder = tmp_path / "spool-a"
+    folder.mkdir()
+    first, second = folder / "00000001.segment", folder / "00000002.segment"
+    second.touch()
+    listings = iter([[second], [first, second, folder / "00000003.segment"]])  # a rename hid the first one at first
+    monkeypatch.setattr(type(tmp_path), "glob", lambda self, pattern: next(listings))
+
+    assert sealed_segments(tmp_path) == [first, second]
+
+
+def test_states_of_gateways_are_read_newest_first(tmp_path):
+    for spool_id, at in (("a", 1.0), ("b", 2.0)):
+        (tmp_path / spool_id).mkdir()
+        state = GatewayState(spool_id, at, 3, "", "", [], [])
+        (tmp_path / spool_id / "state.json").write_bytes(msgspec.json.encode(state))
+
+    assert [state.spool_id for state in gateway_states(tmp_path)] == ["b", "a"]
