@@ -42,12 +42,12 @@ def compare(
     Raises:
         ValueError: a side has fewer than ``MIN_ROWS`` rows, or no column has values on both sides.
     """
-    for side, frame in (("reference", reference), ("current", current)):
+    for side, frame in (("training rows", reference), ("predictions", current)):
         if len(frame) < MIN_ROWS:
-            raise ValueError(f"the {side} has {len(frame)} rows; a comparison needs at least {MIN_ROWS}")
+            raise ValueError(f"There are {len(frame)} {side}; a comparison needs at least {MIN_ROWS}.")
     columns = [str(name) for name in reference if reference[name].notna().any() and current[name].notna().any()]
     if not columns:
-        raise ValueError("no column has values on both sides")
+        raise ValueError("No column has values on both sides.")
     scores = _evidently(reference[columns], current[columns], [c for c in columns if c in categories], html)
     return most_telling_first(
         [
@@ -155,17 +155,3 @@ def typed(frame: pd.DataFrame, inputs: Sequence[dict[str, Any]]) -> tuple[pd.Dat
         else:
             chosen[name] = chosen[name].astype("float64")
     return chosen, categories
-
-
-def training_rows(frame: pd.DataFrame, time_column: str, splits: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """Return the rows of the split ``train``; all rows where the data set names no such split.
-
-    Args:
-        splits: {name: {from, until}}, half-open, ISO 8601.
-    """
-    if "train" not in splits:
-        return frame
-    start, end = (pd.Timestamp(splits["train"][edge]) for edge in ("from", "until"))
-    zone = frame[time_column].dt.tz
-    start, end = (edge.tz_localize(zone) if edge.tzinfo is None else edge for edge in (start, end))
-    return frame[(frame[time_column] >= start) & (frame[time_column] < end)]

@@ -23,7 +23,7 @@ def drift_report(ctx: JobContext) -> None:
     # Heavy libraries are imported here, because this module is imported wherever a job is queued.
     import pandas as pd
 
-    from experiments.frames import load_frame
+    from experiments.selectors import dataset_rows
     from monitoring import comparison, lake
 
     version = ModelVersion.objects.select_related("model__team").get(pk=ctx.params["version_id"])
@@ -40,8 +40,7 @@ def drift_report(ctx: JobContext) -> None:
     ctx.log(f"{len(current):,} predictions of {version} since {since:%Y-%m-%d %H:%M} UTC")
 
     ctx.progress(0.25, "Reading the training rows")
-    frame = load_frame(reference.parquet, reference.digest)
-    trained_on = comparison.training_rows(frame, reference.time_column, reference.splits)
+    trained_on = dataset_rows(reference, "train")
     before, _ = comparison.typed(trained_on.sample(min(len(trained_on), MAX_ROWS), random_state=0), inputs)
     ctx.log(f"{len(before):,} of {len(trained_on):,} training rows of {reference}")
 
