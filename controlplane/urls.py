@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView
 
 import controlplane.views
 import experiments.urls
@@ -9,6 +10,7 @@ import jobs.urls
 import monitoring.urls
 import registry.urls
 import rollouts.urls
+from controlplane.api_docs.views import api_docs
 from controlplane.health import health
 
 APPS = [registry.urls, experiments.urls, monitoring.urls, rollouts.urls, jobs.urls]
@@ -16,6 +18,8 @@ APPS = [registry.urls, experiments.urls, monitoring.urls, rollouts.urls, jobs.ur
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/", health, name="health"),
     path("search/", controlplane.views.search_results, name="search"),
+    path("api/docs/", api_docs, name="api_docs"),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     *(path("", include(app.urlpatterns)) for app in APPS),
     *(path("api/v1/", include(app.api_urlpatterns)) for app in APPS),
 ]

@@ -199,7 +199,7 @@ class CommentSerializer(serializers.ModelSerializer[Comment]):
 
 
 class PromotionDetailSerializer(PromotionSerializer):
-    """A promotion with everything a decision rests on; the view puts ``checks`` and ``rules`` into the context."""
+    """A promotion with everything a decision rests on."""
 
     binding = serializers.SerializerMethodField(help_text="digest of what an approval given now is bound to; the ETag")
     checks = serializers.SerializerMethodField()

@@ -1,0 +1,1 @@
+"""The API's reference page, printed from its OpenAPI document."""
