@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import logging
 import os
 import subprocess
 import sys
@@ -32,6 +33,8 @@ from serving.contract import (
     manifest_digest,
     write_table,
 )
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request
 
 ROOT = Path(__file__).parent.parent
 COLUMNS = [
