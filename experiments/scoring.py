@@ -57,5 +57,7 @@ def _model_file(version: ModelVersion) -> bytes:
 
 
 def _with_categories(rows: pd.DataFrame, columns: list[dict[str, Any]]) -> pd.DataFrame:
-    known = {c["name"]: pd.CategoricalDtype(c["categories"]) for c in columns if c.get("categories") is not None}
-    return rows.astype(known)
+    """Return the rows with their categories as at training; a value that was never seen then counts as missing."""
+    known = {column["name"]: column["categories"] for column in columns if column.get("categories") is not None}
+    seen = {name: rows[name].where(rows[name].isin(categories)) for name, categories in known.items()}
+    return rows.assign(**{name: pd.Categorical(values, known[name]) for name, values in seen.items()})

@@ -58,11 +58,13 @@ class Run:
             types: each feature's MLflow type, in the order the model takes them.
         """
         self.flush()
-        info = Model.log(
-            None, flavor, name="model", run_id=self.run_id, flavor_name="sklearn" if trained.booster is None else "lightgbm",
-            trained=trained, signature=flavor.signature_of(types), input_example=example,
+        params = self.client.get_run(self.run_id).data.params
+        begun = self.client.create_logged_model(self.experiment_id, "model", source_run_id=self.run_id, params=params)
+        Model.log(
+            None, flavor, model_id=begun.model_id, run_id=self.run_id, trained=trained,
+            signature=flavor.signature_of(types), input_example=example,
         )  # fmt: skip
-        return LoggedModel(info.model_id, f"models:/{info.model_id}")
+        return LoggedModel(begun.model_id, f"models:/{begun.model_id}")
 
 
 @contextmanager

@@ -1,0 +1,204 @@
+"""From data to evidence through real jobs, a real MLflow process and real flights, thinned out."""
+
+from dataclasses import replace
+
+import mlflow
+import numpy as np
+import pytest
+
+from experiments.builders import BUILDERS, describe
+from experiments.flights import FlightsParams
+from experiments.frames import save_frame
+from experiments.models import Evaluation, TrainingRun
+from experiments.scoring import ScoringError, predict
+from experiments.selectors import dataset_rows
+from experiments.services import (
+    dataset_build_start,
+    dataset_create,
+    dataset_version_add,
+    evaluation_start,
+    training_register,
+    training_start,
+)
+from experiments.services.training import TrainingResult
+from jobs.leases import LeaseLostError
+from jobs.models import Job
+from jobs.states import State
+from registry.errors import ConflictError
+from registry.models import ApiToken, ArtifactState, AuditEvent, Evidence, ModelVersion
+from tests.factories import approve, make_actor, make_model, make_promotion, make_team, make_token, run_jobs
+
+pytest_plugins = ["tests.mlflow_server"]
+
+QUICK = {"trees": 60, "patience": 20, "rows_per_leaf": 20}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """One flight in forty, with features that rest on all flights."""
+    return BUILDERS["flights"].build(FlightsParams(keep_one_in=40))
+
+
+@pytest.fixture
+def world(mlflow_server, settings, rows, request):
+    """A team with an engineer, a model and a data set version."""
+    settings.MLFLOW_URL = mlflow_server.url
+    settings.DATA_ROOT = mlflow_server.artifacts.parent / "datasets"
+    name = request.node.name.removeprefix("test_").replace("_", "-")[:50]
+    team = make_team(name)
+    engineer = make_actor(team)
+    description = describe(BUILDERS["flights"], rows, save_frame(rows, settings.DATA_ROOT))
+    data = dataset_version_add(
+        actor=engineer, dataset=dataset_create(actor=engineer, team=team, name=name), description=description
+    )
+    return engineer, make_model(team, actor=engineer, name=name), data
+
+
+def trained(world, pipeline, **params):
+    engineer, model, data = world
+    training_start(actor=engineer, model=model, pipeline=pipeline, dataset_version=data, params=params)
+    (job,) = run_jobs("training")
+    assert job.state == State.SUCCEEDED
+    return job, ModelVersion.objects.get(job=job)
+
+
+def test_a_job_builds_the_next_version_of_a_data_set(world, rows, monkeypatch):
+    engineer, _, data = world
+    builder = replace(BUILDERS["flights"], build=lambda params: rows.iloc[:: params.keep_one_in])
+    monkeypatch.setitem(BUILDERS, "flights", builder)
+
+    for share in (2, 2, 1):
+        dataset_build_start(actor=engineer, dataset=data.dataset, builder="flights", params={"keep_one_in": share})
+    half, again, whole = run_jobs("training")
+
+    assert half.result["version"] == again.result["version"] == f"{data.dataset.path}versions/2/"
+    assert whole.result["version"] == data.path
+    assert [(v.number, v.rows, v.job) for v in data.dataset.versions.all()] == [(2, 4092, half), (1, 8184, None)]
+    assert data.dataset.versions.get(number=2).parent == data
+
+
+def test_data_become_evidence(world, mlflow_server, monkeypatch):
+    engineer, model, data = world
+
+    job, first = trained(world, "baseline")
+    (measured,) = run_jobs("evaluation")
+    champion = approve(make_promotion(model, version=first)).version
+    _, second = trained(world, "lightgbm", **QUICK)
+    run_jobs("evaluation")
+
+    # The data set version says what it holds.
+    assert data.rows == 8184
+    assert all(check["passed"] for check in data.checks)
+    assert data.splits["train"]["rows"] + data.splits["validation"]["rows"] + data.splits["replay"]["rows"] == data.rows
+
+    # The versions are verified, of the formats that a gateway loads, and know where they come from.
+    for version, kind in ((first, "skops"), (second, "lightgbm")):
+        assert (version.artifact_state, version.format, version.refusal) == (ArtifactState.VERIFIED, kind, "")
+        assert version.data_digest == data.digest
+        assert engineer.user in version.contributors.all()
+        assert [c["name"] for c in version.signature["inputs"]] == data.features()
+    assert TrainingRun.objects.get(version=first).dataset_version == data
+    assert "JFK" in next(c for c in second.signature["inputs"] if c["name"] == "origin")["categories"]
+
+    # Everything that the suite names was measured once; the second version also against the champion.
+    assert measured.result == {"version": first.path, "measurements": 9}
+    whole = Evidence.objects.filter(version=second, data_slice="", against=None)
+    assert set(whole.values_list("metric", flat=True)) == {
+        "average_precision", "roc_auc", "recall_at_5pct_alerts", "precision_at_5pct_alerts", "brier_score",
+        "calibration_error",
+    }  # fmt: skip
+    assert sorted(
+        Evidence.objects.filter(version=second).exclude(data_slice="").values_list("data_slice", flat=True)
+    ) == ["origin=EWR", "origin=JFK", "origin=LGA"]
+    against = Evidence.objects.get(version=second, against=champion)
+    assert against.metric == "average_precision"
+    alone = whole.get(metric="average_precision")
+    assert against.value == pytest.approx(alone.value - against.detail["champion_value"])
+    for found in Evidence.objects.filter(version__in=[first, second], data_digest=data.digest):
+        assert found.ci_low <= found.value <= found.ci_high
+
+    # The run holds parameters, learning curve, metrics and curves.
+    client = mlflow.MlflowClient(mlflow_server.url)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.url)
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", make_token(model.team)[1])
+    run = client.get_run(second.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["data_digest"] == data.digest
+    assert run.data.params["seed"] == "7"
+    assert len(client.get_metric_history(second.run_id, "validation_binary_logloss")) >= 20
+    assert {f.path for f in client.list_artifacts(second.run_id, "curves")} == {
+        "curves/precision_recall.json", "curves/reliability.json", "curves/roc.json",
+    }  # fmt: skip
+
+    # Any MLflow client loads it, with categories as plain text, and gets what the gateway's form gives.
+    held_out = dataset_rows(data, "held_out")
+    for address, version in ((f"models:/{model.name}@champion", first), (f"models:/{model.name}/2", second)):
+        loaded = mlflow.pyfunc.load_model(address)
+        example = mlflow.models.Model.load(address).load_input_example()
+        assert loaded.predict(example).shape == (5, 2)
+        answers = loaded.predict(held_out[data.features()])[:, 1]
+        np.testing.assert_allclose(answers, predict(version, held_out), atol=1e-12)
+
+    # The token that the job was given is gone, and every step is on record.
+    assert not ApiToken.objects.filter(name=f"job {job.pk}", revoked_at=None).exists()
+    actions = set(AuditEvent.objects.filter(team=model.team.slug).values_list("action", flat=True))
+    assert {"dataset.version", "training.start", "training.finish", "evaluation.start", "evidence.record"} <= actions
+
+
+def test_a_version_is_measured_once_on_the_same_rows(world):
+    engineer, model, data = world
+    _, version = trained(world, "baseline")
+
+    with pytest.raises(ConflictError, match="queued"):
+        evaluation_start(actor=engineer, version=version, dataset_version=data)
+    run_jobs("evaluation")
+    with pytest.raises(ConflictError, match="succeeded"):
+        evaluation_start(actor=engineer, version=version, dataset_version=data)
+
+    assert Evaluation.objects.filter(version=version).count() == 1
+    assert Job.objects.filter(scope=model.team.slug, kind="evaluate").count() == 1
+
+
+def test_a_failed_measuring_may_be_asked_for_again(world):
+    engineer, _, data = world
+    _, version = trained(world, "baseline")
+    first = Job.objects.get(kind="evaluate", subject=version.path)
+    Job.objects.filter(pk=first.pk).update(state=State.FAILED)
+
+    again = evaluation_start(actor=engineer, version=version, dataset_version=data)
+
+    assert again != first
+    assert Evaluation.objects.get(version=version).job == again
+    run_jobs("evaluation")
+
+
+def test_changed_files_are_not_measured(world, settings):
+    _, _, data = world
+    _, version = trained(world, "baseline")
+    run = TrainingRun.objects.get(version=version)
+    model = settings.ARTIFACT_ROOT / version.artifact_path / "model.skops"
+    model.write_bytes(model.read_bytes() + b"\0")
+
+    with pytest.raises(ScoringError, match="has changed"):
+        run_jobs("evaluation")
+
+    assert not Evidence.objects.filter(version=run.version).exists()
+    assert data.digest == run.version.data_digest
+
+
+def test_an_attempt_that_lost_its_lease_registers_nothing(world, monkeypatch):
+    engineer, model, data = world
+    job = training_start(actor=engineer, model=model, pipeline="baseline", dataset_version=data)
+    before = ModelVersion.objects.filter(model=model).count()
+    outcome = TrainingResult("run", "0", "m-1", "models:/m-1", metrics={}, importance={})
+
+    def overtaken(**given):
+        Job.objects.filter(pk=job.pk).update(attempt=7)  # the reaper gave the job to another worker
+        return training_register(**given | {"result": outcome})
+
+    monkeypatch.setattr("experiments.job_kinds.training_register", overtaken)
+    with pytest.raises(LeaseLostError):
+        run_jobs("training")
+
+    assert ModelVersion.objects.filter(model=model).count() == before
+    assert not TrainingRun.objects.filter(job=job).exists()
