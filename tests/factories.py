@@ -5,6 +5,8 @@ from pathlib import Path
 
 from django.contrib.auth.models import User
 
+from jobs.execution import perform
+from jobs.leases import job_claim
 from registry import services
 from registry.access import Actor
 from registry.models import (
@@ -121,3 +123,13 @@ def make_segment(root, spool, number, records) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"".join(frame(record) for record in records))
     return path
+
+
+def run_jobs(queue, *, at_most=10) -> list:
+    """Run the jobs that wait on ``queue`` in this process, one after the other, as a worker's child would."""
+    done = []
+    while len(done) < at_most and (job := job_claim(queue=queue, worker="test")):
+        perform(job.pk, job.attempt)
+        job.refresh_from_db()
+        done.append(job)
+    return done

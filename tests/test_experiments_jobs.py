@@ -40,8 +40,9 @@ def rows():
 
 
 @pytest.fixture
-def world(mlflow_server, settings, rows, request):
+def world(mlflow_server, settings, rows, request, monkeypatch):
     """A team with an engineer, a model and a data set version."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a fault shows at once
     settings.MLFLOW_URL = mlflow_server.url
     settings.DATA_ROOT = mlflow_server.artifacts.parent / "datasets"
     name = request.node.name.removeprefix("test_").replace("_", "-")[:50]
