@@ -291,9 +291,14 @@ class Valkey:
         return [_valkey_binary(), str(self.root / "valkey.conf")]
 
     def accepts(self) -> bool:
-        """Tell whether the server takes connections."""
-        with socket.socket() as sock:
-            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+        """Tell whether this very server, by its password, takes commands."""
+        password = secret_file(self.root / "valkey.secret")
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as sock:
+                sock.sendall(f"AUTH {password}\r\n".encode())
+                return sock.recv(100).startswith(b"+OK")
+        except OSError:
+            return False
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the server as a child and wait until it accepts connections.

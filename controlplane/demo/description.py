@@ -6,7 +6,11 @@ from typing import Any, TypedDict
 
 from django.conf import settings
 
+from controlplane.demo.inference import infer_body
 from controlplane.embedded import write_private
+from experiments.selectors import dataset_rows
+from registry.models import Alias, ModelVersion
+from serving.contract import CHAMPION
 
 
 class Login(TypedDict):
@@ -41,6 +45,24 @@ def read() -> Description:
 def write(description: Description) -> None:
     """Replace the file."""
     write_private(_path(), json.dumps(description, indent=2) + "\n")
+
+
+def describe_models() -> None:
+    """Write down every model that has a champion, with a request that the gateway answers."""
+    champions = Alias.objects.filter(name=CHAMPION, model__archived_at__isnull=True).select_related("version__model")
+    described = read()
+    described["models"] = [
+        {"name": alias.model.name, "infer": _request(alias.version)}
+        for alias in champions.order_by("model__name")
+        if hasattr(alias.version, "training_run")
+    ]
+    write(described)
+
+
+def _request(version: ModelVersion) -> dict[str, Any]:
+    """Return a request for a real row, later than those that ``version`` was trained on."""
+    rows = dataset_rows(version.training_run.dataset_version, "replay").dropna()
+    return infer_body(version.signature["inputs"], rows.iloc[0].to_dict())
 
 
 def _path() -> Path:

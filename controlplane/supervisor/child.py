@@ -35,6 +35,7 @@ class Spec:
     grace_s: float = 5.0
     user: str = ""  # whom it runs as; empty for the present user
     once: bool = False  # it has an end; reaching it is success
+    restarts: bool = True  # it is started again where it fails
     folder: Path = field(default=REPOSITORY)
 
 
@@ -82,10 +83,9 @@ class Child:
             SetupError: it failed; carries its last lines.
         """
         while not self.finished:
-            if self.deaths:
-                await self.stop()
-                raise SetupError(self._failure())
             await asyncio.sleep(POLL_S / 2)
+        if self.deaths:
+            raise SetupError(self._failure())
 
     async def stop(self) -> None:
         """Ask the process to stop; what is left of its group after the grace period is killed."""
@@ -108,6 +108,8 @@ class Child:
             if self._stopping.is_set() or (self.spec.once and code == 0):
                 return
             self.deaths += 1
+            if not self.spec.restarts:
+                return
             if time.monotonic() - began > SETTLED_AFTER_S:
                 pause = FIRST_PAUSE_S
             self._say(f"{self.spec.name} ended ({_ending(code)}); it starts again in {pause:.0f} s")

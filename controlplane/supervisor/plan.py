@@ -41,12 +41,12 @@ class Plan:
 
     def provision(self) -> Spec:
         """Return the step that migrates as the schema's owner, the only one to hold that role's password."""
-        step = self._manage("provision", "-v0", once=True)
+        step = self._step("provision", "-v0")
         return replace(step, environment={**step.environment, "DATABASE_OWNER_URL": self.config.owner_url})
 
     def seed(self) -> Spec:
         """Return the step that fills in the schedules, makes teams and people, and asks for the first model."""
-        return self._manage("seed_demo", once=True)
+        return self._step("seed_demo")
 
     def processes(self) -> list[Spec]:
         """Return the product's processes; none waits for another."""
@@ -77,6 +77,9 @@ class Plan:
     def _manage(self, command: str, *args: str, name: str = "", check: Check = always, once: bool = False) -> Spec:
         line = [sys.executable, "manage.py", command, *args]
         return Spec(name or command, line, self._django, check=check, once=once)
+
+    def _step(self, command: str, *args: str) -> Spec:
+        return replace(self._manage(command, *args, once=True), restarts=False)
 
     def _celery(self, name: str, *args: str, check: Check = always) -> Spec:
         line = [sys.executable, "-m", "celery", "--quiet", "-A", "controlplane", *args, "--loglevel", "INFO"]

@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from controlplane.demo import description
+from controlplane.demo.model import MODEL, seed_model
 from controlplane.demo.people import seed_people
 
 
@@ -16,10 +17,14 @@ class Command(BaseCommand):
     help = "Make the demo's teams, people and first model, and write var/demo.json. Safe to repeat; refused elsewhere."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Fill in schedules, people and the model."""
+        """Fill in schedules, people and the model; say where the model is."""
         if settings.DEPLOYMENT != "demo":
             raise CommandError(f"DEPLOYMENT is {settings.DEPLOYMENT}; demo log-ins exist in the demo alone.")
         call_command("sync_schedules", verbosity=0)
         described = description.read()
         described["users"] = seed_people(described["users"])
         description.write(described)
+        if job := seed_model():
+            self.stdout.write(f"The first model is being made in the background: {settings.WEB_URL}{job.path}")
+        else:
+            self.stdout.write(f"The first model is at {settings.WEB_URL}/models/{MODEL}/")
