@@ -7,9 +7,6 @@ from django.conf import settings
 from django.http import Http404
 from django.utils import timezone
 
-from experiments.builders import Builder, describe
-from experiments.frames import save_frame
-from experiments.services import dataset_create, dataset_version_add
 from jobs.models import Job
 from jobs.states import State
 from monitoring import services
@@ -17,14 +14,12 @@ from monitoring.drift import FeatureDrift, most_telling_first, verdict
 from monitoring.models import DriftReport
 from monitoring.shipping import ship
 from registry.errors import ConflictError, InvalidError, RoleError
-from registry.models import AuditEvent, ModelVersion, Role
-from registry.services import version_create
+from registry.models import AuditEvent, Role
+from tests.data_sets import make_data, make_trained_champion
 from tests.factories import (
     NOON,
-    approve,
     make_actor,
     make_model,
-    make_promotion,
     make_record,
     make_segment,
     make_team,
@@ -33,8 +28,9 @@ from tests.factories import (
 )
 
 pytestmark = pytest.mark.django_db
-FEATURES = {"distance": "miles", "carrier": "who flies", "wind": "mph", "gust": "mph, seldom known"}
-INPUTS = [{"name": n, "type": "string" if n == "carrier" else "double", "required": True} for n in FEATURES]
+INPUTS = [
+    {"name": n, "type": "string" if n == "carrier" else "double"} for n in ("distance", "carrier", "wind", "gust")
+]
 
 
 def rows(count, *, seed, distance=0.0, gust=True):
@@ -49,38 +45,10 @@ def rows(count, *, seed, distance=0.0, gust=True):
     )
 
 
-def make_data(actor, count=3_300):
-    """A data set version whose first two thirds are for training."""
-    frame = rows(count, seed=1).assign(
-        late=0, at=pd.date_range("2026-01-01", periods=count, freq="h", tz="UTC").astype("datetime64[us, UTC]")
-    )
-    frame["name"] = [f"row-{n}" for n in range(count)]
-    until = f"{frame['at'][count * 2 // 3]:%Y-%m-%d}"
-    builder = Builder(
-        name="small", title="", params=object, build=lambda _: frame, features=FEATURES, target="late",
-        target_meaning="", time_column="at", key="name", source="made up",
-        splits={"train": ("2026-01-01", until), "replay": (until, "2027-01-01")},
-    )  # fmt: skip
-    dataset = dataset_create(actor=actor, team=actor.teams().get(), name=f"small-{actor.user.pk}")
-    saved = save_frame(frame, settings.DATA_ROOT)
-    return dataset_version_add(actor=actor, dataset=dataset, description=describe(builder, frame, saved))
-
-
-def make_served(model, data_digest):
-    """A champion with a signature, trained on the data with this digest."""
-    version = version_create(
-        actor=make_actor(model.team), model=model, source="runs:/abc/model", data_digest=data_digest
-    )
-    ModelVersion.objects.filter(pk=version.pk).update(
-        artifact_state="verified", artifact_digest=data_digest, format="lightgbm", signature={"inputs": INPUTS}
-    )
-    return approve(make_promotion(model, version=ModelVersion.objects.get(pk=version.pk))).version
-
-
 @pytest.fixture
 def champion():
     model = make_model(name="flight-delay")
-    return make_served(model, make_data(make_actor(model.team)).digest)
+    return make_trained_champion(model, make_data(model.team, rows(3_300, seed=1)).digest, INPUTS)
 
 
 def serve(version, frame):
@@ -166,7 +134,7 @@ def test_without_champion_or_known_training_rows_there_is_nothing_to_compare(cha
 
     with pytest.raises(ConflictError, match="No version of idle is champion"):
         services.drift_report_start(actor=actor, model=idle)
-    foreign = make_served(make_model(champion.model.team, name="foreign"), f"sha256:{0:064x}")
+    foreign = make_trained_champion(make_model(champion.model.team, name="foreign"), f"sha256:{0:064x}", INPUTS)
     with pytest.raises(ConflictError, match="names no training data set"):
         services.drift_report_start(actor=actor, model=foreign.model)
 

@@ -78,6 +78,7 @@ def traffic(model: RegisteredModel, *, now: datetime) -> Traffic:
     arms = [
         ArmTraffic(number, arm, windows[-1].weight_bp, _last(windows, now), _steps(windows, end))
         for (number, arm), windows in sorted(groups.items())
+        if any(window.requests or window.caller_faults for window in windows)  # not pinned requests alone
     ]
     answered = [window for (_, arm), windows in groups.items() if arm != SHADOW for window in windows]
     return Traffic(arms, _last(answered, now), _steps(answered, end), newest + WINDOW if newest else None)
