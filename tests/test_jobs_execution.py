@@ -26,11 +26,15 @@ def quick(settings, monkeypatch):
     settings.JOB_RETRY_SECONDS = 0
 
 
-def make_job(kind, **params) -> Job:
+def make_job(kind, **params):
     return job_create(kind=kind, scope="flight-ops", title="A test", params=params)
 
 
-def run(job, *, meanwhile=None, stopping=None) -> Job:
+def claim():
+    return job_claim(queue=job_kinds.QUEUE, worker="here:1")
+
+
+def run(job, *, meanwhile=None, stopping=None):
     """Claim ``job`` and supervise it to its end; ``meanwhile`` happens in another thread once the child has logged."""
 
     def interfere():
@@ -42,7 +46,7 @@ def run(job, *, meanwhile=None, stopping=None) -> Job:
             connection.close()
 
     helper = threading.Thread(target=interfere) if meanwhile else None
-    claimed = job_claim(queue=job_kinds.QUEUE, worker="here:1")
+    claimed = claim()
     assert claimed == job
     if helper:
         helper.start()
@@ -53,7 +57,7 @@ def run(job, *, meanwhile=None, stopping=None) -> Job:
     return job
 
 
-def logged_processes(job) -> list[psutil.Process]:
+def logged_processes(job):
     """Return those of the processes the handler told of that still run."""
     running = []
     for pid in job.log.first().text.split():
@@ -162,7 +166,7 @@ def test_undeclared_kind_fails_with_a_reason():
 
 def test_child_dies_with_its_worker():
     job = make_job("test.hang")
-    claimed = job_claim(queue=job_kinds.QUEUE, worker="here:1")
+    claimed = claim()
     script = (
         "import subprocess, sys, os\n"
         f"child = subprocess.Popen([sys.executable, 'manage.py', 'job_run', '{claimed.pk}', '1', f'--parent={{os.getpid()}}'])\n"

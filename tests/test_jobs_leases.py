@@ -36,19 +36,19 @@ def retry_at_once(settings):
     settings.JOB_RETRY_SECONDS = 0
 
 
-def make_job(kind="test.effect", **fields) -> Job:
+def make_job(kind="test.effect", **fields):
     return job_create(kind=kind, scope="flight-ops", title="A test", **fields)
 
 
-def claim() -> Job | None:
+def claim():
     return job_claim(queue=job_kinds.QUEUE, worker="here:1")
 
 
-def expire(job) -> None:
+def expire(job):
     Job.objects.filter(pk=job.pk).update(lease_expires_at=F("lease_expires_at") - timedelta(hours=1))
 
 
-def in_threads(count, action) -> list:
+def in_threads(count, action):
     """Run ``action`` in ``count`` threads at once, each with its own connection, and return what each returned."""
     start, results = threading.Barrier(count), []
 
@@ -139,7 +139,7 @@ def test_stale_attempt_leaves_no_effect():
 def test_finish_commits_effect_and_success_together():
     make_job()
     job = claim()
-    result = {}
+    result: dict[str, int] = {}
 
     with JobContext.of(job).finish(result):
         Slot.objects.create(schedule="effect", slot=timezone.now())

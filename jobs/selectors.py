@@ -1,0 +1,116 @@
+"""What pages and API show of jobs."""
+
+import json
+import statistics
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import DateTimeField, DurationField, Expression, ExpressionWrapper, F, Q
+from django.db.models.functions import Coalesce, Now
+
+from jobs.models import Job, JobQuerySet, LogLine
+
+COMPARED = 20
+TAIL = 400
+BEFORE_LINE = 100
+
+
+@dataclass(frozen=True)
+class LogWindow:
+    """A run of a job's log: what comes before and after it is known by number."""
+
+    lines: list[LogLine]
+    first: int
+    last: int
+    total: int
+
+    @property
+    def earlier(self) -> int | None:
+        """The line to ask for to see what comes before, None at the beginning."""
+        return max(1, self.first - TAIL + BEFORE_LINE) if self.first > 1 else None
+
+    @property
+    def later(self) -> int:
+        """The line to ask for to see what comes after."""
+        return self.last + BEFORE_LINE
+
+    @property
+    def has_later(self) -> bool:
+        """Whether lines are written that come after these."""
+        return self.last < self.total
+
+
+@dataclass(frozen=True)
+class Output:
+    """One entry of a job's result or parameters; ``is_link`` where the value is a path within this site."""
+
+    name: str
+    value: str
+    is_link: bool
+
+
+def jobs_filtered(
+    scopes: list[str], *, kind: str = "", state: str = "", subject: str = "", text: str = ""
+) -> JobQuerySet:
+    """Return the jobs of ``scopes`` that match, newest first.
+
+    Args:
+        subject: what they are about, with all that lies beneath it: ``/models/x/`` takes in its versions.
+        text: found in the title, subject or number.
+    """
+    jobs = Job.objects.in_scopes(scopes).order_by("-id").annotate(elapsed=_elapsed())
+    if kind:
+        jobs = jobs.filter(kind=kind)
+    if state:
+        jobs = jobs.filter(state=state)
+    if subject:
+        jobs = jobs.filter(subject__startswith=subject)
+    if text:
+        number = Q(pk=int(text)) if text.isascii() and text.isdigit() and len(text) < 19 else Q()
+        jobs = jobs.filter(Q(title__icontains=text) | Q(subject__icontains=text) | number)
+    return jobs
+
+
+def kinds_seen(scopes: list[str]) -> list[str]:
+    """Return the kinds of the jobs of ``scopes``."""
+    return list(Job.objects.in_scopes(scopes).order_by("kind").values_list("kind", flat=True).distinct())
+
+
+def expected_duration(job: Job) -> timedelta | None:
+    """Return how long earlier jobs of the kind took, as the median of the latest; None where there are none."""
+    earlier = Job.objects.filter(kind=job.kind, state="succeeded").exclude(pk=job.pk).order_by("-id")
+    taken = earlier.annotate(elapsed=_elapsed()).values_list("elapsed", flat=True)[:COMPARED]
+    return statistics.median(taken) if taken else None
+
+
+def log_window(job: Job, *, line: int | None = None, after: int | None = None) -> LogWindow:
+    """Return the end of the log, or the part around ``line``, or what comes ``after`` a line."""
+    total = job.log.order_by("number").values_list("number", flat=True).last() or 0
+    start = max(0, total - TAIL)
+    if after is not None:
+        start = after
+    elif line is not None:
+        start = max(0, min(line - BEFORE_LINE, total - 1))
+    lines = list(job.log.filter(number__gt=start, number__lte=start + TAIL))
+    return LogWindow(lines, start + 1, lines[-1].number if lines else start, total)
+
+
+def outputs(values: dict[str, Any]) -> list[Output]:
+    """Return ``values`` for display, nested ones as JSON."""
+    return [Output(name, _shown(value), _is_path(value)) for name, value in values.items()]
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _is_path(value: Any) -> bool:
+    """Tell whether ``value`` is a path of this site; a second slash would lead to another host."""
+    return isinstance(value, str) and value.startswith("/") and value[1:2] not in ("/", "\\")
+
+
+def _elapsed() -> Expression:
+    """How long the latest attempt has run, by the database's clock."""
+    until = Coalesce("finished_at", Now(), output_field=DateTimeField())
+    return ExpressionWrapper(until - F("started_at"), output_field=DurationField())
