@@ -42,7 +42,7 @@ def percent(share: float | None) -> str:
         return NOTHING
     missing = 1 - share
     if 0 < missing < 0.01:
-        text = f"{share * 100:.{min(6, -math.floor(math.log10(missing)) - 1)}f}"
+        text = f"{share * 100:.{min(6, -math.floor(math.log10(missing)) - 1)}f}".rstrip("0")
     else:
         text = f"{share * 100:.3g}" if abs(share) < 10 else f"{share * 100:,.0f}"
     return _signed(f"{text}%")

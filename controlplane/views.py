@@ -1,17 +1,22 @@
 """What belongs to no app: the palette's search, and what is said when a request cannot be answered."""
 
+from datetime import timedelta
+
+from django import forms
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_safe
 
 from controlplane.search import search
 from registry.access import actor_of
+from registry.errors import FourEyesError
 
 
 @require_GET
 def search_results(request: HttpRequest) -> HttpResponse:
     """Answer what the palette asks while the person types."""
-    query = request.GET.get("q", "").strip()
+    query = request.GET.get("q", "").replace("\0", "").strip()
     return render(request, "partials/found.html", {"query": query, "groups": search(actor_of(request), query)})
 
 
@@ -49,5 +54,32 @@ def _fault(request: HttpRequest, status: int, detail: str, *, page: str = "") ->
 
 @require_safe
 def kit(request: HttpRequest) -> HttpResponse:
-    """Show every component of the kit, for those who build pages."""
-    return render(request, "kit.html")
+    """Show every component of the kit, for those who build pages; installations in production have no such address."""
+    now = timezone.now()
+    context = {
+        "now": now,
+        "hours_ago": now - timedelta(hours=3, minutes=12),
+        "days_ago": now - timedelta(days=2),
+        "soon": now + timedelta(minutes=38),
+        "digest": "sha256:9f3c1ab2" + "40d1e7c65b08" * 4 + "a1b2c3d4",
+        "page": {"next": "older", "previous": "newer"},
+        "form": _Sample({"name": ""}),
+        "refused": FourEyesError(
+            "You requested this promotion, so another person has to approve it.",
+            unmet=[{"rule": "Approval by a second person", "who": "Any approver of Flight Ops who did not build v15"}],
+        ),
+    }
+    return render(request, "kit.html", context)
+
+
+class _Sample(forms.Form):
+    name = forms.CharField(
+        label="Model name",
+        help_text="Short and lasting, such as flight-delay. Callers use it.",
+        error_messages={"required": "Give the model a name; nothing was saved."},
+        widget=forms.TextInput({"class": "form-control"}),
+    )
+    tier = forms.ChoiceField(
+        label="Risk tier", required=False, choices=[(1, "Tier 1: highest risk, two approvals"), (2, "Tier 2")],
+        widget=forms.Select({"class": "form-select"}),
+    )  # fmt: skip

@@ -4,12 +4,14 @@ from django import forms
 from django.db.models import QuerySet
 
 from registry.criteria import METRIC_LABELS
-from registry.models import AcceptanceCriterion, RegisteredModel, Task, Team
+from registry.models import AcceptanceCriterion, ApiToken, RegisteredModel, Task, Team
 
 
 def _controls(form: forms.Form) -> None:
     for field in form.fields.values():
         widget = field.widget
+        if isinstance(widget, forms.CheckboxSelectMultiple):
+            continue  # a class would go to the group as well
         if isinstance(widget, forms.CheckboxInput):
             widget.attrs.setdefault("class", "form-check-input")
         elif isinstance(widget, forms.Select):
@@ -81,3 +83,26 @@ def champion_choices(model: RegisteredModel) -> list[tuple[int, str]]:
     moves = model.alias_moves.filter(name="champion", version__isnull=False).exclude(version_id=current)
     numbers = moves.order_by("-id").values_list("version__number", flat=True)
     return [(number, f"v{number}") for number in dict.fromkeys(n for n in numbers if n is not None)]
+
+
+class TokenForm(forms.Form):
+    """Make a token for oneself."""
+
+    name = forms.CharField(max_length=100, help_text="What will use it, such as the nightly training.")
+    team = forms.ModelChoiceField(Team.objects.none(), empty_label=None, help_text="It sees this team's objects alone.")
+    scopes = forms.MultipleChoiceField(
+        choices=ApiToken.Scope.choices, initial=[ApiToken.Scope.READ], widget=forms.CheckboxSelectMultiple
+    )
+    days = forms.TypedChoiceField(
+        label="Expires",
+        choices=[(30, "in 30 days"), (90, "in 90 days"), (365, "in a year"), (0, "never")],
+        coerce=int,
+        initial=90,
+    )
+
+    def __init__(self, *args: object, teams: QuerySet[Team], **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        field = self.fields["team"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above
+        field.queryset = teams
+        _controls(self)

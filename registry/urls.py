@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from registry.api.urls import api_urlpatterns
-from registry.views import accounts, audit, criteria, inbox, models, promotions, versions
+from registry.views import accounts, audit, criteria, inbox, models, promotions, settings, versions
 
 __all__ = ["api_urlpatterns", "urlpatterns"]
 
@@ -26,4 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/versions/<int:number>/promote/", versions.promotion_request, name="promotion_request"),
     path("models/<str:name>/versions/<int:number>/verify/", versions.version_verify, name="version_verify"),
     path("audit/", audit.audit, name="audit"),
+    path("settings/", settings.settings, name="settings"),
+    path("settings/tokens/", settings.token_create, name="token_create"),
+    path("settings/tokens/<int:pk>/revoke/", settings.token_revoke, name="token_revoke"),
 ]

@@ -40,7 +40,7 @@ def faults():
 @pytest.fixture
 def page(page, faults):
     """A page whose test fails where the console showed an error or a request failed."""
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: _note_error(message, faults))
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("requestfailed", lambda request: _note_failure(request, faults))
     page.on("response", lambda answer: faults.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
@@ -48,8 +48,14 @@ def page(page, faults):
     assert not faults
 
 
+def _note_error(message, faults):
+    cut_off = message.text.startswith(("htmx:sendAbort", "htmx:afterRequest"))  # a poll that the next page cut off
+    if message.type == "error" and not cut_off:
+        faults.append(message.text)
+
+
 def _note_failure(request, faults):
-    if request.failure != "net::ERR_ABORTED":  # a poll that the next page cut off
+    if request.failure != "net::ERR_ABORTED":
         faults.append(f"{request.failure} {request.url}")
 
 

@@ -7,7 +7,7 @@ from django.middleware.csrf import get_token
 from django.template.context import Context
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from controlplane import formats
@@ -33,6 +33,8 @@ COLOURS = {
     "todo": "skipped",
 }
 SHORT_DIGEST = 8
+NEVER = SafeString('<span class="muted">never</span>')
+NONE_YET = SafeString('<span class="muted">none yet</span>')
 
 
 @register.simple_tag
@@ -58,9 +60,10 @@ def status_lead(state: str, word: str) -> SafeString:
 @register.simple_tag
 def copy_button(text: str, what: str = "") -> SafeString:
     """Print a button that copies ``text``; ``what`` names it for screen readers."""
+    text = escape(text)  # in an attribute even a template's own literal may hold no quotation mark
     return format_html(
         '<button type="button" class="copy" data-copy="{}" aria-label="Copy {}">{}</button>',
-        text, what or text, icon("copy"),
+        text, escape(what) or text, icon("copy"),
     )  # fmt: skip
 
 
@@ -68,7 +71,7 @@ def copy_button(text: str, what: str = "") -> SafeString:
 def digest(value: str) -> SafeString:
     """Print the first characters of a digest with a button that copies all of it."""
     if not value:
-        return format_html('<span class="muted">none yet</span>')
+        return NONE_YET
     scheme, _, digits = value.rpartition(":")
     short = f"{scheme}:{digits[:SHORT_DIGEST]}" if scheme else digits[:SHORT_DIGEST]
     return format_html('<span class="id" title="{}">{}{}</span>', value, short, copy_button(value, short))
@@ -77,7 +80,7 @@ def digest(value: str) -> SafeString:
 @register.simple_tag
 def copyable(value: object) -> SafeString:
     """Print an id or address whole, cut off by the width of its place alone, with a copy button."""
-    text = str(value)
+    text = escape(value)
     return format_html('<span class="id id-long" title="{}"><span>{}</span>{}</span>', text, text, copy_button(text))
 
 
@@ -85,7 +88,7 @@ def copyable(value: object) -> SafeString:
 def ago(moment: datetime | None, *, short: bool = False) -> SafeString:
     """Print how long ago something was; the page keeps it fresh and shows the exact time on hover."""
     if moment is None:
-        return format_html('<span class="muted">never</span>')
+        return NEVER
     return _time(moment, formats.since(moment, timezone.now(), short=short), "ago-short" if short else "ago")
 
 
@@ -93,7 +96,7 @@ def ago(moment: datetime | None, *, short: bool = False) -> SafeString:
 def at(moment: datetime | None) -> SafeString:
     """Print the exact time, in the zone the reader chose."""
     if moment is None:
-        return format_html('<span class="muted">never</span>')
+        return NEVER
     return _time(moment, f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", "at")
 
 
@@ -116,7 +119,7 @@ def live() -> SafeString:
 @register.simple_tag
 def snippet(text: str) -> SafeString:
     """Print code of one or more lines with a copy button."""
-    return format_html('<div class="snip"><code>{}</code>{}</div>', text, copy_button(text, "this snippet"))
+    return format_html('<div class="snip"><code>{}</code>{}</div>', escape(text), copy_button(text, "this snippet"))
 
 
 @register.inclusion_tag("partials/empty.html")

@@ -46,7 +46,7 @@ function tick() {
   });
   document.querySelectorAll("[data-live]").forEach((mark) => {
     mark.dataset.live ||= String(Date.now());
-    const age = (Date.now() - Number(mark.dataset.live)) / 1000;
+    const age = Math.round((Date.now() - Number(mark.dataset.live)) / 1000);
     const stale = age > STALE_AFTER_S;
     mark.classList.toggle("stale", stale);
     set(mark.lastElementChild, stale ? `no answer for ${span(age)}, still trying` : `updated ${span(age)} ago`);

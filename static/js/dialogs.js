@@ -23,3 +23,6 @@ document.addEventListener("input", (event) => {
 document.addEventListener("submit", (event) => {
   if (event.target.querySelector('[type=submit][aria-disabled="true"]')) event.preventDefault();
 });
+
+// A form that was refused comes back open.
+document.querySelectorAll("dialog[data-open]").forEach((dialog) => openDialog(dialog.id));
