@@ -28,6 +28,7 @@ VARIABLES = {  # name: (default, meaning)
     "DATABASE_URL": ("embedded", "PostgreSQL of your own, as the application's role"),
     "DATABASE_OWNER_URL": ("embedded", "the same database as the schema's owner; goes with DATABASE_URL"),
     "BROKER_URL": ("embedded", "Redis or Valkey of your own"),
+    "DEMO_TRAFFIC_RATE": ("20", "requests per second that the demo sends to its gateway"),
     "NO_COLOR": ("unset", "any value takes the colours from the output"),
 }
 STORAGE = {

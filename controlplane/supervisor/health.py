@@ -46,11 +46,11 @@ def accepts(probe: Callable[[], bool]) -> Check:
 
 def worker_answers(broker_url: str, name: str) -> Check:
     """Return a check that the Celery worker ``name`` on this machine answers a ping through the broker."""
+    from celery import Celery  # slow to import, not safe to import in two threads, and not needed to stop or ask
+
     node = f"{name}@{socket.gethostname()}"
 
     def ping() -> bool:
-        from celery import Celery  # slow to import, and not needed before the first workers are up
-
         with Celery(broker=broker_url, set_as_current=False) as app:
             return bool(app.control.ping(destination=[node], timeout=TIMEOUT_S, limit=1))
 

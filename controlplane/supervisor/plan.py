@@ -6,7 +6,7 @@ from pathlib import Path
 
 from controlplane.embedded import Postgres
 from controlplane.supervisor.child import Spec
-from controlplane.supervisor.config import HOST, Config
+from controlplane.supervisor.config import HOST, VARIABLES, Config
 from controlplane.supervisor.health import Check, accepts, always, answers, worker_answers
 
 SECRETS = ("SECRET_KEY", "DATABASE_URL", "BROKER_URL")
@@ -72,7 +72,8 @@ class Plan:
 
     def visitors(self) -> list[Spec]:
         """Return what brings the demo to life: the story of its first model, and callers of the gateway."""
-        return [self._manage("demo_story", name="story", once=True), self._manage("traffic")]
+        rate = self.config.inherited.get("DEMO_TRAFFIC_RATE") or VARIABLES["DEMO_TRAFFIC_RATE"][0]
+        return [self._manage("demo_story", name="story", once=True), self._manage("traffic", "--rate", rate)]
 
     def _manage(self, command: str, *args: str, name: str = "", check: Check = always, once: bool = False) -> Spec:
         line = [sys.executable, "manage.py", command, *args]
