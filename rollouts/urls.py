@@ -1,6 +1,12 @@
 """Pages and API addresses of rollouts."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
-api_urlpatterns: list[URLPattern | URLResolver] = []
+from rollouts import api, views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("models/<str:name>/routing-panel/", views.routing_panel, name="routing_panel"),
+]
+api_urlpatterns: list[URLPattern | URLResolver] = [
+    path("routing", api.Routing.as_view(), name="api_routing"),
+]

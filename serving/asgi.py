@@ -1,7 +1,9 @@
 """The ASGI application: reads a request, asks the core, writes the answer; and keeps the table and spool in hand."""
 
 import asyncio
+import contextlib
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from serving.contract import STATE
+from serving.contract import ALIVE_S, STATE
 from serving.core import INFER_PREFIX, INFER_SUFFIX, Answer, Core, error_answer
 from serving.describe import describe, gateway_state
 from serving.fleet import Fleet, Snapshot
@@ -35,6 +37,7 @@ class Gateway:
         self._slow = ThreadPoolExecutor(SLOW_THREADS, "slow")
         self._keepers = [ThreadPoolExecutor(1, name) for name in ("loader", "spool")]
         self._tasks: list[asyncio.Task[None]] = []
+        self._told_at = 0.0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -96,6 +99,7 @@ class Gateway:
         self._spool = Spool(self._settings)
         self._core = Core(self._spool)
         self._fleet = Fleet(self._settings.routing_table_path, self._put_in_force)
+        self._put_in_force(self._core.snapshot)
         self._tasks = [asyncio.create_task(self._follow_table()), asyncio.create_task(self._keep_spool())]
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -119,7 +123,14 @@ class Gateway:
         await self._every(self._keepers[0], self._fleet.follow)
 
     async def _keep_spool(self) -> None:
-        await self._every(self._keepers[1], self._spool.tick)
+        await self._every(self._keepers[1], self._tick)
+
+    def _tick(self) -> None:
+        self._spool.tick()
+        if time.monotonic() - self._told_at > ALIVE_S / 10:
+            self._told_at = time.monotonic()
+            with contextlib.suppress(FileNotFoundError):  # it could not be written; that was logged
+                os.utime(self._spool.folder / STATE)
 
     async def _every(self, thread: ThreadPoolExecutor, step: Callable[[], object]) -> None:
         loop = asyncio.get_running_loop()

@@ -3,6 +3,7 @@
 Every other package may import this module, and nothing else of ``serving``.
 """
 
+import contextlib
 import hashlib
 import os
 import struct
@@ -252,18 +253,22 @@ class GatewayState(msgspec.Struct, frozen=True):
     """What one gateway process serves now; it keeps this beside its segments as ``root/<spool id>/state.json``."""
 
     spool_id: str
-    at: float  # seconds since the epoch, UTC, when the process last changed what it serves
     table_version: int  # of the table in force; 0 before the first
-    table_published_at: str
     table_error: str  # why the newest table on disk is not in force; empty where it is
+    serving: dict[str, dict[str, int]]  # by model: the version of each arm, loaded and answering
     loaded: list[LoadedVersion]
     refused: list[RefusedVersion]
 
 
 STATE = "state.json"
+ALIVE_S = 10.0  # a living gateway touches its state at least this often
 
 
-def gateway_states(root: Path) -> list[GatewayState]:
-    """Return the states that gateways, living or dead, left under the spool's ``root``; newest first."""
-    found = [msgspec.json.decode(path.read_bytes(), type=GatewayState) for path in root.glob(f"*/{STATE}")]
-    return sorted(found, key=lambda state: state.at, reverse=True)
+def gateway_states(root: Path, *, now: float) -> list[GatewayState]:
+    """Return the states of the gateways that live at ``now`` (seconds since the epoch), by spool id."""
+    states = []
+    for path in sorted(root.glob(f"*/{STATE}")):
+        with contextlib.suppress(FileNotFoundError):  # a later life cleared it away
+            if now - path.stat().st_mtime < ALIVE_S:
+                states.append(msgspec.json.decode(path.read_bytes(), type=GatewayState))
+    return states

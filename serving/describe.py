@@ -40,10 +40,13 @@ def describe(path: str, *, settings: Settings, core: Core, spool: Spool) -> Answ
 
 def gateway_state(snapshot: Snapshot, spool: Spool) -> GatewayState:
     """Return what the control plane reads of this process."""
+    serving = {
+        name: {arm.name: arm.number for arm in loaded.route.arms if arm.number in loaded.servables}
+        for name, loaded in snapshot.routes.items()
+    }
     return GatewayState(
-        spool.id, time.time(), snapshot.table_version, snapshot.published_at, snapshot.table_error, snapshot.loaded(),
-        snapshot.refused,
-    )  # fmt: skip
+        spool.id, snapshot.table_version, snapshot.table_error, serving, snapshot.loaded(), snapshot.refused
+    )
 
 
 def _json(body: object, status: int = 200) -> Answer:

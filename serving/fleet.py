@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -122,11 +122,11 @@ class Fleet:
             self._swap(f"{error}")
             return
         self._table = table
-        self._refused.clear()
+        listed = {_key(route, version): (route, version) for route, version in _arms_first(table)}
+        self._refused = {key: refused for key, refused in self._refused.items() if key in listed}
         self._swap()
-        for route, version in _arms_first(table):
-            key = _key(version)
-            if key not in self._servables and key not in self._refused:
+        for key, (route, version) in listed.items():
+            if key not in self._servables:
                 self._load(route, version, key)
                 self._swap()
         self._forget_unused()
@@ -134,6 +134,7 @@ class Fleet:
     def _load(self, route: Route, version: Version, key: bytes) -> None:
         try:
             self._servables[key] = load(version)
+            self._refused.pop(key, None)
             logger.info("loaded %s version %d", route.model, version.number)
         except ArtifactError as error:
             logger.warning("refused %s version %d: %s", route.model, version.number, error)
@@ -147,14 +148,14 @@ class Fleet:
         else:
             routes = {route.model: self._compose(route, table.version) for route in table.routes}
             self.snapshot = Snapshot(
-                table.version, table.published_at, table_error, routes,
-                {name: target for loaded in routes.values() for name, target in _targets(loaded)},
-                list(self._refused.values()),
+                table.version, table.published_at, table_error, routes, _targets(routes.values()), list(self._refused.values()),
             )  # fmt: skip
         self._on_change(self.snapshot)
 
     def _compose(self, route: Route, table_version: int) -> LoadedRoute:
-        servables = {v.number: self._servables[key] for v in route.versions if (key := _key(v)) in self._servables}
+        servables = {
+            v.number: self._servables[key] for v in route.versions if (key := _key(route, v)) in self._servables
+        }
         before = self.snapshot.routes.get(route.model)
         if before and before.route.model_id == route.model_id and {arm.number for arm in route.arms} - set(servables):
             return before
@@ -181,17 +182,18 @@ def load(version: Version) -> Servable:
     return Servable(version.number, version.digest, version.format, signature, runtime)
 
 
-def _targets(loaded: LoadedRoute) -> Iterator[tuple[str, Target]]:
-    route = loaded.route
-    slow = {number: servable.runtime.slow for number, servable in loaded.servables.items()}
-    yield route.model, Target(loaded, slow=any(slow.get(arm.number) for arm in route.arms))
-    for version in route.versions:
-        yield (
-            f"{route.model}/versions/{version.number}",
-            Target(loaded, version.number, slow.get(version.number, False)),
-        )
-    for alias, number in route.aliases.items():
-        yield f"{route.model}@{alias}", Target(loaded, number, slow.get(number, False))
+def _targets(routes: Iterable[LoadedRoute]) -> dict[str, Target]:
+    """Return what each name stands for. A model's own name comes before another's alias that reads the same."""
+    named: dict[str, Target] = {}
+    models: dict[str, Target] = {}
+    for loaded in routes:
+        route = loaded.route
+        slow = {number: servable.runtime.slow for number, servable in loaded.servables.items()}
+        pins = {f"versions/{version.number}": version.number for version in route.versions}
+        named |= {f"{route.model}/{pin}": Target(loaded, n, slow.get(n, False)) for pin, n in pins.items()}
+        named |= {f"{route.model}@{alias}": Target(loaded, n, slow.get(n, False)) for alias, n in route.aliases.items()}
+        models[route.model] = Target(loaded, slow=any(slow.get(arm.number) for arm in route.arms))
+    return named | models
 
 
 def _arms_first(table: RoutingTable) -> list[tuple[Route, Version]]:
@@ -199,8 +201,8 @@ def _arms_first(table: RoutingTable) -> list[tuple[Route, Version]]:
     return sorted(pairs, key=lambda pair: pair[1].number not in {arm.number for arm in pair[0].arms})
 
 
-def _key(version: Version) -> bytes:
-    return msgspec.json.encode(version)
+def _key(route: Route, version: Version) -> bytes:
+    return msgspec.json.encode((route.model, version))
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

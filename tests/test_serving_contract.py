@@ -1,5 +1,8 @@
 """The routing table, the assignment of keys to arms, and segments: what both planes rely on."""
 
+import os
+import time
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -134,10 +137,11 @@ def test_listing_shows_no_segment_without_those_before_it(tmp_path, monkeypatch)
     assert sealed_segments(tmp_path) == [first, second]
 
 
-def test_states_of_gateways_are_read_newest_first(tmp_path):
-    for spool_id, at in (("a", 1.0), ("b", 2.0)):
+def test_states_of_living_gateways_are_read(tmp_path):
+    for spool_id in ("b", "dead", "a"):
         (tmp_path / spool_id).mkdir()
-        state = GatewayState(spool_id, at, 3, "", "", [], [])
+        state = GatewayState(spool_id, 3, "", {"m": {"champion": 1}}, [], [])
         (tmp_path / spool_id / "state.json").write_bytes(msgspec.json.encode(state))
+    os.utime(tmp_path / "dead/state.json", (0, 0))
 
-    assert [state.spool_id for state in gateway_states(tmp_path)] == ["b", "a"]
+    assert [state.spool_id for state in gateway_states(tmp_path, now=time.time())] == ["a", "b"]

@@ -273,7 +273,8 @@ def test_compressed_body_is_refused(harness):
     assert (status, answer) == (415, {"error": "the body is compressed; send it as it is"})
 
 
-def binary(tensors, data, size=None):
+def binary(row, size=None):
+    tensors, data = row
     head = json.dumps({"inputs": tensors}).encode()
     return head + data, {b"inference-header-content-length": b"%d" % (len(head) if size is None else size)}
 
@@ -292,8 +293,13 @@ def binary_row(**overrides):
     return tensors, b"".join(packed.values())
 
 
+def odd_tensor(**overrides):
+    tensor = {"name": "hour", "shape": [1], "datatype": "INT64", "parameters": {"binary_data_size": 8}}
+    return [tensor | overrides], bytes(8)
+
+
 def test_binary_row_is_read_like_any_other(harness):
-    body, headers = binary(*binary_row(distance=struct.pack("<d", float("nan"))))
+    body, headers = binary(binary_row(distance=struct.pack("<d", float("nan"))))
 
     status, answer = harness.post(body, "flight-delay/versions/1", headers)
 
@@ -304,26 +310,25 @@ def test_binary_row_is_read_like_any_other(harness):
 @pytest.mark.parametrize(
     ("request_", "why"),
     [
-        (binary(*binary_row(), size=10**6), "is more than the body holds"),
-        (binary(binary_row()[0], binary_row()[1] + b"x"), "1 bytes follow the last binary tensor"),
-        (binary(binary_row()[0], binary_row()[1][:-1]), "input wet: binary_data_size 1 does not fit the body"),
-        (binary(*binary_row(hour=b"1234567")), "input hour: 7 bytes are no whole number of INT64"),
-        (binary(*binary_row(hour=bytes(16))), "input hour: shape [1] asks for 1 elements, not 2"),
-        (binary(*binary_row(carrier=b"\x02\x00")), "input carrier: element 0 is cut short"),
-        (binary(*binary_row(carrier=b"\xff\xff\xff\xffAA")), "input carrier: element 0 is cut short"),
-        (binary(*binary_row(carrier=b"\x01\x00\x00\x00\xff")), "input carrier: element 0 is not UTF-8"),
-        (binary(*binary_row(distance=struct.pack("<d", float("inf")))), "column distance, row 0: inf is infinite"),
+        (binary(binary_row(), size=10**6), "is more than the body holds"),
+        (binary((binary_row()[0], binary_row()[1] + b"x")), "1 bytes follow the last binary tensor"),
+        (binary((binary_row()[0], binary_row()[1][:-1])), "input wet: binary_data_size 1 does not fit the body"),
+        (binary(binary_row(hour=b"1234567")), "input hour: 7 bytes are no whole number of INT64"),
+        (binary(binary_row(hour=bytes(16))), "input hour: shape [1] asks for 1 elements, not 2"),
+        (binary(binary_row(carrier=b"\x02\x00")), "input carrier: element 0 is cut short"),
+        (binary(binary_row(carrier=b"\xff\xff\xff\xffAA")), "input carrier: element 0 is cut short"),
+        (binary(binary_row(carrier=b"\x01\x00\x00\x00\xff")), "input carrier: element 0 is not UTF-8"),
+        (binary(binary_row(distance=struct.pack("<d", float("inf")))), "column distance, row 0: inf is infinite"),
         (
-            binary([{"name": "hour", "shape": [1], "datatype": "INT64", "parameters": {"binary_data_size": -1}}], b""),
+            binary(odd_tensor(parameters={"binary_data_size": -1})),
             "input hour: binary_data_size -1 does not fit the body",
         ),
         (
-            binary([{"name": "hour", "shape": [1], "datatype": "INT64", "data": [1],
-                     "parameters": {"binary_data_size": 8}}], bytes(8)),
+            binary(odd_tensor(data=[1])),
             "input hour: has both data and binary data",
         ),
         (
-            binary([{"name": "hour", "shape": [1], "datatype": "X", "parameters": {"binary_data_size": 8}}], bytes(8)),
+            binary(odd_tensor(datatype="X")),
             "input hour: datatype 'X' is not one of",
         ),
         ((b"{}", {b"inference-header-content-length": b"-2"}), "is not a number of bytes"),

@@ -1,0 +1,192 @@
+"""The one publisher of the routing table: from what the registry says to the file that gateways follow.
+
+PostgreSQL is the truth. A change is first a row; then the newest row is mirrored to the file. Either step may be
+interrupted or run twice, by several processes at once, and the next run completes it.
+"""
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from django.conf import settings
+from django.db import connection, transaction
+
+from registry.artifacts import MODEL_FILES
+from registry.audit_trail import audit, audited
+from registry.models import Alias, AliasMove, ArtifactState, ModelVersion, Promotion, RegisteredModel
+from registry.states import PromotionState
+from rollouts.models import RoutingTable
+from serving import contract
+from serving.contract import BASIS_POINTS, CHAMPION, Arm, Column, File, Route, RoutingTableError, Version
+
+ADVISORY_LOCK = 0x524F_5554  # "ROUT": one publisher at a time
+OPEN = [state.value for state in PromotionState if state.is_open]
+
+
+def routing_publish(*, now: datetime) -> RoutingTable:
+    """Publish what should be served, if that changed, and see that the file on disk says so; safe to repeat."""
+    _record(now=now)
+    return _mirror()
+
+
+def compose() -> list[Route]:
+    """Return a route for each live model whose champion can be served.
+
+    The champion answers everything. Beside it the gateway keeps loaded what may be needed at once: the former champion,
+    versions that a promotion is open for, and versions that other aliases name.
+    """
+    champions = list(
+        Alias.objects.filter(name=CHAMPION, model__archived_at__isnull=True)
+        .select_related("model", "version")
+        .order_by("model__name")
+    )
+    versions, aliases = _wanted({champion.model_id: champion.version_id for champion in champions})
+    return [
+        Route(
+            model=champion.model.name,
+            model_id=champion.model_id,
+            task=champion.model.task,
+            salt=f"model-{champion.model_id}",
+            arms=[Arm(CHAMPION, champion.version.number, BASIS_POINTS)],
+            aliases={name: n for name, n in aliases[champion.model_id].items() if n in versions[champion.model_id]},
+            versions=list(versions[champion.model_id].values()),
+        )
+        for champion in champions
+        if champion.version.number in versions[champion.model_id]
+    ]
+
+
+class Change(NamedTuple):
+    """What a new table changes for one model, in words."""
+
+    model_id: int
+    model: str
+    what: str
+
+
+def changes(before: list[Route], after: list[Route]) -> list[Change]:
+    """Return what differs between two tables' routes, model by model."""
+    old, new = ({route.model_id: route for route in routes} for routes in (before, after))
+    gone = [Change(pk, route.model, "no longer routed") for pk, route in old.items() if pk not in new]
+    return gone + [
+        Change(pk, route.model, _difference(old.get(pk), route)) for pk, route in new.items() if old.get(pk) != route
+    ]
+
+
+def _difference(before: Route | None, after: Route) -> str:
+    if before is None:
+        return f"{_arms(after)} serves"
+    if before.arms != after.arms:
+        return f"{_arms(before)} → {_arms(after)}"
+    return f"other aliases or versions kept loaded beside {_arms(after)}"
+
+
+@audited()
+def _record(*, now: datetime) -> None:
+    """Add a table to the history, and an event for each model it changes, if the latest one is out of date."""
+    _lock()
+    routes = compose()
+    digest = f"sha256:{hashlib.sha256(msgspec.json.encode(routes)).hexdigest()}"
+    latest = RoutingTable.objects.first()
+    ahead = _on_disk()  # only after the database was restored to an earlier day
+    known = latest.version if latest else 0
+    if latest and latest.digest == digest and (ahead is None or ahead.version <= known):
+        return
+    number = max(known, ahead.version if ahead else 0) + 1
+    table = contract.check_table(contract.RoutingTable(number, now.isoformat(), routes))
+    changed = changes(document_of(latest).routes if latest else [], routes)
+    RoutingTable.objects.create(
+        version=number, digest=digest, document=msgspec.to_builtins(table), published_at=now,
+        reason="; ".join(f"{change.model}: {change.what}" for change in changed),
+    )  # fmt: skip
+    models = RegisteredModel.objects.select_related("team").in_bulk([change.model_id for change in changed])
+    for change in changed:
+        model = models[change.model_id]
+        audit(
+            action="routing.publish", subject=model.path, actor=None, process="publisher", team=model.team.slug,
+            payload={"table": number, "change": change.what},
+        )  # fmt: skip
+
+
+@transaction.atomic
+def _mirror() -> RoutingTable:
+    """Write the latest table to the file unless it is there, and confirm it; never an older one over a newer."""
+    _lock()
+    latest = RoutingTable.objects.latest("version")
+    path = Path(settings.ROUTING_TABLE_PATH)
+    table = document_of(latest)
+    if _on_disk() != table:
+        contract.write_table(table, path)
+    contract.confirm_table(path)
+    return latest
+
+
+def document_of(table: RoutingTable) -> contract.RoutingTable:
+    """Return the table as the gateway reads it."""
+    return msgspec.convert(table.document, contract.RoutingTable)
+
+
+def _lock() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+
+
+def _on_disk() -> contract.RoutingTable | None:
+    try:
+        return contract.read_table(Path(settings.ROUTING_TABLE_PATH))
+    except (FileNotFoundError, msgspec.DecodeError, RoutingTableError):
+        return None
+
+
+def _wanted(champions: dict[int, int]) -> tuple[dict[int, dict[int, Version]], dict[int, dict[str, int]]]:
+    """Return, by model, the versions to keep loaded (newest first, by number) and what each alias names.
+
+    Args:
+        champions: version by model.
+    """
+    aliases: dict[int, dict[str, int]] = {model: {} for model in champions}
+    wanted = set(champions.values())
+    for alias in Alias.objects.filter(model__in=champions).select_related("version").order_by("name"):
+        aliases[alias.model_id][alias.name] = alias.version.number
+        wanted.add(alias.version_id)
+    former = AliasMove.objects.filter(model__in=champions, name=CHAMPION, version__isnull=False)
+    former = former.exclude(version__in=champions.values()).order_by("model_id", "-id").distinct("model_id")
+    wanted.update(former.values_list("version_id", flat=True).iterator())
+    wanted.update(Promotion.objects.filter(model__in=champions, state__in=OPEN).values_list("version_id", flat=True))
+    versions: dict[int, dict[int, Version]] = {model: {} for model in champions}
+    for version in ModelVersion.objects.filter(pk__in=wanted).order_by("-number"):
+        if is_routable(version):
+            versions[version.model_id][version.number] = _version(version)
+    return versions, aliases
+
+
+def is_routable(version: ModelVersion) -> bool:
+    """Whether a gateway can be told to load the version: its files are verified and it says which columns it takes."""
+    return bool(
+        version.artifact_state == ArtifactState.VERIFIED
+        and version.format in contract.FORMATS
+        and version.archived_at is None
+        and version.signature.get("inputs")
+        and MODEL_FILES[version.format] in {file["path"] for file in version.manifest}
+    )
+
+
+def _version(version: ModelVersion) -> Version:
+    return Version(
+        number=version.number,
+        format=version.format,
+        folder=str(Path(settings.ARTIFACT_ROOT) / version.artifact_path),
+        file=MODEL_FILES[version.format],
+        digest=version.artifact_digest,
+        manifest=msgspec.convert(version.manifest, list[File]),
+        columns=msgspec.convert(version.signature["inputs"], list[Column]),
+    )
+
+
+def _arms(route: Route) -> str:
+    return ", ".join(
+        f"v{arm.number}" if arm.weight_bp == BASIS_POINTS else f"v{arm.number} {arm.weight_bp / 100:g}%"
+        for arm in route.arms
+    )

@@ -1,0 +1,8 @@
+"""What rollouts does by the clock."""
+
+from jobs.schedules import Schedule
+
+SCHEDULES = [
+    Schedule("Publish the routing table", "rollouts.tasks.publish_routing", 1),
+    Schedule("Note what gateways would not load", "rollouts.tasks.observe_gateways", 5),
+]
