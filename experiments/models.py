@@ -85,6 +85,11 @@ class DatasetVersion(models.Model):
         """Where its rows lie."""
         return settings.DATA_ROOT / self.file
 
+    @property
+    def failed_checks(self) -> list[str]:
+        """Names of the quality checks that failed; data with any are not trained on."""
+        return [check["name"] for check in self.checks if not check["passed"]]
+
     def features(self) -> list[str]:
         """Return the names of the columns a model may see, in order."""
         return [column["name"] for column in self.columns if column["role"] == "feature"]

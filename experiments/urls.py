@@ -1,6 +1,35 @@
 """Pages and API addresses of experiments."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
-api_urlpatterns: list[URLPattern | URLResolver] = []
+from experiments.api.views import (
+    DatasetDetail,
+    Datasets,
+    DatasetVersionDetail,
+    DatasetVersions,
+    Evaluations,
+    Training,
+)
+from experiments.views import datasets, training
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("datasets/", datasets.datasets, name="datasets"),
+    path("datasets/new/", datasets.dataset_new, name="dataset_new"),
+    path("datasets/<slug:name>/", datasets.dataset, name="dataset"),
+    path("datasets/<slug:name>/build/", datasets.dataset_build, name="dataset_build"),
+    path("datasets/<slug:name>/versions/<int:number>/", datasets.dataset_version, name="dataset_version"),
+    path("runs/", training.runs, name="runs"),
+    path("models/<str:name>/train/", training.train, name="train"),
+    path("models/<str:name>/versions/<int:number>/training-panel/", training.training_panel, name="training_panel"),
+    path("models/<str:name>/versions/<int:number>/evaluate/", training.evaluate, name="evaluate"),
+]
+api_urlpatterns: list[URLPattern | URLResolver] = [
+    path("datasets", Datasets.as_view(), name="api_datasets"),
+    path("datasets/<slug:name>", DatasetDetail.as_view(), name="api_dataset"),
+    path("datasets/<slug:name>/versions", DatasetVersions.as_view(), name="api_dataset_versions"),
+    path(
+        "datasets/<slug:name>/versions/<int:number>", DatasetVersionDetail.as_view(), name="api_dataset_version"
+    ),
+    path("training", Training.as_view(), name="api_training"),
+    path("evaluations", Evaluations.as_view(), name="api_evaluations"),
+]  # fmt: skip

@@ -19,6 +19,7 @@ from registry.errors import ConflictError, InvalidError
 from registry.models import Role, Team
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
+RESERVED = "new"  # the address of the page that makes one
 
 
 @audited()
@@ -31,8 +32,10 @@ def dataset_create(*, actor: Actor, team: Team, name: str, description: str = ""
         ConflictError: another data set, of any team, has the name.
     """
     actor.require(team, Role.ENGINEER)
-    if not _NAME.fullmatch(name):
-        raise InvalidError("name must be 1 to 100 lower-case letters, digits or hyphens between them.", field="name")
+    if name == RESERVED or not _NAME.fullmatch(name):
+        raise InvalidError(
+            "name must be 1 to 100 lower-case letters, digits or hyphens between them, and not just new.", field="name"
+        )
     try:
         with transaction.atomic():
             dataset = Dataset.objects.create(team=team, name=name, description=description, created_by=actor.user)

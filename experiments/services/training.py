@@ -99,7 +99,7 @@ def check_usable(model: RegisteredModel, dataset_version: DatasetVersion) -> Non
     """
     if dataset_version.dataset.team_id != model.team_id:
         raise InvalidError(f"{dataset_version} is another team's data.", field="dataset_version")
-    if failed := [check["name"] for check in dataset_version.checks if not check["passed"]]:
+    if failed := dataset_version.failed_checks:
         raise ConflictError(
             f"{dataset_version} failed a quality check: {'; '.join(failed)}.",
             unmet=[{"rule": name, "who": "an engineer, by building a sound version"} for name in failed],

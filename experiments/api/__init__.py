@@ -1,0 +1,1 @@
+"""The REST API of experiments, mounted under `/api/v1/`."""

@@ -1,0 +1,73 @@
+"""What the API shows of data sets, training runs and evaluations."""
+
+from rest_framework import serializers
+
+from experiments.models import Dataset, DatasetVersion, Evaluation, TrainingRun
+
+
+class DatasetSerializer(serializers.ModelSerializer[Dataset]):
+    """A data set; its rows lie in its versions."""
+
+    team = serializers.CharField(source="team.slug")
+    created_by = serializers.CharField(source="created_by.username")
+    version_count = serializers.IntegerField(source="last_number", help_text="how many there are; numbered from 1")
+
+    class Meta:
+        model = Dataset
+        fields = ("name", "team", "description", "version_count", "created_by", "created_at", "path")
+
+
+class DatasetVersionSerializer(serializers.ModelSerializer[DatasetVersion]):
+    """A data set version without its profile."""
+
+    dataset = serializers.CharField(source="dataset.name")
+    parent_number = serializers.IntegerField(source="parent.number", allow_null=True, default=None)
+    created_by = serializers.CharField(source="created_by.username")
+
+    class Meta:
+        model = DatasetVersion
+        fields: tuple[str, ...] = (
+            "dataset", "number", "digest", "rows", "time_column", "target", "key", "starts_at", "ends_at", "splits",
+            "checks", "source", "parent_number", "job", "created_by", "created_at", "path",
+        )  # fmt: skip
+
+
+class DatasetVersionDetailSerializer(DatasetVersionSerializer):
+    """A data set version with its columns and profile."""
+
+    class Meta(DatasetVersionSerializer.Meta):
+        fields = (*DatasetVersionSerializer.Meta.fields, "columns", "profile")
+
+
+class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
+    """From which rows, by which pipeline, which version was made."""
+
+    model = serializers.CharField(source="version.model.name")
+    version = serializers.IntegerField(source="version.number")
+    dataset = serializers.CharField(source="dataset_version.dataset.name")
+    dataset_version = serializers.IntegerField(source="dataset_version.number")
+    data_digest = serializers.CharField(source="dataset_version.digest")
+
+    class Meta:
+        model = TrainingRun
+        fields = (
+            "model", "version", "pipeline", "params", "metrics", "importance", "dataset", "dataset_version",
+            "data_digest", "run_id", "experiment_id", "job", "created_at",
+        )  # fmt: skip
+
+
+class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
+    """One measuring of a version; what it found is the version's evidence."""
+
+    model = serializers.CharField(source="version.model.name")
+    version = serializers.IntegerField(source="version.number")
+    dataset = serializers.CharField(source="dataset_version.dataset.name")
+    dataset_version = serializers.IntegerField(source="dataset_version.number")
+    against = serializers.IntegerField(
+        source="against.number", allow_null=True, default=None, help_text="the champion of that moment"
+    )
+    state = serializers.CharField(source="job.state")
+
+    class Meta:
+        model = Evaluation
+        fields = ("model", "version", "dataset", "dataset_version", "suite", "against", "state", "job", "created_at")

@@ -1,0 +1,104 @@
+"""Geometry of the pages' drawings. Pure: numbers in, path data and labels out; colours and classes are the templates'."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+WIDTH, HEIGHT = 330, 154
+LEFT, BOTTOM = 34.0, 132.0  # the plot's left edge and floor; y grows downwards
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series: its class in the style sheet, the word for it, and its path."""
+
+    kind: str
+    label: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart as a template prints it.
+
+    Attributes:
+        grid: (y, text) of the horizontal lines.
+        ticks: (x, text, anchor) of the labels below.
+        head, rows: the same as a table.
+    """
+
+    title: str
+    about: str
+    lines: list[Line]
+    grid: list[tuple[float, str]]
+    ticks: list[tuple[float, str, str]]
+    head: list[str]
+    rows: list[list[float | None]] = field(default_factory=list)
+
+
+def curve(points: Iterable[Sequence[float]], *, x_high: float = 1.0, y_high: float = 1.0) -> str:
+    """Return the path through points (x, y), both from 0 to their ``high``; what lies beyond is drawn at the edge."""
+    drawn = []
+    for x, y, *_ in points:
+        across = LEFT + min(max(x / x_high, 0.0), 1.0) * (WIDTH - LEFT)
+        up = BOTTOM * (1 - min(max(y / y_high, 0.0), 1.0))
+        drawn.append(f"{across:.1f},{up:.1f}")
+    return f"M{' '.join(drawn)}" if drawn else ""
+
+
+def precision_recall_chart(points: Sequence[Sequence[float]], champion: Sequence[Sequence[float]]) -> Chart:
+    """Return the chart of precision by recall, with the champion's curve where there is one."""
+    lines = [Line("ch", "champion", curve(champion))] if champion else []
+    lines.append(Line("ca", "this version", curve(points)))
+    head = ["Recall", "Precision", "Champion's precision"] if champion else ["Recall", "Precision"]
+    steps = [step / 10 for step in range(1, 11)]
+    series = [points, champion] if champion else [points]
+    rows = [[step, *(_y_at(one, step) for one in series)] for step in steps]
+    return Chart(
+        "Precision by recall", "Precision by recall on held-out rows", lines, _grid(1.0), _ticks(1.0), head, rows
+    )
+
+
+def reliability_chart(table: Sequence[Sequence[float]]) -> Chart:
+    """Return the chart of how often it happened by how probable it was said to be; the dotted line is perfection."""
+    high = _round_up(max((max(row[0], row[1]) for row in table), default=1.0))
+    lines = [
+        Line("ok", "perfect", curve([(0, 0), (1, 1)])),
+        Line("ca", "this version", curve(table, x_high=high, y_high=high)),
+    ]
+    return Chart(
+        "Happened by predicted", "Share that happened by predicted probability, in bins of equally many rows", lines,
+        _grid(high), _ticks(high), ["Predicted", "Happened", "Rows"], [list(row) for row in table],
+    )  # fmt: skip
+
+
+def histogram(counts: Sequence[int], *, width: float = 120, height: float = 28) -> str:
+    """Return the outline of a histogram with bins of equal width."""
+    if not counts or not max(counts):
+        return ""
+    wide, high = width / len(counts), max(counts)
+    tops = [
+        f"L{i * wide:.1f},{height * (1 - n / high):.1f} L{(i + 1) * wide:.1f},{height * (1 - n / high):.1f}"
+        for i, n in enumerate(counts)
+    ]
+    return f"M0,{height} {' '.join(tops)} L{width},{height}Z"
+
+
+def _grid(high: float) -> list[tuple[float, str]]:
+    return [(BOTTOM * (1 - share), f"{high * share:.3g}") for share in (0.0, 0.5, 1.0)]
+
+
+def _ticks(high: float) -> list[tuple[float, str, str]]:
+    return [
+        (LEFT + share * (WIDTH - LEFT), f"{high * share:.3g}", anchor)
+        for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end"))
+    ]
+
+
+def _round_up(value: float) -> float:
+    """Return the next of 0.1, 0.2, … 1.0 at or above a share."""
+    return min(1.0, -(-value * 10 // 1) / 10) or 0.1
+
+
+def _y_at(points: Sequence[Sequence[float]], x: float) -> float | None:
+    """Return y of the first point at or right of ``x``."""
+    return next((y for right, y, *_ in points if right >= x), None)

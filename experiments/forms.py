@@ -1,0 +1,72 @@
+"""Forms of the pages. They check shape and types; services hold the rules."""
+
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+
+from experiments.models import DatasetVersion
+from experiments.params import Parameter, parameters
+from registry.models import Team
+
+WIDGETS = {"class": "form-control"}
+
+
+class DatasetForm(forms.Form):
+    """Make a data set."""
+
+    team = forms.ModelChoiceField(
+        Team.objects.none(), empty_label=None, widget=forms.Select({"class": "form-select"}),
+        help_text="Its members see the rows and train on them.",
+    )  # fmt: skip
+    name = forms.CharField(
+        max_length=100, widget=forms.TextInput(WIDGETS), help_text="Lower-case letters, digits and hyphens."
+    )
+    description = forms.CharField(
+        required=False,
+        widget=forms.Textarea({**WIDGETS, "rows": 3}),
+        help_text="What one row is, and where it is from.",
+    )
+
+    def __init__(self, *args: Any, teams: QuerySet[Team], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["team"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above
+        field.queryset = teams
+
+
+class DeclaredForm(forms.Form):
+    """The parameters that a pipeline or builder declares, each with its default and limits."""
+
+    def __init__(self, declared: type, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.update({parameter.name: _field(parameter) for parameter in parameters(declared)})
+
+
+class DataForm(forms.Form):
+    """Choose the rows to train on."""
+
+    dataset_version = forms.ModelChoiceField(
+        DatasetVersion.objects.none(), label="Data set version", empty_label=None,
+        widget=forms.Select({"class": "form-select"}), help_text="Newest first.",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, versions: QuerySet[DatasetVersion], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["dataset_version"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above
+        field.queryset = versions
+
+
+def _field(parameter: Parameter) -> forms.Field:
+    limits: dict[str, Any] = {"min_value": parameter.min, "max_value": parameter.max}
+    common: dict[str, Any] = {
+        "label": parameter.label, "help_text": parameter.help.capitalize(), "initial": parameter.default,
+    }  # fmt: skip
+    if parameter.type is int:
+        return forms.IntegerField(widget=forms.NumberInput(WIDGETS), **limits, **common)
+    if parameter.type is float:
+        return forms.FloatField(widget=forms.NumberInput({**WIDGETS, "step": "any"}), **limits, **common)
+    if parameter.type is bool:
+        return forms.BooleanField(required=False, widget=forms.CheckboxInput({"class": "form-check-input"}), **common)
+    return forms.CharField(widget=forms.TextInput(WIDGETS), **common)

@@ -1,0 +1,143 @@
+"""Data sets: the list, one data set, one version, and asking for a new one."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import OuterRef, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from experiments import services
+from experiments.builders import BUILDERS
+from experiments.charts import histogram
+from experiments.forms import DatasetForm, DeclaredForm
+from experiments.models import Dataset, DatasetVersion
+from experiments.selectors import datasets_of
+from jobs.tasks import nudge
+from registry.access import Actor, actor_of
+from registry.errors import RefusedError
+from registry.models import ModelVersion, Role
+from registry.paging import page_of
+
+
+def visible_dataset(actor: Actor, name: str) -> Dataset:
+    """Return a data set of the actor's teams, or 404."""
+    return get_object_or_404(datasets_of(actor), name=name)
+
+
+@require_GET
+def datasets(request: HttpRequest) -> HttpResponse:
+    """List the data sets of the reader's teams with their newest versions."""
+    actor = actor_of(request)
+    newest = DatasetVersion.objects.filter(dataset=OuterRef("pk")).order_by("-number")
+    rows = datasets_of(actor).annotate(
+        newest_rows=Subquery(newest.values("rows")[:1]),
+        newest_digest=Subquery(newest.values("digest")[:1]),
+        newest_at=Subquery(newest.values("created_at")[:1]),
+    )
+    sought = request.GET.get("q", "")
+    if sought:
+        rows = rows.filter(name__icontains=sought)
+    context = {"page": page_of(request, rows, "name"), "q": sought, "may_create": _engineers_teams(actor).exists()}
+    template = "experiments/datasets.html#list" if request.headers.get("HX-Request") else "experiments/datasets.html"
+    return render(request, template, context)
+
+
+@require_http_methods(["GET", "POST"])
+def dataset_new(request: HttpRequest) -> HttpResponse:
+    """Make a data set."""
+    actor = actor_of(request)
+    form = DatasetForm(request.POST or None, teams=_engineers_teams(actor))
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = services.dataset_create(actor=actor, **form.cleaned_data)
+        except RefusedError as refused:
+            form.add_error("name", str(refused))
+        else:
+            messages.success(request, f"{made.name} is there; build its first version next.")
+            return redirect("dataset", name=made.name)
+    return render(request, "experiments/dataset_new.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@require_GET
+def dataset(request: HttpRequest, name: str) -> HttpResponse:
+    """Show one data set with its versions."""
+    actor = actor_of(request)
+    found = visible_dataset(actor, name)
+    return _page(request, found, {key: DeclaredForm(builder.params) for key, builder in BUILDERS.items()})
+
+
+@require_POST
+def dataset_build(request: HttpRequest, name: str) -> HttpResponse:
+    """Start a job that builds the next version."""
+    actor = actor_of(request)
+    found = visible_dataset(actor, name)
+    chosen = request.POST.get("builder", "")
+    forms = {
+        key: DeclaredForm(builder.params, request.POST if key == chosen else None) for key, builder in BUILDERS.items()
+    }
+    if chosen not in forms or not forms[chosen].is_valid():
+        return _page(request, found, forms, status=422)
+    job = services.dataset_build_start(
+        actor=actor, dataset=found, builder=chosen, params=forms[chosen].cleaned_data
+    )  # fmt: skip
+    nudge.delay_on_commit(job.queue)
+    return redirect("job", pk=job.pk)
+
+
+@require_GET
+def dataset_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Show one version: schema, profile, splits, checks, and who uses it."""
+    actor = actor_of(request)
+    versions = visible_dataset(actor, name).versions.select_related("dataset__team", "parent", "created_by", "job")
+    found = get_object_or_404(versions, number=number)
+    context = {
+        "version": found,
+        "dataset": found.dataset,
+        "columns": [_column(column, found.profile.get(column["name"], {}), found.rows) for column in found.columns],
+        "splits": [
+            {
+                "name": split.replace("_", " "),
+                **facts,
+                "share": facts["positives"] / facts["rows"] if facts["rows"] else None,
+            }
+            for split, facts in found.splits.items()
+        ],
+        "runs": found.runs.select_related("version__model", "job")[:50],
+        "evaluations": found.evaluations.select_related("version__model", "against", "job")[:50],
+        "others": ModelVersion.objects.filter(
+            model__team=found.dataset.team, data_digest=found.digest, training_run__isnull=True
+        ).select_related("model")[:50],
+    }
+    return render(request, "experiments/dataset_version.html", context)
+
+
+def _engineers_teams(actor: Actor) -> Any:
+    return actor.teams().filter(memberships__user=actor.user, memberships__role=Role.ENGINEER).order_by("name")
+
+
+def _page(request: HttpRequest, found: Dataset, forms: dict[str, DeclaredForm], *, status: int = 200) -> HttpResponse:
+    versions = found.versions.select_related("created_by", "job")
+    context = {
+        "dataset": found,
+        "page": page_of(request, versions, "-number", size=25),
+        "builders": [(BUILDERS[key], form) for key, form in forms.items()],
+        "may_build": actor_of(request).role_in(found.team) == Role.ENGINEER,
+    }
+    return render(request, "experiments/dataset.html", context, status=status)
+
+
+def _column(column: dict[str, str], facts: dict[str, Any], rows: int) -> dict[str, Any]:
+    """Return a column with its profile as the page prints it."""
+    top = facts.get("top", [])
+    named = sum(count for _, count in top)
+    return {
+        **column,
+        **facts,
+        "missing": facts.get("nulls", 0) / rows if rows else None,
+        "outline": histogram(facts.get("histogram", {}).get("counts", [])),
+        "middle": facts.get("quantiles", {}).get("0.5"),
+        "top": [(value, count / rows) for value, count in top[:3]],
+        "other": 1 - (named + facts.get("nulls", 0)) / rows if top and rows else 0,
+    }

@@ -1,0 +1,138 @@
+"""Training runs, the form that starts one, and what a version's page shows of its making."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from experiments import services
+from experiments.charts import precision_recall_chart, reliability_chart
+from experiments.forms import DataForm, DeclaredForm
+from experiments.models import DatasetVersion, TrainingRun
+from experiments.pipelines.catalogue import PIPELINES
+from experiments.selectors import datasets_of, measured_of, runs_of
+from jobs.tasks import nudge
+from registry.access import actor_of
+from registry.errors import RefusedError
+from registry.models import Role
+from registry.paging import page_of
+from registry.views.models import visible_model
+from registry.views.versions import visible_version
+from serving.contract import CHAMPION
+
+IMPORTANT = 10
+
+
+@require_GET
+def runs(request: HttpRequest) -> HttpResponse:
+    """List the training runs of the reader's teams, newest first."""
+    actor = actor_of(request)
+    chosen = {key: request.GET.get(key, "") for key in ("q", "pipeline")}
+    rows = runs_of(actor)
+    if chosen["q"]:
+        rows = rows.filter(version__model__name__icontains=chosen["q"])
+    if chosen["pipeline"] in PIPELINES:
+        rows = rows.filter(pipeline=chosen["pipeline"])
+    page = page_of(request, rows, "-id")
+    context = {
+        "page": page,
+        "rows": [(run, PIPELINES[run.pipeline].title, mlflow_link(run)) for run in page.rows],
+        "chosen": chosen,
+        "filtered": any(chosen.values()),
+        "pipelines": PIPELINES.values(),
+    }
+    template = "experiments/runs.html#list" if request.headers.get("HX-Request") else "experiments/runs.html"
+    return render(request, template, context)
+
+
+@require_http_methods(["GET", "POST"])
+def train(request: HttpRequest, name: str) -> HttpResponse:
+    """Choose a pipeline, rows and parameters, and start a training."""
+    actor = actor_of(request)
+    model = visible_model(actor, name)
+    chosen = PIPELINES.get(request.GET.get("pipeline", ""), PIPELINES["lightgbm"])
+    data = DatasetVersion.objects.filter(dataset__team=model.team, dataset__in=datasets_of(actor))
+    data = data.select_related("dataset").order_by("-id")
+    sent = request.POST if request.method == "POST" else None
+    data_form, form, refused, status = DataForm(sent, versions=data), DeclaredForm(chosen.params, sent), None, 200
+    if sent is not None:
+        if data_form.is_valid() and form.is_valid():
+            try:
+                job = services.training_start(
+                    actor=actor, model=model, pipeline=chosen.name, params=form.cleaned_data, **data_form.cleaned_data
+                )
+            except RefusedError as error:
+                refused, status = error, error.status
+            else:
+                nudge.delay_on_commit(job.queue)
+                return redirect("job", pk=job.pk)
+        else:
+            status = 422
+    context = {
+        "model": model,
+        "chosen": chosen,
+        "pipelines": PIPELINES.values(),
+        "data": data.exists(),
+        "data_form": data_form,
+        "form": form,
+        "refused": refused,
+        "may_train": actor.role_in(model.team) == Role.ENGINEER,
+    }
+    return render(request, "experiments/train.html", context, status=status)
+
+
+@require_GET
+def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Return the piece of a version's page that says what it was made from and how it did."""
+    actor = actor_of(request)
+    version = visible_version(actor, name, number)
+    run = TrainingRun.objects.select_related("dataset_version__dataset", "job").filter(version=version).first()
+    measured = measured_of(version)
+    curves = measured.curves
+    champion = version.model.aliases.filter(name=CHAMPION).exclude(version=version).select_related("version").first()
+    data = run.dataset_version if run else None
+    compared = (
+        version.evaluations.filter(dataset_version=data, against=champion.version if champion else None)
+        if data
+        else None
+    )
+    context = {
+        "version": version,
+        "run": run,
+        "pipeline": PIPELINES[run.pipeline] if run else None,
+        "mlflow_url": mlflow_link(run) if run else "",
+        "importance": list(run.importance.items())[:IMPORTANT] if run else [],
+        "measured": measured,
+        "evaluations": version.evaluations.select_related("job", "against", "dataset_version__dataset"),
+        "champion": champion.version if champion else None,
+        "may_evaluate": bool(
+            compared is not None
+            and not compared.exists()
+            and version.is_servable
+            and actor.role_in(version.model.team) == Role.ENGINEER
+        ),
+        "charts": [
+            *([precision_recall_chart(curves["precision_recall"], curves["champion_precision_recall"])]
+              if curves["precision_recall"] else []),
+            *([reliability_chart(curves["reliability"])] if curves["reliability"] else []),
+        ],
+    }  # fmt: skip
+    return render(request, "experiments/training_panel.html", context)
+
+
+@require_POST
+def evaluate(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Measure a version on the held-out rows of the data it was trained on, against the present champion."""
+    actor = actor_of(request)
+    version = visible_version(actor, name, number)
+    run = get_object_or_404(TrainingRun.objects.select_related("dataset_version__dataset__team"), version=version)
+    job = services.evaluation_start(actor=actor, version=version, dataset_version=run.dataset_version)
+    nudge.delay_on_commit(job.queue)
+    messages.success(request, f"{version} is being measured; its evidence appears on its page.")
+    return redirect("job", pk=job.pk)
+
+
+def mlflow_link(run: TrainingRun) -> str:
+    """Return the address of a run in MLflow's own pages."""
+    return f"{settings.MLFLOW_URL}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
