@@ -1,0 +1,51 @@
+"""What the registry remembers. Rules that SQL can say are repeated here as constraints and in migrations as triggers."""
+
+from registry.models.aliases import Alias, AliasMove, Rollback
+from registry.models.audit import AuditCheck, AuditEvent, IdempotencyKey
+from registry.models.catalogue import (
+    SERVABLE_FORMATS,
+    ArtifactState,
+    ExperimentOwner,
+    ModelQuerySet,
+    ModelTag,
+    ModelVersion,
+    RegisteredModel,
+    Task,
+    VersionTag,
+)
+from registry.models.criteria import AcceptanceCriterion, CriteriaSet, Evidence
+from registry.models.fields import DIGEST_HELP
+from registry.models.promotions import Approval, Binding, Comment, Promotion, PromotionPolicy
+from registry.models.teams import ApiToken, LoginFailure, Membership, Role, Team
+
+__all__ = [
+    "DIGEST_HELP",
+    "SERVABLE_FORMATS",
+    "AcceptanceCriterion",
+    "Alias",
+    "AliasMove",
+    "ApiToken",
+    "Approval",
+    "ArtifactState",
+    "AuditCheck",
+    "AuditEvent",
+    "Binding",
+    "Comment",
+    "CriteriaSet",
+    "Evidence",
+    "ExperimentOwner",
+    "IdempotencyKey",
+    "LoginFailure",
+    "Membership",
+    "ModelQuerySet",
+    "ModelTag",
+    "ModelVersion",
+    "Promotion",
+    "PromotionPolicy",
+    "RegisteredModel",
+    "Role",
+    "Rollback",
+    "Task",
+    "Team",
+    "VersionTag",
+]

@@ -1,0 +1,169 @@
+"""Registered models and their versions."""
+
+from urllib.parse import quote
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import models
+from django.db.models import Q
+
+from registry.models.fields import DIGEST_HELP
+from registry.models.teams import Team
+
+
+class Task(models.TextChoices):
+    """The families of models."""
+
+    CLASSIFICATION = "classification", "Classification"
+    ANOMALY = "anomaly", "Anomaly detection"
+    RANKING = "ranking", "Ranking"
+    FORECASTING = "forecasting", "Forecasting"
+    RETRIEVAL = "retrieval", "Retrieval"
+    REGRESSION = "regression", "Regression"
+
+
+class ModelQuerySet(models.QuerySet["RegisteredModel"]):
+    """Reads that more than one caller needs."""
+
+    def live(self) -> "ModelQuerySet":
+        """Keep the models that are not archived."""
+        return self.filter(archived_at__isnull=True)
+
+    def visible_to(self, user: User) -> "ModelQuerySet":
+        """Keep the models of the user's teams."""
+        return self.filter(team__memberships__user=user)
+
+
+class RegisteredModel(models.Model):
+    """A named model of one team. A live name is unique; identity is the id, so a reused name inherits no history."""
+
+    team = models.ForeignKey(Team, models.PROTECT, related_name="models")
+    name = models.CharField(max_length=256)
+    task = models.CharField(max_length=20, choices=Task, default=Task.CLASSIFICATION)
+    risk_tier = models.PositiveSmallIntegerField(default=2, help_text="1 is the highest risk, 3 the lowest")
+    purpose = models.TextField(blank=True, help_text="what decision it serves, in plain words")
+    description = models.TextField(blank=True)
+    revalidate_by = models.DateField(null=True, blank=True)
+    last_number = models.PositiveIntegerField(default=0, help_text="the highest version number ever given")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ModelQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["name"], condition=Q(archived_at__isnull=True), name="live_name_unique"),
+            models.CheckConstraint(condition=Q(risk_tier__in=[1, 2, 3]), name="risk_tier_1_to_3"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def path(self) -> str:
+        """The address of its page, which is also its subject in the audit trail."""
+        return f"/models/{quote(self.name, safe='')}/"
+
+
+SERVABLE_FORMATS = ("lightgbm", "skops")
+
+
+class ArtifactState(models.TextChoices):
+    """What is known of a version's files; only verified ones are evaluated, promoted or served."""
+
+    UNREAD = "unread", "Not read yet"
+    VERIFIED = "verified", "Verified"
+    REFUSED = "refused", "Refused"
+
+
+class ModelVersion(models.Model):
+    """One immutable artifact of a registered model; ``number`` counts up from 1 within it."""
+
+    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    source = models.CharField(max_length=2000, help_text="where the artifact lies, as MLflow knows it")
+    run_id = models.CharField(max_length=64, blank=True, db_index=True)
+    run_link = models.CharField(max_length=2000, blank=True)
+    logged_model_id = models.CharField(max_length=64, blank=True, help_text="MLflow's logged model, if any")
+    stage = models.CharField(max_length=20, default="None", help_text="MLflow's stage, kept for its clients")
+    description = models.TextField(blank=True)
+    artifact_state = models.CharField(max_length=10, choices=ArtifactState, default=ArtifactState.UNREAD)
+    artifact_digest = models.CharField(max_length=71, blank=True, help_text=DIGEST_HELP)
+    artifact_path = models.CharField(max_length=2000, blank=True, help_text="relative to the artifact root")
+    manifest = models.JSONField(default=list, help_text="[{path, size, sha256}], sorted by path")
+    format = models.CharField(max_length=20, blank=True, help_text="lightgbm, skops or another; empty while unread")
+    signature = models.JSONField(default=dict, help_text="{inputs: [{name, type, required}], outputs: […]}")
+    refusal = models.TextField(blank=True, help_text="why the artifact was refused or cannot be served")
+    data_digest = models.CharField(max_length=71, blank=True, help_text="of the training data set version")
+    job = models.ForeignKey("jobs.Job", models.PROTECT, null=True, related_name="+", help_text="that trained it")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    contributors = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+", help_text="who helped to make it")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "number"], name="version_number_unique_per_model"),
+            models.CheckConstraint(
+                condition=~Q(artifact_state="verified") | Q(artifact_digest__startswith="sha256:"),
+                name="verified_version_has_a_digest",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model.name} v{self.number}"
+
+    @property
+    def path(self) -> str:
+        """The address of its page, which is also its subject in the audit trail."""
+        return f"{self.model.path}versions/{self.number}/"
+
+    @property
+    def is_servable(self) -> bool:
+        """Whether the gateway may load it: its files are verified and of a format on the allow-list."""
+        return self.artifact_state == ArtifactState.VERIFIED and self.format in SERVABLE_FORMATS
+
+
+class ModelTag(models.Model):
+    """A key and value on a model, as MLflow's clients set them."""
+
+    model = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="tags")
+    key = models.CharField(max_length=250)
+    value = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "key"], name="model_tag_key_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
+
+
+class VersionTag(models.Model):
+    """A key and value on a version, as MLflow's clients set them."""
+
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="tags")
+    key = models.CharField(max_length=250)
+    value = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "key"], name="version_tag_key_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
+
+
+class ExperimentOwner(models.Model):
+    """Which team owns an MLflow experiment; its runs, traces and artifacts inherit it."""
+
+    experiment_id = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=500)
+    team = models.ForeignKey(Team, models.PROTECT, related_name="experiments")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name

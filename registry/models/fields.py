@@ -1,0 +1,3 @@
+"""Words that several models share."""
+
+DIGEST_HELP = "sha256:<64 hex digits>"

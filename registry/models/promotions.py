@@ -1,0 +1,120 @@
+"""Promotions, what approvals are bound to, and who approved."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from registry.models.catalogue import ModelVersion, RegisteredModel
+from registry.models.criteria import CriteriaSet
+from registry.models.fields import DIGEST_HELP
+from registry.models.teams import Role
+from registry.states import PromotionState
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What an approval is bound to; if one of the three changes, the approval lapses."""
+
+    artifact: str
+    criteria: str
+    evidence: tuple[int, ...]
+
+    @property
+    def digest(self) -> str:
+        """Return ``sha256:…`` over the three."""
+        text = json.dumps([self.artifact, self.criteria, list(self.evidence)], separators=(",", ":"))
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+class PromotionPolicy(models.Model):
+    """How many approvals a risk tier asks for; ``required`` maps a role to a count."""
+
+    risk_tier = models.PositiveSmallIntegerField(unique=True)
+    required = models.JSONField(help_text='such as {"approver": 2}')
+    rollback_review_hours = models.PositiveIntegerField(default=24)
+
+    def __str__(self) -> str:
+        return f"policy of tier {self.risk_tier}"
+
+
+class Promotion(models.Model):
+    """Asks that a version take an alias; bound to one artifact and one criteria set."""
+
+    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="promotions")
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="promotions")
+    alias = models.CharField(max_length=100, default="champion")
+    replaces = models.ForeignKey(ModelVersion, models.PROTECT, null=True, blank=True, related_name="+")
+    criteria_set = models.ForeignKey(CriteriaSet, models.PROTECT, related_name="promotions")
+    state = models.CharField(
+        max_length=12, choices=[(s.value, s.value.replace("_", " ")) for s in PromotionState], default="requested"
+    )
+    description = models.TextField(blank=True)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField(auto_now_add=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model", "alias"],
+                condition=Q(state__in=["requested", "approved", "rolling_out"]),
+                name="one_open_promotion_per_alias",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"promotion {self.pk}"
+
+    @property
+    def path(self) -> str:
+        """The address of its page, which is also its subject in the audit trail."""
+        return f"/promotions/{self.pk}/"
+
+
+class Approval(models.Model):
+    """One person's decision on a promotion, bound to what that person was shown. Rows are only ever added."""
+
+    class Decision(models.TextChoices):
+        APPROVE = "approve", "Approved"
+        REJECT = "reject", "Rejected"
+
+    promotion = models.ForeignKey(Promotion, models.PROTECT, related_name="approvals")
+    approver = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    role = models.CharField(max_length=10, choices=Role)
+    decision = models.CharField(max_length=10, choices=Decision)
+    reason = models.TextField()
+    binding = models.JSONField(help_text="{artifact, criteria, evidence}")
+    binding_digest = models.CharField(max_length=71, help_text=DIGEST_HELP)
+    decided_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["promotion", "approver", "binding_digest"], name="one_decision_per_person_and_binding"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.decision} by {self.approver} on promotion {self.promotion_id}"
+
+
+class Comment(models.Model):
+    """A remark on a promotion's timeline."""
+
+    promotion = models.ForeignKey(Promotion, models.PROTECT, related_name="comments")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    body = models.TextField()
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"comment {self.pk}"
