@@ -5,6 +5,7 @@
 """
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONCE, NONE, SELF
@@ -22,19 +23,29 @@ if DEPLOYMENT not in {"production", "demo", "test"}:
     raise ImproperlyConfigured(f"DEPLOYMENT is {DEPLOYMENT!r}; it must be production, demo or test.")
 PRODUCTION = DEPLOYMENT == "production"
 
-KNOWN_DEFAULT_SECRETS = {"", "changeme", "secret", "password", "test-secret-key"}
+KNOWN_SECRETS = {
+    "", "admin", "changeit", "changeme", "controlplane", "guest", "password", "postgres", "secret", "test-secret-key",
+}  # fmt: skip
+
+
+def checked(name: str, value: str) -> str:
+    """Return ``value``; in production a well-known secret in it is refused (T14)."""
+    url = urlsplit(value)
+    secret = url.password if url.scheme and url.netloc else value
+    well_known = secret in KNOWN_SECRETS or (secret or "").startswith("django-insecure-")
+    if PRODUCTION and (well_known or (secret is not None and secret == url.username)):
+        raise ImproperlyConfigured(f"{name} holds a well-known secret; production needs one of its own.")
+    return value
 
 
 def required(name: str) -> str:
-    """Return a variable that has no default; in production a well-known default value is refused too (T14)."""
+    """Return a variable that has no default."""
     value: str = env.str(name, "")
     if not value:
         raise ImproperlyConfigured(
             f"{name} is not set. Set it in the environment, or run `make demo`, which sets it for a local demo."
         )
-    if PRODUCTION and (value in KNOWN_DEFAULT_SECRETS or ":changeme@" in value or ":password@" in value):
-        raise ImproperlyConfigured(f"{name} holds a default secret; production needs one of its own.")
-    return value
+    return checked(name, value)
 
 
 SECRET_KEY = required("SECRET_KEY")  # signs sessions and forms; at least 40 random characters in production
@@ -53,7 +64,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list(
 DATABASES = {"default": {**env.db_url_config(required("DATABASE_URL")), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
 # The same database as the schema's owner; for `manage.py provision` alone.
 if owner_url := env.str("DATABASE_OWNER_URL", ""):
-    DATABASES["owner"] = env.db_url_config(owner_url)
+    DATABASES["owner"] = env.db_url_config(checked("DATABASE_OWNER_URL", owner_url))
 DATABASE_ROUTERS: list[str] = []
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -214,13 +225,15 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Control plane API",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated", "registry.api.permissions.ScopeAndRole"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "registry.api.schema.add_conventions"],
     "ENUM_NAME_OVERRIDES": {
         "CriteriaState": "registry.models.CriteriaSet.State",
-        "JobState": "jobs.models.State",
+        "JobState": "jobs.models.STATES",
+        "ObjectiveKind": "monitoring.models.Slo.Kind",
         "PromotionState": "registry.api.serializers.PROMOTION_STATES",
     },
 }
