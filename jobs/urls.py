@@ -15,9 +15,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("jobs/<int:pk>/retry/", views.job_retry, name="job_retry"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
-    path("jobs/", api.Jobs.as_view(), name="api_jobs"),
-    path("jobs/<int:pk>/", api.JobDetail.as_view(), name="api_job"),
-    path("jobs/<int:pk>/log/", api.JobLog.as_view(), name="api_job_log"),
-    path("jobs/<int:pk>/cancel/", api.JobCancel.as_view(), name="api_job_cancel"),
-    path("jobs/<int:pk>/retry/", api.JobRetry.as_view(), name="api_job_retry"),
+    path("jobs", api.Jobs.as_view(), name="api_jobs"),
+    path("jobs/<int:pk>", api.JobDetail.as_view(), name="api_job"),
+    path("jobs/<int:pk>/log", api.JobLog.as_view(), name="api_job_log"),
+    path("jobs/<int:pk>/cancel", api.JobCancel.as_view(), name="api_job_cancel"),
+    path("jobs/<int:pk>/retry", api.JobRetry.as_view(), name="api_job_retry"),
 ]

@@ -32,6 +32,7 @@ class Answer:
     status: str
     kind: str
     fields: list[Field]
+    paged: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def _operation(reader: "_Reader", server: str, path: str, method: str, told: Sch
         method=method.upper(),
         path=path,
         summary=told.get("summary") or told["operationId"].replace("_", " ").capitalize(),
-        about=[" ".join(part.split()) for part in told.get("description", "").split("\n\n") if part.strip()],
+        about=[_plain(part) for part in told.get("description", "").split("\n\n") if part.strip()],
         parameters=[reader.parameter(parameter) for parameter in told.get("parameters", [])],
         body=list(reader.fields(sent)) if sent else [],
         answers=[reader.answer(status, answer) for status, answer in told["responses"].items() if status != "default"],
@@ -141,8 +142,8 @@ class _Reader:
             return Answer(status, "empty", [])
         schema = self.resolved(content["schema"])
         if "results" in schema.get("properties", {}):
-            return Answer(status, "a page of", list(self.fields(schema["properties"]["results"])))
-        return Answer(status, "one" if schema.get("properties") else self.kind(schema), list(self.fields(schema)))
+            return Answer(status, "page", list(self.fields(schema["properties"]["results"])), paged=True)
+        return Answer(status, self.kind(schema), list(self.fields(schema)))
 
     def example(self, schema: Schema, name: str = "") -> Any:
         """Return a body that could be sent: what is required, or else the first fields."""
@@ -167,11 +168,16 @@ class _Reader:
 
 def _about(schema: Schema) -> str:
     """Return the meaning of a field and its default, in one line."""
-    words = " ".join(schema.get("description", "").split())
+    words = _plain(schema.get("description", ""))
     default = schema.get("default")
     if default not in (None, "", [], {}):
         words = f"{words}; {default} unless told otherwise" if words else f"{default} unless told otherwise"
     return words
+
+
+def _plain(text: str) -> str:
+    """Return Markdown of one paragraph as words in one line."""
+    return " ".join(re.sub(r"[`*]", "", text).split())
 
 
 def _curl(server: str, path: str, method: str, body: Any) -> str:

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 from drf_spectacular.generators import SchemaGenerator
@@ -15,11 +15,16 @@ from registry.models import ApiToken
 
 @require_GET
 def api_docs(request: HttpRequest) -> HttpResponse:
-    """Show every operation, with examples that name the reader's own token."""
+    """Show how to begin and what there is or, with `?group=`, the operations of one group."""
     server = f"{request.scheme}://{request.get_host()}"
+    groups, group = _groups(server), request.GET.get("group", "")
+    if group and group not in groups:
+        raise Http404
     tokens = ApiToken.objects.filter(user=actor_of(request).user, revoked_at__isnull=True).select_related("team")
     context = {
-        "groups": _groups(server),
+        "groups": groups,
+        "group": group,
+        "operations": groups.get(group, []),
         "problems": problems(),
         "changes": CHANGES,
         "server": server,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import is_valid_path
 
 
 class SlashMiddleware:
@@ -15,7 +14,6 @@ class SlashMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Pass the request on, by its proper address."""
-        path = request.path_info
-        if path.startswith("/api/v1/") and path.endswith("/") and not is_valid_path(path):
+        if request.path_info.startswith("/api/v1/"):
             request.path, request.path_info = request.path.rstrip("/"), request.path_info.rstrip("/")
         return self.get_response(request)
