@@ -45,12 +45,12 @@ def parse(declared: type[Params], given: Mapping[str, Any]) -> Params:
     known = {parameter.name: parameter for parameter in parameters(declared)}
     for name in given:
         if name not in known:
-            raise InvalidError(f"{name} is no parameter here; choose from {', '.join(known)}.", field=f"params.{name}")
+            raise InvalidError(f"{name} is no parameter here; choose from {', '.join(known)}.", field=f"params/{name}")
     return declared(**{name: _checked(known[name], value) for name, value in given.items()})
 
 
 def _checked(parameter: Parameter, value: Any) -> Any:
-    where = f"params.{parameter.name}"
+    where = f"params/{parameter.name}"
     if type(value) is not parameter.type and not (parameter.type is float and type(value) is int):
         raise InvalidError(f"{parameter.name} must be {WORDS[parameter.type]}.", field=where)
     value = parameter.type(value)
