@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import time
@@ -11,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controlplane.supervisor.config import REPOSITORY, SetupError
-from controlplane.supervisor.health import Check, always
+from controlplane.supervisor.health import Check
 from controlplane.supervisor.tether import tethered
 
 MAX_LINE_BYTES = 8192
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+BORN_DEAD_S = 2.0  # what cannot work at all ends sooner
 SETTLED_AFTER_S = 60.0  # a process that lived this long starts over with the shortest pause
 DEATHS_BEFORE_GIVING_UP = 3  # while starting; once it has been healthy it is restarted for ever
 CHECK_EVERY_S = 10.0
@@ -30,7 +32,7 @@ class Spec:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
-    check: Check = always
+    check: Check | None = None  # None: it answers nobody, so to live is to be healthy
     stop_signal: signal.Signals = signal.SIGTERM
     grace_s: float = 5.0
     user: str = ""  # whom it runs as; empty for the present user
@@ -49,6 +51,7 @@ class Child:
         self._line = line
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
+        self._started_at = math.inf
         self._stopping = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -69,7 +72,7 @@ class Child:
             SetupError: it died repeatedly or is not healthy in time; carries its last lines.
         """
         began = time.monotonic()
-        while not (self._process and await self.spec.check()):
+        while not await self._healthy():
             if self.deaths >= DEATHS_BEFORE_GIVING_UP or time.monotonic() - began > timeout_s:
                 raise SetupError(self._failure())
             await asyncio.sleep(POLL_S)
@@ -103,15 +106,16 @@ class Child:
     async def _keep(self) -> None:
         pause = FIRST_PAUSE_S
         while not self._stopping.is_set():
-            began = time.monotonic()
+            self._started_at = time.monotonic()
             code = await self._run()
             if self._stopping.is_set() or (self.spec.once and code == 0):
                 return
             self.deaths += 1
             if not self.spec.restarts:
                 return
-            if time.monotonic() - began > SETTLED_AFTER_S:
+            if time.monotonic() - self._started_at > SETTLED_AFTER_S:
                 pause = FIRST_PAUSE_S
+            self._started_at = math.inf
             self._say(f"{self.spec.name} ended ({_ending(code)}); it starts again in {pause:.0f} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
@@ -159,9 +163,14 @@ class Child:
         healthy = True
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
-            if (answer := await self.spec.check()) != healthy:
+            if (answer := await self._healthy()) != healthy:
                 healthy = answer
                 self._say(f"{self.spec.name} {'answers again' if healthy else 'does not answer'}")
+
+    async def _healthy(self) -> bool:
+        if self.spec.check:
+            return self._process is not None and await self.spec.check()
+        return time.monotonic() - self._started_at > BORN_DEAD_S
 
     @staticmethod
     def _kill_group(process: asyncio.subprocess.Process) -> None:

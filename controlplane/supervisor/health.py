@@ -9,11 +9,6 @@ Check = Callable[[], Awaitable[bool]]
 TIMEOUT_S = 3.0
 
 
-async def always() -> bool:
-    """Be content that the process lives: it answers nobody."""
-    return True
-
-
 def answers(url: str) -> Check:
     """Return a check that a GET of ``url`` is answered with 200."""
     parts = urlsplit(url)

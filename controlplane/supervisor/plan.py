@@ -7,8 +7,10 @@ from pathlib import Path
 from controlplane.embedded import Postgres
 from controlplane.supervisor.child import Spec
 from controlplane.supervisor.config import HOST, VARIABLES, Config
-from controlplane.supervisor.health import Check, accepts, always, answers, worker_answers
+from controlplane.supervisor.health import Check, accepts, answers, worker_answers
 
+# Said at each start by libraries, of things that are right here: root in a sandbox, and MLflow's own imports.
+NOT_NEWS = "ignore:You're running the worker,ignore:starlette.middleware.wsgi is deprecated"
 SECRETS = ("SECRET_KEY", "DATABASE_URL", "BROKER_URL")
 
 
@@ -25,7 +27,9 @@ class Plan:
             **mark,
             "PYTHONUNBUFFERED": "1",
         }
-        self._django = {**self._bare, **settings, "DJANGO_SETTINGS_MODULE": "controlplane.settings"}
+        self._django = {
+            **self._bare, **settings, "DJANGO_SETTINGS_MODULE": "controlplane.settings", "PYTHONWARNINGS": NOT_NEWS,
+        }  # fmt: skip
 
     def servers(self) -> list[Spec]:
         """Return the embedded servers that this demo uses, ready to be started."""
@@ -56,7 +60,7 @@ class Plan:
                 "web",
                 [sys.executable, "-m", "gunicorn", "controlplane.wsgi", "--bind", f"{HOST}:{self.config.ports['web']}",
                  "--worker-class", "gthread", "--workers", "2", "--threads", "8", "--preload",
-                 "--graceful-timeout", "3"],
+                 "--graceful-timeout", "3", "--no-control-socket"],
                 self._django, check=answers(f"{web}/health/"),
             ),
             self._manage("mlflow_server", name="mlflow", check=answers(f"{mlflow}/health")),
@@ -75,14 +79,14 @@ class Plan:
         rate = self.config.inherited.get("DEMO_TRAFFIC_RATE") or VARIABLES["DEMO_TRAFFIC_RATE"][0]
         return [self._manage("demo_story", name="story", once=True), self._manage("traffic", "--rate", rate)]
 
-    def _manage(self, command: str, *args: str, name: str = "", check: Check = always, once: bool = False) -> Spec:
+    def _manage(self, command: str, *args: str, name: str = "", check: Check | None = None, once: bool = False) -> Spec:
         line = [sys.executable, "manage.py", command, *args]
         return Spec(name or command, line, self._django, check=check, once=once)
 
     def _step(self, command: str, *args: str) -> Spec:
         return replace(self._manage(command, *args, once=True), restarts=False)
 
-    def _celery(self, name: str, *args: str, check: Check = always) -> Spec:
+    def _celery(self, name: str, *args: str, check: Check | None = None) -> Spec:
         line = [sys.executable, "-m", "celery", "--quiet", "-A", "controlplane", *args, "--loglevel", "INFO"]
         return Spec(name, line, self._django, check=check)
 
