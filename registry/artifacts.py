@@ -88,20 +88,20 @@ def read_artifact(folder: Path) -> ArtifactReading:
 
 
 def _paths(folder: Path) -> list[Path]:
+    """Return the files below ``folder``; anything but plain files and folders is refused."""
     found: list[Path] = []
     waiting = [folder]
     while waiting:
-        for entry in os.scandir(waiting.pop()):
-            status = entry.stat(follow_symlinks=False)
-            name = Path(entry.path).relative_to(folder).as_posix()
+        for path in waiting.pop().iterdir():
+            name, status = path.relative_to(folder).as_posix(), path.lstat()
             if stat.S_ISLNK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1):
                 raise ArtifactError(f"{name} is a link. An artifact holds files of its own alone.")
             if not name.isprintable() or "\\" in name:
                 raise ArtifactError(f"The file name {name!r} holds characters that no artifact needs.")
             if stat.S_ISDIR(status.st_mode):
-                waiting.append(Path(entry.path))
+                waiting.append(path)
             elif stat.S_ISREG(status.st_mode):
-                found.append(Path(entry.path))
+                found.append(path)
             else:
                 raise ArtifactError(f"{name} is neither a file nor a folder.")
         if len(found) > MAX_FILES:

@@ -17,7 +17,6 @@ from django.core.signals import request_finished, request_started
 from django.http import HttpRequest, HttpResponse
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
-    ENDPOINT_NOT_FOUND,
     INVALID_PARAMETER_VALUE,
     PERMISSION_DENIED,
     RESOURCE_DOES_NOT_EXIST,
@@ -33,7 +32,7 @@ from registry.access import Actor
 from registry.adapters import workspace_of
 from registry.mlflow.caller import Caller, set_caller
 from registry.mlflow.errors import in_mlflows_words
-from registry.mlflow.routes import Access, access_to
+from registry.mlflow.routes import OPEN_PATHS, Access, access_to
 from registry.models import ApiToken, ModelVersion, Role, Team
 from registry.sessions import SessionAgeMiddleware
 
@@ -81,8 +80,7 @@ def _admit(scope: Scope) -> Caller | None:
     Raises:
         MlflowException: nobody was named, or the route, team or path is not theirs.
     """
-    access, named = access_to(scope["method"], scope["path"])
-    if access is Access.OPEN:
+    if scope["path"] in OPEN_PATHS:
         return None
     with django_request(), in_mlflows_words():
         headers = Headers(scope=scope)
@@ -93,8 +91,7 @@ def _admit(scope: Scope) -> Caller | None:
                 f"Create one at {settings.WEB_URL}/settings/, or log in at {settings.WEB_URL} to look around.",
                 UNAUTHENTICATED,
             )
-        if access is None:
-            raise MlflowException(f"{scope['method']} {scope['path']} is not offered here.", ENDPOINT_NOT_FOUND)
+        access, named = access_to(scope["method"], scope["path"])
         caller = Caller(actor, _team(actor, headers.get(WORKSPACE_HEADER_NAME, "")))
         if access is Access.READ:
             actor.require(caller.team, *Role, scope=ApiToken.Scope.READ)

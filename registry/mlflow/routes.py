@@ -8,20 +8,22 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND, INVALID_PARAMETER_VALUE
 from mlflow.server import app as flask_app
 from mlflow.tracing.utils.otlp import OTLP_TRACES_PATH
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 
 
 class Access(Enum):
     """What a caller needs."""
 
-    OPEN = "nothing"
     READ = "any role, and the scope read"
     WRITE = "the role engineer or admin, and the scope write"
 
 
-OPEN = {"health", "version"}
+OPEN_PATHS = ("/health", "/version")
 READ = {
     # the web interface
     "serve", "serve_static_file", "_graphql", "_get_server_info", "_list_workspaces_handler", "_get_workspace_handler",
@@ -77,15 +79,22 @@ NATIVE = {("POST", OTLP_TRACES_PATH): Access.WRITE}
 _matcher = flask_app.url_map.bind("localhost")
 
 
-def access_to(method: str, path: str) -> tuple[Access | None, Mapping[str, Any]]:
-    """Return what the route needs, and what its path names; None where it is refused to everyone."""
+def access_to(method: str, path: str) -> tuple[Access, Mapping[str, Any]]:
+    """Return what the route needs, and what its path names.
+
+    Raises:
+        MlflowException: ENDPOINT_NOT_FOUND, the route is refused to everyone; INVALID_PARAMETER_VALUE, the path is
+            spelled in a way that Flask would redirect, such as with doubled slashes.
+    """
     if native := NATIVE.get((method, path)):
         return native, {}
     try:
         endpoint, named = _matcher.match(path, method=method)
-    except HTTPException:  # no such route, or a redirect to another spelling
-        return None, {}
-    for names, access in ((OPEN, Access.OPEN), (READ, Access.READ), (WRITE, Access.WRITE)):
+    except RequestRedirect:
+        raise MlflowException(f"Invalid path: {path!r}", INVALID_PARAMETER_VALUE) from None
+    except HTTPException:
+        endpoint, named = "", {}
+    for names, access in ((READ, Access.READ), (WRITE, Access.WRITE)):
         if endpoint in names:
             return access, named
-    return None, {}
+    raise MlflowException(f"{method} {path} is not offered here.", ENDPOINT_NOT_FOUND)

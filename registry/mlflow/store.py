@@ -312,9 +312,9 @@ def _version(name: str, version: int | str) -> ModelVersion:
 
 def _latest(models: list[int]) -> dict[int, list[ModelVersion]]:
     """Return each model's newest version of each stage: one look into the index a stage, however many versions."""
-    newest = ModelVersion.objects.filter(model=OuterRef("pk"), archived_at=None).order_by("-number").values("pk")[:1]
+    newest = ModelVersion.objects.filter(model=OuterRef("pk"), archived_at=None).order_by("-number")
     rows = RegisteredModel.objects.filter(pk__in=models).values_list(
-        *(Subquery(newest.filter(stage=stage)) for stage in ALL_STAGES)
+        *(Subquery(newest.filter(stage=stage).values("pk")[:1]) for stage in ALL_STAGES)
     )
     found: dict[int, list[ModelVersion]] = {}
     for version in _versions().filter(pk__in={pk for row in rows for pk in row if pk}).order_by("number"):
