@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from registry import selectors
@@ -24,24 +24,13 @@ ZONES = ("utc", "local")
 
 def navigation(path: str = "") -> list[dict[str, Any]]:
     """Return the sections of the menu with the entry that ``path`` lies under marked as current."""
-    return [
-        {"title": title, "entries": [entry for row in rows if (entry := _entry(*row, path))]}
-        for title, rows in NAVIGATION.items()
-    ]
+    return [{"title": title, "entries": [_entry(*row, path) for row in rows]} for title, rows in NAVIGATION.items()]
 
 
-def _entry(name: str, label: str, key: str, path: str) -> dict[str, Any] | None:
-    try:
-        url = reverse(name)
-    except NoReverseMatch:
-        return None
-    return {
-        "name": name,
-        "label": label,
-        "key": key,
-        "url": url,
-        "current": path == url if url == "/" else path.startswith(url),
-    }
+def _entry(name: str, label: str, key: str, path: str) -> dict[str, Any]:
+    url = reverse(name)
+    current = path == url if url == "/" else path.startswith(url)
+    return {"name": name, "label": label, "key": key, "url": url, "current": current}
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

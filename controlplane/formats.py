@@ -31,9 +31,11 @@ def metric(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """Return a difference with its sign and three significant digits: ``+0.010``."""
-    text = metric(value)
-    return f"+{text}" if value is not None and value > 0 else text
+    """Return a difference with its sign, as fine as the measurements it lies between: ``+0.010``, ``+4.20``."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    text = _signed(f"{value:.3f}") if 0.001 <= abs(value) < 1 else metric(value)
+    return f"+{text}" if value > 0 else text
 
 
 def percent(share: float | None) -> str:

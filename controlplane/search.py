@@ -1,4 +1,4 @@
-"""What the palette finds: pages, models, versions, promotions and jobs of the actor's teams."""
+"""What the palette finds: pages, and what the actor's teams own."""
 
 import re
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from controlplane.context import navigation
+from experiments.models import Dataset
 from jobs.models import Job
 from registry.access import Actor
 from registry.models import ModelVersion, Promotion, RegisteredModel
@@ -36,6 +37,7 @@ def search(actor: Actor, query: str) -> dict[str, list[Hit]]:
             "Models": _models(actor, query),
             "Versions": _versions(actor, query),
             "Promotions": _promotions(actor, query),
+            "Data sets": _datasets(actor, query),
             "Jobs": _jobs(actor, query),
         }
     return {kind: hits for kind, hits in groups.items() if hits}
@@ -80,6 +82,11 @@ def _promotions(actor: Actor, query: str) -> list[Hit]:
         )
         for p in found.order_by("-pk")[:PER_KIND]
     ]
+
+
+def _datasets(actor: Actor, query: str) -> list[Hit]:
+    found = Dataset.objects.filter(team__in=actor.teams(), name__icontains=query).select_related("team")
+    return [Hit("data", d.name, d.team.name, d.path) for d in found[:PER_KIND]]
 
 
 def _jobs(actor: Actor, query: str) -> list[Hit]:

@@ -19,8 +19,12 @@ class RefusalMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Render the refusal with its own status."""
+        """Render the refusal with its own status; a piece of a page gets it as a message."""
         if not isinstance(exception, RefusedError):
             return None
+        if "HX-Request" in request.headers:
+            answer = render(request, "partials/refusal_message.html", {"refused": exception}, status=exception.status)
+            answer["HX-Retarget"], answer["HX-Reswap"] = "#messages", "beforeend"
+            return answer
         back = request.headers.get("Referer", "/")
         return render(request, "errors/refused.html", {"refused": exception, "back": back}, status=exception.status)

@@ -1,5 +1,6 @@
 """Log-in is slow to guess, sessions end, and nobody is sent anywhere they should not go (T35, T36)."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -10,9 +11,10 @@ from django.test import Client
 from django.utils import timezone
 
 from registry import services
-from registry.models import AuditEvent, LoginFailure
+from registry.access import Actor
+from registry.models import ApiToken, AuditEvent, LoginFailure
 from registry.throttle import pause_s
-from tests.browser import log_in_by_form
+from tests.browser import check_page, log_in, log_in_by_form
 from tests.factories import PASSWORD, make_team, make_user
 
 pytestmark = pytest.mark.django_db
@@ -219,6 +221,95 @@ def test_only_the_demo_names_its_users(client, person, settings, deployment, sho
     settings.DEPLOYMENT = deployment
 
     assert ("var/demo.json" in client.get("/login/").content.decode()) is shown
+
+
+def make_token(client, team, name="nightly", **more):
+    return client.post("/settings/tokens/", {"name": name, "team": team.pk, "scopes": ["read"], "days": 30, **more})
+
+
+def test_token_is_shown_once_and_only_its_digest_is_kept(client, person):
+    client.force_login(person)
+
+    made = make_token(client, person.memberships.get().team)
+
+    secret, token = made.context["secret"], ApiToken.objects.get()
+    assert made.content.decode().count(secret) > 0
+    assert "no-store" in made["Cache-Control"]
+    assert token.digest == f"sha256:{hashlib.sha256(secret.encode()).hexdigest()}"
+    assert secret not in client.get("/settings/").content.decode()
+    assert token.expires_at - token.created_at < timedelta(days=31)
+    assert actions() == ["token.create"]
+
+
+@pytest.mark.parametrize("change", [{"name": " "}, {"scopes": ["root"]}, {"scopes": []}, {"days": "-1"}])
+def test_token_with_a_bad_field_is_not_made(client, person, change):
+    client.force_login(person)
+
+    answer = make_token(client, person.memberships.get().team, **change)
+
+    assert answer.status_code == 400
+    assert not ApiToken.objects.exists()
+
+
+def test_token_for_a_foreign_team_is_not_made(client, person):
+    client.force_login(person)
+
+    answer = make_token(client, make_team("elsewhere"))
+
+    assert answer.status_code == 400
+    assert not ApiToken.objects.exists()
+
+
+def test_token_is_revoked_by_its_owner_alone(client, person):
+    client.force_login(person)
+    make_token(client, person.memberships.get().team)
+    token = ApiToken.objects.get()
+    stranger = Client()
+    stranger.force_login(make_user(person.memberships.get().team))
+
+    refused = stranger.post(f"/settings/tokens/{token.pk}/revoke/")
+    token.refresh_from_db()
+    assert (refused.status_code, token.revoked_at) == (404, None)
+    client.post(f"/settings/tokens/{token.pk}/revoke/")
+
+    token.refresh_from_db()
+    assert token.revoked_at is not None
+
+
+def test_hostile_token_name_is_printed_as_text(client, person):
+    client.force_login(person)
+
+    printed = make_token(client, person.memberships.get().team, name='"><svg onload=alert(1)>').content.decode()
+
+    assert "<svg onload" not in printed
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_log_in_and_settings_are_accessible_and_fit(page, person, live_server, settings):
+    settings.DEPLOYMENT = "demo"
+    check_page(page, "/login/", live_server)
+    team = person.memberships.get().team
+    services.token_create(actor=Actor(person, "session"), user=person, team=team, name="nightly", scopes=["read"])
+    log_in(page, person, live_server)
+
+    check_page(page, "/settings/", live_server)
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_person_makes_and_revokes_a_token(page, person, live_server):
+    log_in(page, person, live_server)
+    page.goto("/settings/")
+
+    page.get_by_role("button", name="New token").click()
+    page.get_by_label("Name").fill("nightly")
+    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("heading", name="Token “nightly” is made").wait_for()
+    page.get_by_role("button", name="Revoke nightly").click()
+    page.get_by_role("button", name="Revoke", exact=True).click()
+
+    page.get_by_role("status").get_by_text("Nothing can use it any more").wait_for()
 
 
 @pytest.mark.browser

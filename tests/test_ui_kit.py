@@ -10,6 +10,7 @@ from django.test import RequestFactory
 
 from controlplane import formats
 from controlplane.context import NAVIGATION
+from registry.errors import FourEyesError
 from registry.models import Role
 from tests.browser import PHONE, WIDE, check_page, log_in, set_theme
 from tests.factories import make_model, make_promotion, make_team, make_user, make_version
@@ -26,7 +27,15 @@ def show(source, **context):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0, "0"), (7, "7"), (41208, "41,208"), (99_999, "99,999"), (123_456, "123 k"), (1_234_567, "1.23 M")],
+    [
+        (None, formats.NOTHING),
+        (0, "0"),
+        (7, "7"),
+        (41208, "41,208"),
+        (99_999, "99,999"),
+        (123_456, "123 k"),
+        (1_234_567, "1.23 M"),
+    ],
 )
 def test_compact(value, text):
     assert formats.compact(value) == text
@@ -35,7 +44,7 @@ def test_compact(value, text):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (None, "–"), (float("nan"), "–"), (0.0, "0"), (0.72, "0.720"), (49.57, "49.6"), (1234.4, "1,234"), (52, "52"),
+        (None, formats.NOTHING), (float("nan"), formats.NOTHING), (0.0, "0"), (0.72, "0.720"), (49.57, "49.6"), (1234.4, "1,234"), (52, "52"),
         (-0.008, "\N{MINUS SIGN}0.00800"), (9.999, "10.00"), (1.5e-7, "1.50e-07"),
     ],
 )  # fmt: skip
@@ -44,9 +53,20 @@ def test_metric_has_three_significant_digits(value, text):
 
 
 @pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, formats.NOTHING), (0.0, "0"), (0.0104, "+0.010"), (-0.008, "\N{MINUS SIGN}0.008"), (4.2, "+4.20"),
+        (0.00012, "+0.000120"),
+    ],
+)  # fmt: skip
+def test_signed(value, text):
+    assert formats.signed(value) == text
+
+
+@pytest.mark.parametrize(
     ("share", "text"),
     [
-        (None, "–"),
+        (None, formats.NOTHING),
         (0, "0%"),
         (0.00042, "0.042%"),
         (0.712, "71.2%"),
@@ -62,7 +82,7 @@ def test_percent_never_rounds_up_to_all(share, text):
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (None, "–"), (0, "0 s"), (0.0038, "3.8 ms"), (0.21, "210 ms"), (4.25, "4.2 s"), (45, "45 s"), (60, "1 min"),
+        (None, formats.NOTHING), (0, "0 s"), (0.0038, "3.8 ms"), (0.21, "210 ms"), (4.25, "4.2 s"), (45, "45 s"), (60, "1 min"),
         (135, "2 min 15 s"), (3599.9, "1 h"), (13440, "3 h 44 min"), (timedelta(days=2, hours=3), "2 d 3 h"),
     ],
 )  # fmt: skip
@@ -70,7 +90,9 @@ def test_duration(seconds, text):
     assert formats.duration(seconds) == text
 
 
-@pytest.mark.parametrize(("count", "text"), [(None, "–"), (812, "812 B"), (1_434_567, "1.43 MB"), (5e12, "5 TB")])
+@pytest.mark.parametrize(
+    ("count", "text"), [(None, formats.NOTHING), (812, "812 B"), (1_434_567, "1.43 MB"), (5e12, "5 TB")]
+)
 def test_size(count, text):
     assert formats.size(count) == text
 
@@ -351,6 +373,41 @@ def test_theme_follows_the_system_until_one_is_chosen(shown):
     page.reload()
 
     assert page.evaluate(theme) == "light"
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_refusal_of_a_piece_of_a_page_is_a_message(shown, faults, monkeypatch):
+    def refuse(actor, query):
+        raise FourEyesError("Not you.", unmet=[{"rule": "A second person", "who": "any approver"}])
+
+    monkeypatch.setattr("controlplane.views.search", refuse)
+    page = shown
+    page.goto("/kit/")
+
+    page.keyboard.press("/")
+    page.keyboard.press("Escape")
+
+    message = page.locator("#messages .toast-line")
+    message.get_by_text("A second person: any approver").wait_for()
+    message.get_by_role("button", name="Dismiss").click()
+    assert message.count() == 0
+    assert any("403" in fault for fault in faults)
+    faults.clear()
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_dark_page_is_printed_on_white_paper(shown, live_server):
+    page = shown
+    set_theme(page, "dark", live_server)
+    page.goto("/kit/")
+    page.emulate_media(media="print")
+
+    ink, paper = page.evaluate("(s => [s.color, s.backgroundColor])(getComputedStyle(document.body))")
+
+    assert (ink, paper) == ("rgb(25, 28, 34)", "rgb(255, 255, 255)")
+    assert not page.get_by_role("navigation", name="Main").is_visible()
 
 
 @pytest.mark.browser

@@ -1,12 +1,15 @@
 // Runs before the first paint, so that a dark system never sees a white flash. The server knows every choice but "auto".
+// Paper is always light.
 {
   const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  const paper = matchMedia("print");
   const apply = () => {
-    const choice = root.dataset.theme;
-    root.dataset.bsTheme = choice === "auto" ? (dark.matches ? "dark" : "light") : choice;
+    const wanted = root.dataset.theme === "auto" ? (dark.matches ? "dark" : "light") : root.dataset.theme;
+    root.dataset.bsTheme = paper.matches ? "light" : wanted;
   };
   dark.addEventListener("change", apply);
+  paper.addEventListener("change", apply);
   new MutationObserver(apply).observe(root, { attributes: true, attributeFilter: ["data-theme"] });
   apply();
 }
