@@ -19,10 +19,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("drift/<int:pk>/evidently.html", drift.drift_report_html, name="drift_report_html"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
-    path("models/<str:name>/telemetry/", api.Telemetry.as_view(), name="api_telemetry"),
-    path("models/<str:name>/drift-reports/", api.ModelDriftReports.as_view(), name="api_model_drift_reports"),
-    path("slos/", api.Slos.as_view(), name="api_slos"),
-    path("slos/<int:pk>/", api.OneSlo.as_view(), name="api_slo"),
-    path("drift-reports/", api.DriftReports.as_view(), name="api_drift_reports"),
-    path("drift-reports/<int:pk>/", api.OneDriftReport.as_view(), name="api_drift_report"),
+    path("models/<str:name>/telemetry", api.Telemetry.as_view(), name="api_telemetry"),
+    path("models/<str:name>/drift-reports", api.ModelDriftReports.as_view(), name="api_model_drift_reports"),
+    path("slos", api.Slos.as_view(), name="api_slos"),
+    path("slos/<int:pk>", api.OneSlo.as_view(), name="api_slo"),
+    path("drift-reports", api.DriftReports.as_view(), name="api_drift_reports"),
+    path("drift-reports/<int:pk>", api.OneDriftReport.as_view(), name="api_drift_report"),
 ]

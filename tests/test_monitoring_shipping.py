@@ -123,7 +123,7 @@ def test_shipper_killed_between_lake_and_database():
     blocker.cursor().execute("LOCK TABLE monitoring_shippedsegment IN EXCLUSIVE MODE")
     places = {name: str(getattr(settings, name)) for name in ("LAKE_ROOT", "SPOOL_ROOT")}
     code = "import django; django.setup(); from monitoring.shipping import ship; ship()"
-    child = subprocess.Popen(  # noqa: S603
+    child = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=ROOT,
         env=os.environ | places | {"DJANGO_SETTINGS_MODULE": "controlplane.settings"},

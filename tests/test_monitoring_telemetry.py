@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitoring.telemetry import (
@@ -20,6 +20,7 @@ from monitoring.telemetry import (
 from serving.contract import LATENCY_EDGES_US
 from tests.factories import make_record
 
+patient = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 numbers = st.integers(0, 10**6)
 counts = st.builds(
     Counts,
@@ -41,6 +42,7 @@ def histogram(values):
     return bins
 
 
+@patient
 @given(counts, counts, counts)
 def test_merge_is_associative_and_commutative_and_has_a_zero(a, b, c):
     assert merge(merge(a, b), c) == merge(a, merge(b, c))
@@ -48,6 +50,7 @@ def test_merge_is_associative_and_commutative_and_has_a_zero(a, b, c):
     assert merge(a, Counts()) == a
 
 
+@patient
 @given(latencies, st.sampled_from([0.01, 0.5, 0.9, 0.99, 1.0]))
 def test_quantile_lies_in_the_bin_of_the_true_one(values, q):
     rank = max(1, -(-len(values) * q // 1))  # the smallest value with at least q of the values at or below it
@@ -59,6 +62,7 @@ def test_quantile_lies_in_the_bin_of_the_true_one(values, q):
     assert (LATENCY_EDGES_US[i - 1] if i else 0) <= estimate <= LATENCY_EDGES_US[i]
 
 
+@patient
 @given(latencies)
 def test_quantiles_grow(values):
     bins = histogram(values)
@@ -126,6 +130,7 @@ def test_tally_parts_weights_arms_and_windows():
     assert len(keys) == 5
 
 
+@patient
 @given(st.lists(st.sampled_from([(0, 200), (1, 200), (0, 500), (0, 404)]), max_size=30), st.integers(0, 30))
 def test_tally_of_parts_merges_to_the_tally_of_the_whole(rows, cut):
     records = [make_record(row=row, status=status) for row, status in rows]

@@ -56,6 +56,16 @@ class SloStatus:
         return arithmetic.standing(left=self.left, fast=self.fast, slow=self.slow)
 
     @property
+    def spent(self) -> float | None:
+        """How many times the budget was spent; 1 is all of it."""
+        return None if self.left is None else 1 - self.left
+
+    @property
+    def by_hour(self) -> bool:
+        """Whether the steps are hours; else they are days."""
+        return self.slo.window_days <= HOURLY_DAYS
+
+    @property
     def minutes_left(self) -> float | None:
         """What is left of the budget, as minutes of complete failure."""
         if self.left is None:

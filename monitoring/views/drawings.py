@@ -33,7 +33,15 @@ def slo_row(status: SloStatus) -> dict[str, Any]:
     mark, word = WORDS[status.standing]
     line = charts.line([1.0, *(step.left for step in status.steps)], **SPARK, high=1.0) if status.total else ""
     tone = "fail" if status.standing is Standing.MISSED else ""
-    return {"of": status, "slo": status.slo, "mark": mark, "word": word, "tone": tone, "line": line}
+    return {
+        "of": status,
+        "slo": status.slo,
+        "target": float(status.slo.objective),
+        "mark": mark,
+        "word": word,
+        "tone": tone,
+        "line": line,
+    }
 
 
 def burn_down(status: SloStatus) -> dict[str, Any]:

@@ -48,10 +48,12 @@ def drift(request: HttpRequest) -> HttpResponse:
 def drift_report(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one comparison: the verdict in a sentence, then feature by feature, or Evidently's own page in a frame."""
     report = get_object_or_404(DriftReport.objects.visible_to(actor_of(request)), pk=pk)
+    features = report.feature_drifts()
     context = {
         "report": report,
         "model": report.version.model,
-        "features": [_row(feature) for feature in report.feature_drifts()],
+        "features": [_row(feature) for feature in features],
+        "unseen": [feature.name for feature in features if feature.score is None],
         "full": request.GET.get("tab") == "full",
         "threshold": THRESHOLD,
         "drift_share": DRIFT_SHARE,

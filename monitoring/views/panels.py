@@ -1,5 +1,7 @@
 """Panels that a model's page fetches by itself, so that the registry need not know of traffic."""
 
+from urllib.parse import quote
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -25,7 +27,7 @@ def telemetry_panel(request: HttpRequest, name: str) -> HttpResponse:
         "seen": seen,
         "arms": [arm_row(arm) for arm in seen.arms],
         "quiet": seen.counted_until is not None and now - seen.counted_until > selectors.FRESH,
-        "infer_url": f"{settings.GATEWAY_URL}/v2/models/{model.name}/infer",
+        "snippet": f"curl {settings.GATEWAY_URL}/v2/models/{quote(model.name)}/infer --json @body.json",
     }
     return render(request, "monitoring/telemetry_panel.html", context)
 

@@ -1,7 +1,9 @@
 """Objectives: the list, one of them, setting and deleting them."""
 
+import json
 from decimal import Decimal
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -35,6 +37,7 @@ def slos(request: HttpRequest) -> HttpResponse:
         "name": name,
         "may_set": _settable(actor).exists(),
         "rates": {"fast": FAST_BURN, "slow": SLOW_BURN},
+        "snippet": _snippet(name or "<model>"),
     }
     template = "monitoring/slos.html#rows" if request.headers.get("HX-Request") else "monitoring/slos.html"
     return render(request, template, context)
@@ -86,6 +89,11 @@ def slo_delete(request: HttpRequest, pk: int) -> HttpResponse:
     services.slo_delete(actor=actor, slo=found)
     messages.success(request, f"The objective is deleted. What was measured of {found.model.name} stays.")
     return redirect("slos")
+
+
+def _snippet(model: str) -> str:
+    body = json.dumps({"model": model, "kind": "availability", "objective": 0.999})
+    return f"curl {settings.WEB_URL}/api/v1/slos -H 'Authorization: Bearer '$TOKEN --json '{body}'"
 
 
 def _settable(actor: Actor) -> QuerySet[RegisteredModel]:
