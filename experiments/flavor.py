@@ -5,6 +5,7 @@ boosted model is written a second time as LightGBM text, which the gateway loads
 take categories as text, and a gateway should not need scikit-learn. Both forms come from the same trees.
 """
 
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,11 +47,12 @@ def save_model(
         mlflow_model.save(str(Path(path) / "MLmodel"))
 
 
-def signature_of(types: dict[str, str]) -> ModelSignature:
+def signature_of(types: dict[str, str], *, optional: Collection[str]) -> ModelSignature:
     """Return the signature of a model that takes these columns and gives two probabilities a row.
 
     Args:
         types: each feature's MLflow type, in the order the model takes them.
+        optional: the features that may be missing.
     """
-    inputs = Schema([ColSpec(kind, name) for name, kind in types.items()])
+    inputs = Schema([ColSpec(kind, name, required=name not in optional) for name, kind in types.items()])
     return ModelSignature(inputs, Schema([TensorSpec(np.dtype("float64"), (-1, 2))]))

@@ -83,8 +83,9 @@ def train(ctx: JobContext) -> None:
         ctx.progress(TRAINED + 0.1, "Writing the model to MLflow")
         types = {column["name"]: column["type"] for column in data.columns}
         logged = run.model(
-            trained, types={name: types[name] for name in rows.train.columns}, example=_example(rows.train)
-        )
+            trained, types={name: types[name] for name in rows.train.columns},
+            optional=[name for name, facts in data.profile.items() if facts["nulls"]], example=_example(rows.train),
+        )  # fmt: skip
     outcome = TrainingResult(
         run.run_id, run.experiment_id, logged.model_id, logged.source, metrics=found, importance=trained.importance
     )

@@ -1,7 +1,7 @@
 """Runs in MLflow, written by its own client over HTTP. Called outside transactions; answers with our own records."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import time
@@ -51,18 +51,21 @@ class Run:
         """Write JSON beside the run, such as the points of a curve."""
         self.client.log_dict(self.run_id, content, file)
 
-    def model(self, trained: Trained, *, types: dict[str, str], example: pd.DataFrame) -> LoggedModel:
+    def model(
+        self, trained: Trained, *, types: dict[str, str], optional: Collection[str], example: pd.DataFrame
+    ) -> LoggedModel:
         """Write the model with its signature and a few rows as an example.
 
         Args:
             types: each feature's MLflow type, in the order the model takes them.
+            optional: the features that may be missing.
         """
         self.flush()
         params = self.client.get_run(self.run_id).data.params
         begun = self.client.create_logged_model(self.experiment_id, "model", source_run_id=self.run_id, params=params)
         Model.log(
             None, flavor, model_id=begun.model_id, run_id=self.run_id, trained=trained,
-            signature=flavor.signature_of(types), input_example=example,
+            signature=flavor.signature_of(types, optional=optional), input_example=example,
         )  # fmt: skip
         return LoggedModel(begun.model_id, f"models:/{begun.model_id}")
 

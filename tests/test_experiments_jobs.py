@@ -98,6 +98,8 @@ def test_data_become_evidence(world, mlflow_server, monkeypatch):
         assert version.data_digest == data.digest
         assert engineer.user in version.contributors.all()
         assert [c["name"] for c in version.signature["inputs"]] == data.features()
+        gaps = [name for name in data.features() if data.profile[name]["nulls"]]
+        assert [c["name"] for c in version.signature["inputs"] if not c["required"]] == gaps != []
     assert TrainingRun.objects.get(version=first).dataset_version == data
     assert "JFK" in next(c for c in second.signature["inputs"] if c["name"] == "origin")["categories"]
 
