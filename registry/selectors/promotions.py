@@ -21,7 +21,7 @@ STATUS_WORDS = {
     CheckStatus.PASSED: ("pass", "Passed"),
     CheckStatus.FAILED: ("fail", "Failed"),
     CheckStatus.NOT_MEASURED: ("skipped", "Not measured"),
-    CheckStatus.NOT_APPLICABLE: ("skipped", "Not applicable"),
+    CheckStatus.NOT_APPLICABLE: ("skipped", "Skipped"),
 }
 ORDER = [CheckStatus.FAILED, CheckStatus.NOT_MEASURED, CheckStatus.PASSED, CheckStatus.NOT_APPLICABLE]
 

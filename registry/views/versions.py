@@ -62,6 +62,7 @@ def _page(
     tab = request.GET.get("tab", "overview")
     criteria = found.model.criteria_sets.filter(state="agreed").first()
     checks = selectors.checks_of(found, criteria) if criteria else []
+    aliases = list(found.aliases.all())
     context = {
         "version": found,
         "model": found.model,
@@ -71,7 +72,8 @@ def _page(
         "unmet": sum(check.blocks for check in checks),
         "evidence": found.evidence.select_related("against", "job") if tab == "evidence" else [],
         "evidence_count": found.evidence.count(),
-        "aliases": found.aliases.all(),
+        "aliases": aliases,
+        "is_champion": any(alias.name == "champion" for alias in aliases),
         "promotions": found.promotions.select_related("requested_by"),
         "open_promotion": found.model.promotions.filter(state__in=OPEN).first(),
         "size": sum(file.get("size", 0) for file in found.manifest),
