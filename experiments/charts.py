@@ -9,7 +9,7 @@ LEFT, BOTTOM = 34.0, 132.0  # the plot's left edge and floor; y grows downwards
 
 @dataclass(frozen=True)
 class Line:
-    """One series: its class in the style sheet, the word for it, and its path."""
+    """One series: its class in the style sheet, its word in the key (empty for none), and its path."""
 
     kind: str
     label: str
@@ -24,6 +24,7 @@ class Chart:
         grid: (y, text) of the horizontal lines.
         ticks: (x, text, anchor) of the labels below.
         head, rows: the same as a table.
+        notes: (x, y, text) of words on a line, ending at x.
     """
 
     title: str
@@ -32,7 +33,8 @@ class Chart:
     grid: list[tuple[float, str]]
     ticks: list[tuple[float, str, str]]
     head: list[str]
-    rows: list[list[float | None]] = field(default_factory=list)
+    rows: list[list[float | None]]
+    notes: list[tuple[float, float, str]] = field(default_factory=list)
 
 
 def curve(points: Iterable[Sequence[float]], *, x_high: float = 1.0, y_high: float = 1.0) -> str:
@@ -62,12 +64,13 @@ def reliability_chart(table: Sequence[Sequence[float]]) -> Chart:
     """Return the chart of how often it happened by how probable it was said to be; the dotted line is perfection."""
     high = _round_up(max((max(row[0], row[1]) for row in table), default=1.0))
     lines = [
-        Line("ok", "perfect", curve([(0, 0), (1, 1)])),
+        Line("ok", "", curve([(0, 0), (1, 1)])),
         Line("ca", "this version", curve(table, x_high=high, y_high=high)),
     ]
     return Chart(
         "Happened by predicted", "Share that happened by predicted probability, in bins of equally many rows", lines,
         _grid(high), _ticks(high), ["Predicted", "Happened", "Rows"], [list(row) for row in table],
+        notes=[(LEFT + 0.8 * (WIDTH - LEFT) - 6, BOTTOM * 0.2, "perfect")],
     )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def dataset_version(request: HttpRequest, name: str, number: int) -> HttpRespons
                 **facts,
                 "share": facts["positives"] / facts["rows"] if facts["rows"] else None,
             }
-            for split, facts in found.splits.items()
+            for split, facts in sorted(found.splits.items(), key=lambda item: (item[1]["from"], item[1]["until"]))
         ],
         "runs": found.runs.select_related("version__model", "job")[:50],
         "evaluations": found.evaluations.select_related("version__model", "against", "job")[:50],

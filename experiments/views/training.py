@@ -1,5 +1,7 @@
 """Training runs, the form that starts one, and what a version's page shows of its making."""
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +12,7 @@ from experiments import services
 from experiments.charts import precision_recall_chart, reliability_chart
 from experiments.forms import DataForm, DeclaredForm
 from experiments.models import DatasetVersion, TrainingRun
+from experiments.params import parameters
 from experiments.pipelines.catalogue import PIPELINES
 from experiments.selectors import datasets_of, measured_of, runs_of
 from jobs.tasks import nudge
@@ -90,6 +93,7 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
     run = TrainingRun.objects.select_related("dataset_version__dataset", "job").filter(version=version).first()
     measured = measured_of(version)
     curves = measured.curves
+    evaluations = version.evaluations.select_related("job", "against", "dataset_version__dataset")
     champion = version.model.aliases.filter(name=CHAMPION).exclude(version=version).select_related("version").first()
     data = run.dataset_version if run else None
     compared = (
@@ -102,9 +106,11 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
         "run": run,
         "pipeline": PIPELINES[run.pipeline] if run else None,
         "mlflow_url": mlflow_link(run) if run else "",
-        "importance": list(run.importance.items())[:IMPORTANT] if run else [],
+        "params": _declared_order(run) if run else [],
+        "importance": sorted(run.importance.items(), key=lambda item: -item[1])[:IMPORTANT] if run else [],
         "measured": measured,
-        "evaluations": version.evaluations.select_related("job", "against", "dataset_version__dataset"),
+        "evaluations": evaluations,
+        "live": any(not evaluation.job.is_final for evaluation in evaluations),
         "champion": champion.version if champion else None,
         "may_evaluate": bool(
             compared is not None
@@ -131,6 +137,12 @@ def evaluate(request: HttpRequest, name: str, number: int) -> HttpResponse:
     nudge.delay_on_commit(job.queue)
     messages.success(request, f"{version} is being measured; its evidence appears on its page.")
     return redirect("job", pk=job.pk)
+
+
+def _declared_order(run: TrainingRun) -> list[tuple[str, Any]]:
+    """Return the parameters in the order the pipeline declares them; PostgreSQL keeps no order of keys."""
+    declared = [parameter.name for parameter in parameters(PIPELINES[run.pipeline].params)]
+    return [(name, run.params[name]) for name in declared if name in run.params]
 
 
 def mlflow_link(run: TrainingRun) -> str:
