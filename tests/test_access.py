@@ -1,0 +1,320 @@
+"""Who may reach what, generated from the URL resolver: a new address is covered, or named by a failing test."""
+
+import re
+from collections import namedtuple
+
+import pytest
+from django.apps import apps
+from django.test import Client
+from django.urls import get_resolver
+from django.utils import timezone
+
+from experiments.models import Dataset, DatasetVersion
+from jobs.models import Job
+from monitoring.models import DriftReport
+from monitoring.services import slo_create
+from registry import services
+from registry.models import AuditEvent, Membership, Role
+from tests import factories
+from tests.api import Api, problem
+
+pytestmark = pytest.mark.django_db
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+WRITES = METHODS[1:]
+OPEN_TO_ALL = {"login", "health"}  # static files are served before any address is looked up
+OURS = ("controlplane", "rollouts", "monitoring", "experiments", "registry", "jobs")
+
+SECRET = "somebody-elses"  # the name of everything that another team owns
+
+Address = namedtuple("Address", "name route converters")
+
+
+def addresses(patterns=None, before=""):
+    """Yield every address that the product answers on."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        route = before + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns"):
+            yield from addresses(pattern.url_patterns, route)
+        else:
+            yield Address(pattern.name, route, pattern.pattern.converters)
+
+
+def path_of(address, values):
+    """Return the address with its arguments filled in by ``values(segment before the argument, its name)``."""
+    path, before = "", ""
+    for part in re.split(r"(<[^>]+>)", address.route):
+        if part.startswith("<"):
+            part = str(values(before, part[1:-1].rpartition(":")[2]))
+        else:
+            before = part.strip("/").rpartition("/")[2] or before
+        path += part
+    return f"/{path}"
+
+
+ANY = {"int": 1, "str": "x", "slug": "x", "path": "x", "uuid": "00000000-0000-0000-0000-000000000000"}
+
+
+def any_value(address):
+    """Fill arguments by the type of their converter alone."""
+    kinds = {
+        name: next(kind for kind, value in ANY.items() if re.fullmatch(converter.regex, str(value)))
+        for name, converter in address.converters.items()
+    }
+    return lambda before, name: ANY[kinds[name]]
+
+
+def rows():
+    """Count the rows of every table of ours, so that a test can say that nothing changed."""
+    models = [model for app in OURS for model in apps.get_app_config(app).get_models(include_auto_created=True)]
+    return {model._meta.label: model._default_manager.count() for model in models}
+
+
+def call(client, method, path):
+    return client.generic(method, path, b"{}" if path.startswith("/api/") else b"", "application/json")
+
+
+def test_every_address_refuses_an_anonymous_caller():  # T11
+    wrong, before, anonymous = [], rows(), Client()
+    for address in addresses():
+        if address.name in OPEN_TO_ALL:
+            continue
+        path = path_of(address, any_value(address))
+        for method in METHODS:
+            answer = call(anonymous, method, path)
+            to_log_in = answer.status_code == 302 and answer["Location"].startswith("/login/")
+            if answer.status_code != 401 and not (to_log_in and not path.startswith("/api/v1/")):
+                wrong.append(f"{method} {path} ({address.name}) answered {answer.status_code}")
+
+    assert wrong == []
+    assert rows() == before
+
+
+def test_addresses_that_are_open_to_all_exist():
+    assert {address.name for address in addresses()} >= OPEN_TO_ALL
+
+
+@pytest.fixture
+def foreign(team):
+    """What another team owns, by the segment of the address before it and the argument's name."""
+    other = factories.make_team()
+    actor = factories.make_actor(other, Role.ENGINEER)
+    champion = factories.make_champion(factories.make_model(other, name=SECRET))
+    factories.make_champion(champion.model)
+    draft = factories.make_criteria(champion.model, agreed=False)
+    rolled_back = services.rollback(actor=actor, model=champion.model, to_version=champion, reason="Errors rose.")
+    promotion = factories.make_promotion(champion.model)
+    slo = slo_create(actor=actor, model=champion.model, kind="availability", objective="0.99", window_days=30)
+    job = Job.objects.create(kind="train", queue="training", scope=other.slug, title="Train", subject=champion.path)
+    dataset = Dataset.objects.create(team=other, name=SECRET, created_by=actor.user)
+    data = DatasetVersion.objects.create(
+        dataset=dataset, number=1, digest=f"sha256:{1:064x}", file="x.parquet", rows=1, columns=[], starts_at=timezone.now(),
+        ends_at=timezone.now(), splits={}, profile={}, checks=[], created_by=actor.user,
+    )  # fmt: skip
+    report = DriftReport.objects.create(
+        version=champion, reference=data, reference_rows=1, current_rows=1, since=timezone.now(), until=timezone.now(),
+        features=[], verdict="None.", compared=1, drifted=0, html="x.html", job=job,
+    )  # fmt: skip
+    return {
+        ("models", "name"): champion.model.name,
+        ("versions", "number"): champion.number,
+        ("aliases", "alias"): "champion",
+        ("promotions", "pk"): promotion.pk,
+        ("criteria", "pk"): draft.pk,
+        ("rollbacks", "pk"): rolled_back.pk,
+        ("tokens", "pk"): factories.make_token(other)[0].pk,
+        ("jobs", "pk"): job.pk,
+        ("datasets", "name"): dataset.name,
+        ("slos", "pk"): slo.pk,
+        ("drift", "pk"): report.pk,
+        ("drift-reports", "pk"): report.pk,
+        "team": other,
+    }
+
+
+@pytest.fixture
+def team():
+    return factories.make_team()
+
+
+def callers(team, other):
+    """Return people who have nothing to do with the other team, or whose token has not."""
+    outsider = factories.make_user(team, Role.ADMIN)
+    session = Client()
+    session.force_login(outsider)
+    both = Api(team, Role.APPROVER)
+    Membership.objects.create(team=other, user=both.user, role=Role.APPROVER)
+    return {"a session": (session, ""), "a token of the own team": (both.client, "/api/")}
+
+
+def test_every_object_of_another_team_is_404_for_every_verb(team, foreign):  # T12
+    wrong = []
+    people = callers(team, foreign["team"])
+    before = rows()
+    for address in addresses():
+        if not address.converters:
+            continue
+        try:
+            path = path_of(address, lambda segment, name: foreign[segment, name])
+        except KeyError as unknown:
+            pytest.fail(f"{address.route} ({address.name}): add {unknown} to `foreign`, as an object of another team")
+        for who, (client, prefix) in people.items():
+            if path.startswith(prefix or "/"):
+                found = {method: call(client, method, path).status_code for method in METHODS}
+                if set(found.values()) - {404, 405} or 404 not in found.values():
+                    wrong.append(f"{path} ({address.name}) by {who} answered {found}")
+
+    assert wrong == []
+    assert rows() == before
+
+
+def test_the_same_addresses_answer_to_the_team_itself(foreign):
+    """Shows that the 404 above is for the team and not for a wrong address."""
+    reader = Client()
+    reader.force_login(factories.make_user(foreign["team"], Role.VIEWER))
+    for address in addresses():
+        if address.converters:
+            path = path_of(address, lambda segment, name: foreign[segment, name])
+            found = {method: call(reader, method, path).status_code for method in ("GET", "POST", "DELETE")}
+            assert set(found.values()) - {404, 405}, f"{path} ({address.name}) answered {found}"
+
+
+def test_no_page_and_no_list_names_what_another_team_owns(team, foreign):
+    people = callers(team, foreign["team"])
+    for address in addresses():
+        if not address.converters and address.name != "logout":
+            for who, (client, prefix) in people.items():
+                path = f"/{address.route}"
+                if path.startswith(prefix or "/"):
+                    answer = client.get(path, {"q": SECRET[:-1]} if address.name == "search" else {})
+                    assert SECRET.encode() not in answer.getvalue(), f"{path} ({address.name}) by {who}"
+
+
+def test_object_of_another_team_named_in_a_body_is_404(team, foreign):
+    engineer = Api(team)
+    body = {"model": SECRET, "version": foreign["versions", "number"]}
+
+    problem(engineer.post("promotions", body), 404)
+
+
+def test_viewer_writes_nothing_by_the_api(foreign):
+    viewers = {
+        "token": Api(foreign["team"], Role.VIEWER).client,
+        "session": Client(),
+    }
+    viewers["session"].force_login(factories.make_user(foreign["team"], Role.VIEWER))
+    wrong, before = [], rows()
+    for address in addresses():
+        if not address.route.startswith("api/v1/"):
+            continue
+        path = path_of(address, lambda segment, name: foreign[segment, name])
+        for who, client in viewers.items():
+            for method in WRITES:
+                status = call(client, method, path).status_code
+                if status not in (403, 404):
+                    wrong.append(f"{method} {path} ({address.name}) by a viewer's {who} answered {status}")
+
+    assert wrong == []
+    assert rows() == before
+
+
+def test_viewer_writes_nothing_by_the_pages(foreign):
+    viewer = Client()
+    user = factories.make_user(foreign["team"], Role.VIEWER)
+    viewer.force_login(user)
+    events = AuditEvent.objects.exclude(action__startswith="token.").count()
+    wrong = []
+    for address in addresses():
+        if address.converters and not address.route.startswith("api/"):
+            path = path_of(address, lambda segment, name: foreign[segment, name])
+            status = viewer.post(path, {"reason": "x", "action": "comment", "note": "x", "confirm": "x"}).status_code
+            if status not in (400, 403, 404, 405, 409, 422):
+                wrong.append(f"POST {path} ({address.name}) by a viewer answered {status}")
+
+    assert wrong == []
+    assert AuditEvent.objects.exclude(action__startswith="token.").count() == events
+
+
+def test_revoked_token_is_401_at_once(team):  # T17
+    api = Api(team)
+    assert api.get("me").status_code == 200
+
+    services.token_revoke(actor=None, token_id=api.token.pk, process="test")
+
+    problem(api.get("me"), 401)
+
+
+@pytest.mark.parametrize("header", ["Bearer nothing", "Bearer", "Bearer a b", "Basic dXNlcjpwYXNz", "Bearer \xff"])
+def test_wrong_credentials_are_401_and_say_which_are_asked_for(client, header):
+    answer = client.get("/api/v1/me", headers={"Authorization": header})
+
+    problem(answer, 401)
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_expired_token_and_token_of_who_left_are_401(team):
+    expired, left, inactive = Api(team), Api(team), Api(team)
+    type(expired.token).objects.filter(pk=expired.token.pk).update(expires_at=timezone.now())
+    left.user.memberships.all().delete()
+    inactive.user.is_active = False
+    inactive.user.save()
+
+    for api in (expired, left, inactive):
+        problem(api.get("me"), 401)
+
+
+@pytest.mark.parametrize("part", ["requester", "author", "drafter", "helper"])
+def test_contributor_cannot_approve_by_token(team, part):  # T28
+    promotion = factories.make_promotion(factories.make_model(team))
+    promotion.version.contributors.add(helper := factories.make_user(team))
+    person = {
+        "requester": promotion.requested_by, "author": promotion.version.created_by,
+        "drafter": promotion.criteria_set.drafted_by, "helper": helper,
+    }[part]  # fmt: skip
+    person.memberships.update(role=Role.APPROVER)
+    _, secret = services.token_create(actor=None, user=person, team=team, name="t", scopes=["decide"], process="test")
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+
+    for body in ({"reason": "Mine.", "seen": factories.seen(promotion)}, {"reason": "Mine."}):
+        answer = client.post(f"/api/v1/promotions/{promotion.pk}/approve", body, "application/json")
+        assert problem(answer, 403)["type"] == "urn:problem:four-eyes"
+
+    promotion.refresh_from_db()
+    assert promotion.state == "requested"
+    assert not promotion.approvals.exists()
+
+
+def test_approval_of_what_changed_since_is_409(team):  # T29
+    promotion = factories.make_promotion(factories.make_model(team))
+    approver = Api(team, Role.APPROVER)
+    shown = approver.get(f"promotions/{promotion.pk}")
+    services.evidence_record(version=promotion.version, metric="roc_auc", value=0.75, data_digest="sha256:other")
+
+    for headers, seen in (({}, {"seen": shown.json()["binding"]}), ({"If_Match": shown["ETag"]}, {})):
+        answer = approver.post(f"promotions/{promotion.pk}/approve", {"reason": "Checked."} | seen, **headers)
+        assert problem(answer, 409)["type"] == "urn:problem:stale-binding"
+
+    assert not promotion.approvals.exists()
+
+
+@pytest.mark.parametrize("reason", [{}, {"reason": ""}, {"reason": "  "}])
+def test_decision_without_a_reason_is_400(team, reason):  # T31
+    promotion = factories.make_promotion(factories.make_model(team))
+    approver = Api(team, Role.APPROVER)
+
+    for verb, body in (("approve", {"seen": factories.seen(promotion)}), ("reject", {})):
+        document = problem(approver.post(f"promotions/{promotion.pk}/{verb}", body | reason), 400)
+        assert document["errors"][0]["pointer"] == "/reason"
+
+    assert not promotion.approvals.exists()
+
+
+def test_failing_criterion_is_409_and_names_who_can_clear_it(team):
+    promotion = factories.make_promotion(factories.make_model(team), auc=0.6)
+    approver = Api(team, Role.APPROVER)
+
+    answer = approver.post(f"promotions/{promotion.pk}/approve", {"reason": "!", "seen": factories.seen(promotion)})
+
+    document = problem(answer, 409)
+    assert document["type"] == "urn:problem:criteria"
+    assert "engineer" in document["unmet"][0]["who"]
