@@ -4,13 +4,13 @@ import logging
 import os
 import socket
 import threading
-from collections import Counter
 from typing import Any
 
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
 from celery.signals import worker_shutting_down
 from django.conf import settings
+from django.db.models import Count
 from kombu.exceptions import OperationalError as BrokerError
 
 from jobs.execution import supervise
@@ -70,9 +70,9 @@ nudge = work
 
 @shared_task
 def relay() -> None:
-    """Nudge every queue that has waiting jobs, once for each, so that a wiped broker loses nothing."""
-    waiting = Counter(Job.objects.waiting().values_list("queue", flat=True))
-    for queue, count in waiting.items():
+    """Nudge every queue once for each job that waits there, so that a wiped broker loses nothing."""
+    waiting = Job.objects.waiting().order_by().values_list("queue").annotate(count=Count("pk"))
+    for queue, count in waiting:
         for _ in range(min(count, MOST_NUDGES)):
             nudge.delay(queue)
 

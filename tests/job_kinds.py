@@ -38,11 +38,12 @@ def fail(ctx: JobContext) -> None:
         raise ValueError("no such column: delay")
 
 
-@job_kind("test.hang", queue=QUEUE, timeout_s=3, memory_mb=500, max_attempts=1)
+@job_kind("test.timeout", queue=QUEUE, timeout_s=3, memory_mb=500, max_attempts=1)
+@job_kind("test.hang", queue=QUEUE, timeout_s=600, memory_mb=500, max_attempts=2)
 def hang(ctx: JobContext) -> None:
     """Start a child of its own, tell who they are, and never end."""
     grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    ctx.log(f"{os.getpid()} {grandchild.pid}")
+    ctx.log(f"processes {os.getpid()} {grandchild.pid}")
     time.sleep(600)
 
 

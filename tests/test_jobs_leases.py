@@ -54,6 +54,8 @@ def in_threads(count, action):
 
     def run():
         try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '10s'")  # a fault fails instead of hanging
             start.wait()
             results.append(action())
         finally:
