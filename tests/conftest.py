@@ -9,7 +9,7 @@ from django.test import TransactionTestCase
 
 from controlplane.embedded import OWNER_ROLE
 
-pytest_plugins = ["tests.browser"]
+pytest_plugins = ["tests.browser", "tests.stack"]
 
 TEMPLATE = "controlplane"
 
