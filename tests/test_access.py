@@ -97,7 +97,7 @@ def test_addresses_that_are_open_to_all_exist():
 
 
 @pytest.fixture
-def foreign(team):
+def foreign(team, settings):
     """What another team owns, by the segment of the address before it and the argument's name."""
     other = factories.make_team()
     actor = factories.make_actor(other, Role.ENGINEER)
@@ -117,6 +117,8 @@ def foreign(team):
         version=champion, reference=data, reference_rows=1, current_rows=1, since=timezone.now(), until=timezone.now(),
         features=[], verdict="None.", compared=1, drifted=0, html="x.html", job=job,
     )  # fmt: skip
+    settings.REPORT_ROOT.mkdir()
+    (settings.REPORT_ROOT / report.html).write_text("<p>Drift</p>")
     token, _ = factories.make_token(other, Role.VIEWER)
     return {
         ("models", "name"): champion.model.name,
@@ -176,11 +178,11 @@ def test_the_same_addresses_answer_to_the_team_itself(foreign):
     """Shows that the 404 above is for the team and not for a wrong address."""
     reader = Client()
     reader.force_login(foreign["reader"])
-    for address in addresses():
-        if address.converters:
-            path = path_of(address, lambda segment, name: foreign[segment, name])
-            found = {method: call(reader, method, path).status_code for method in ("GET", "POST", "DELETE")}
-            assert set(found.values()) - {404, 405}, f"{path} ({address.name}) answered {found}"
+    paths = [
+        path_of(address, lambda segment, name: foreign[segment, name]) for address in addresses() if address.converters
+    ]
+
+    assert [path for path in paths if reader.get(path).status_code == 404] == []
 
 
 def test_no_page_and_no_list_names_what_another_team_owns(team, foreign):
