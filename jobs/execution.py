@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from jobs.child import Child
-from jobs.kinds import JobContext, JobKind, UnknownKindError, kind_named
+from jobs.kinds import JobContext, kind_named
 from jobs.leases import (
     LeaseLostError,
     Pulse,
@@ -30,22 +30,18 @@ TICK_S = 0.5
 def supervise(job: Job, *, stopping: threading.Event) -> None:
     """Run the attempt that holds ``job`` in a child process and settle how it ended.
 
-    Whatever the child does (raise, hang, eat memory, be killed), this returns and the worker lives on.
+    Whatever the child does (raise, hang, eat memory, be killed), this returns and the worker lives on. The bounds were
+    copied to the job when it was queued, so a worker imports no handler and stays small.
 
     Args:
         stopping: set when the worker is told to stop; the job is then given back.
     """
-    try:
-        kind = kind_named(job.kind)
-    except UnknownKindError as error:
-        job_fail(job_id=job.pk, attempt=job.attempt, error=str(error))
-        return
     command = [sys.executable, "manage.py", "job_run", str(job.pk), str(job.attempt), f"--parent={os.getpid()}"]
     with Child(command, cwd=settings.BASE_DIR) as child:
-        reason = _watch(child, job, kind, stopping)
+        reason = _watch(child, job, stopping)
         code = child.end()
     try:
-        _settle(job, kind, child, reason, code)
+        _settle(job, child, reason, code)
     except LeaseLostError:  # the job went on without this attempt, or the child died just after it had finished
         logger.info("%s: attempt %s no longer holds it", job, job.attempt)
 
@@ -64,7 +60,7 @@ def perform(job_id: int, attempt: int) -> None:
     context.ensure_finished()
 
 
-def _watch(child: Child, job: Job, kind: JobKind, stopping: threading.Event) -> Outcome | None:
+def _watch(child: Child, job: Job, stopping: threading.Event) -> Outcome | None:
     """Renew the lease until the child ends, or return why it has to."""
     began = renewed = tried = time.monotonic()
     tick_s = min(TICK_S, settings.JOB_HEARTBEAT_SECONDS)
@@ -72,9 +68,9 @@ def _watch(child: Child, job: Job, kind: JobKind, stopping: threading.Event) -> 
         now = time.monotonic()
         if stopping.is_set():
             return Outcome.RETURNED
-        if now - began > kind.timeout_s:
+        if now - began > job.timeout_s:
             return Outcome.TIMED_OUT
-        if child.memory_mb() > kind.memory_mb:
+        if child.memory_mb() > job.memory_mb:
             return Outcome.OUT_OF_MEMORY
         if now - tried >= settings.JOB_HEARTBEAT_SECONDS:
             pulse, tried = _pulse(job), now
@@ -97,7 +93,7 @@ def _pulse(job: Job) -> Pulse | None:
         return None
 
 
-def _settle(job: Job, kind: JobKind, child: Child, reason: Outcome | None, code: int) -> None:
+def _settle(job: Job, child: Child, reason: Outcome | None, code: int) -> None:
     attempt_measure(job_id=job.pk, attempt=job.attempt, peak_memory_mb=child.peak_memory_mb)
     if reason is None and code == 0:
         return
@@ -106,9 +102,9 @@ def _settle(job: Job, kind: JobKind, child: Child, reason: Outcome | None, code:
         return
     match reason:
         case Outcome.TIMED_OUT:
-            error = f"It took longer than {kind.timeout_s:g} s and was ended.\n{child.output()}".strip()
+            error = f"It took longer than {job.timeout_s:g} s and was ended.\n{child.output()}".strip()
         case Outcome.OUT_OF_MEMORY:
-            error = f"It held {child.peak_memory_mb} MB, more than the {kind.memory_mb} MB of its kind, and was ended."
+            error = f"It held {child.peak_memory_mb} MB, more than the {job.memory_mb} MB of its kind, and was ended."
         case Outcome.LOST:
             error = f"No heartbeat could be stored for {settings.JOB_LEASE_SECONDS} s, so it was ended."
         case None if code < 0:

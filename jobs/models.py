@@ -45,6 +45,8 @@ class Job(models.Model):
     priority = models.SmallIntegerField(default=0, help_text="higher runs first")
     attempt = models.PositiveIntegerField(default=0, help_text="fencing token; grows with each claim")
     max_attempts = models.PositiveIntegerField(default=3)
+    timeout_s = models.FloatField(default=3600, help_text="the longest one attempt may take")
+    memory_mb = models.PositiveIntegerField(default=2048, help_text="the most an attempt's processes may hold")
     run_after = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=200, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True, help_text="by the database's clock")

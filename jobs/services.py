@@ -37,8 +37,9 @@ def job_create(
     """
     declared = kind_named(kind)
     job = Job.objects.create(
-        kind=kind, queue=declared.queue, max_attempts=declared.max_attempts, scope=scope, title=title,
-        subject=subject, params=params or {}, created_by=created_by, priority=priority,
+        kind=kind, queue=declared.queue, max_attempts=declared.max_attempts, timeout_s=declared.timeout_s,
+        memory_mb=declared.memory_mb, scope=scope, title=title, subject=subject, params=params or {},
+        created_by=created_by, priority=priority,
     )  # fmt: skip
     if slot and not slot_take(schedule=slot[0], slot=slot[1], job=job):
         raise SlotTakenError(f"{slot[0]} has had its turn of {slot[1]:%Y-%m-%d %H:%M:%S}.")
@@ -71,7 +72,7 @@ def job_cancel(*, job_id: int, by: str) -> Job:
 
 @transaction.atomic
 def job_retry(*, job_id: int, by: str) -> Job:
-    """Queue a failed or cancelled job again, with as many further attempts as its kind allows.
+    """Queue a failed or cancelled job again, within the bounds that its kind has now.
 
     Args:
         by: who asks, for the job's log.
@@ -82,7 +83,9 @@ def job_retry(*, job_id: int, by: str) -> Job:
     """
     job = Job.objects.select_for_update().get(pk=job_id)
     job.state = next_state(State(job.state), Event.RETRY)
-    job.max_attempts = job.attempt + kind_named(job.kind).max_attempts
+    kind = kind_named(job.kind)
+    job.queue, job.timeout_s, job.memory_mb = kind.queue, kind.timeout_s, kind.memory_mb
+    job.max_attempts = job.attempt + kind.max_attempts
     job.cancel_requested_at = job.finished_at = job.run_after = None
     job.progress, job.phase, job.error = 0.0, "", ""
     job.save()

@@ -161,7 +161,7 @@ def test_undeclared_kind_fails_with_a_reason():
     job = make_job("test.effect")
     Job.objects.update(kind="forgotten", max_attempts=1)
 
-    assert run(job).error == "No app declares the job kind 'forgotten'."
+    assert run(job).error.endswith("UnknownKindError: No app declares the job kind 'forgotten'.")
 
 
 def test_child_dies_with_its_worker():

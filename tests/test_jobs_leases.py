@@ -233,9 +233,12 @@ def test_failures_are_bounded_and_a_person_may_retry():
     job.refresh_from_db()
     assert job.state == "failed"
 
+    Job.objects.update(memory_mb=1)  # as an earlier release declared it
+
     job = job_retry(job_id=job.pk, by="eve")
 
     assert (job.state, job.max_attempts, job.error, job.finished_at) == ("queued", 4, "", None)
+    assert (job.timeout_s, job.memory_mb) == (30, 500)
     assert claim().attempt == 3
     with pytest.raises(IllegalMoveError):
         job_retry(job_id=job.pk, by="eve")
