@@ -15,6 +15,7 @@ from experiments.services import training_start
 from jobs.models import Job
 from jobs.states import State
 from jobs.tasks import nudge
+from monitoring.drift import MIN_ROWS
 from monitoring.models import TelemetryHour
 from monitoring.services import drift_report_start
 from registry import selectors
@@ -23,7 +24,6 @@ from registry.services import promotion_approve, promotion_request
 from registry.states import PromotionState
 
 FIRST, SECOND = "baseline", "lightgbm"
-ROWS_FOR_DRIFT = 500
 
 
 class WaitingError(Exception):
@@ -100,9 +100,10 @@ def _drift_compared(model: RegisteredModel) -> None:
     """Ask for one drift report as soon as there is enough traffic to compare."""
     if _last_job("drift_report", model.path):
         return
-    rows = TelemetryHour.objects.filter(version__model=model).aggregate(total=Sum("rows"))["total"] or 0
-    if rows < ROWS_FOR_DRIFT:
-        raise WaitingError(f"Waiting for {ROWS_FOR_DRIFT} predictions to compare with the training rows", model.path)
+    answered = TelemetryHour.objects.filter(version__aliases__name="champion", version__model=model)
+    rows = answered.aggregate(total=Sum("rows"))["total"] or 0
+    if rows < MIN_ROWS:
+        raise WaitingError(f"Waiting for {MIN_ROWS} predictions to compare with the training rows", model.path)
     nudge.delay_on_commit(drift_report_start(actor=person("engineer"), model=model, hours=1).queue)
 
 
