@@ -189,11 +189,14 @@ def _columns(kind: str, folder: Path, signature: dict[str, Any]) -> list[dict[st
             raise ArtifactError(f"{path.name} is not what its name says: no skops archive.")
         return columns
     header, categories = _lightgbm_text(path)
+    by_feature = {column["name"].replace(" ", "_"): column for column in columns}  # as LightGBM writes names
+    features = header.get("feature_names", "").split()
+    if odd := sorted(by_feature.keys() ^ features):
+        raise _NotServableError(f"The model's features are not its signature's columns; they differ in {odd[0]}.")
+    ordered = [by_feature[feature] for feature in features]
     infos = header.get("feature_infos", "").split()
-    if len(infos) != len(columns):
-        raise _NotServableError(f"The model has {len(infos)} features, its signature {len(columns)} columns.")
-    marked = [c for c, info in zip(columns, infos, strict=True) if _CATEGORICAL.fullmatch(info)]
-    texts = [c for c in columns if c["type"] == "string"]
+    marked = [c for c, info in zip(ordered, infos, strict=False) if _CATEGORICAL.fullmatch(info)]
+    texts = [c for c in ordered if c["type"] == "string"]
     # A categorical column that no tree uses is not marked, so the text columns decide where the marks do not add up.
     matched = marked if len(marked) == len(categories) else texts
     if len(matched) != len(categories) or any(c not in matched for c in texts):
@@ -201,9 +204,10 @@ def _columns(kind: str, folder: Path, signature: dict[str, Any]) -> list[dict[st
             "Its text columns and its categories do not match. Train on columns of dtype 'category'."
         )
     for column, known in zip(matched, categories, strict=True):
-        if not all(isinstance(category, str) for category in known):
-            raise _NotServableError(f"The categories of {column['name']} are not text. Cast them to strings first.")
-        column["categories"] = known
+        expected = str if column["type"] == "string" else (int, float)
+        if not all(isinstance(category, expected) and not isinstance(category, bool) for category in known):
+            raise _NotServableError(f"The categories of {column['name']} are not of its type, {column['type']}.")
+        column["categories"] = [str(category) for category in known]
     return columns
 
 

@@ -80,14 +80,14 @@ def test_categories_of_a_column_that_no_tree_uses(folder):
         ("MLmodel", mlmodel(inputs=None), "lacks a signature"),
         ("MLmodel", mlmodel(inputs=[{"type": "tensor"}]), "lacks a signature"),
         ("MLmodel", mlmodel(inputs=[{"name": "at", "type": "datetime"}]), "column at is of type datetime"),
-        ("MLmodel", mlmodel(inputs=COLUMNS[:1]), "2 features, its signature 1 columns"),
+        ("MLmodel", mlmodel(inputs=COLUMNS[:1]), "differ in carrier"),
         ("MLmodel", mlmodel({"pytorch": {"data": "x"}}), "flavour is pytorch"),
         ("MLmodel", mlmodel({"lightgbm": {"data": "../model.lgb"}}), "flavour is lightgbm"),
         ("MLmodel", mlmodel({"lightgbm": {"data": "model.lgb", "code": "code"}}), "code of its own"),
         ("MLmodel", mlmodel({"lightgbm": {"data": "model.lgb"}, "python_function": {"loader_module": "mine"}}),
          "code of its own"),
         ("model.lgb", BOOSTER.format("null"), "do not match"),
-        ("model.lgb", BOOSTER.format("[[1, 2]]"), "not text"),
+        ("model.lgb", BOOSTER.format("[[1, 2]]"), "not of its type, string"),
     ],
     ids=map(str, range(12)),
 )  # fmt: skip
@@ -155,3 +155,16 @@ def test_folder_behind_a_link_is_refused(folder, settings):
     for path in (settings.ARTIFACT_ROOT / "door", settings.ARTIFACT_ROOT / "none", folder / ".." / ".."):
         with pytest.raises(ArtifactError, match="no files"):
             read_artifact(path)
+
+
+def test_categories_follow_the_order_of_the_model_not_of_the_signature(folder):
+    inputs = [{"name": "carrier", "type": "string"}, {"name": "distance", "type": "double"},
+              {"name": "day of week", "type": "long"}]  # fmt: skip
+    (folder / "MLmodel").write_text(mlmodel(inputs=inputs))
+    text = BOOSTER.format('[[1, 2], ["AA", "UA"]]')
+    text = text.replace("distance carrier", "day_of_week distance carrier").replace("[0:9] 0:1", "0:1 [0:9] 0:1")
+    (folder / "model.lgb").write_text(text)
+
+    columns = {c["name"]: c.get("categories") for c in read_artifact(folder).signature["inputs"]}
+
+    assert columns == {"carrier": ["AA", "UA"], "distance": None, "day of week": ["1", "2"]}

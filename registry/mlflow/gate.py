@@ -143,8 +143,7 @@ _session = SessionMiddleware(AuthenticationMiddleware(SessionAgeMiddleware(_noth
 
 def _team(actor: Actor, workspace: str) -> Team:
     """Return the team that the request names, or else the token's team or the person's first one."""
-    teams = list(actor.teams().order_by("slug"))
-    for team in teams:
+    for team in [actor.token.team] if actor.token else actor.teams().order_by("slug"):
         if workspace.strip() in ("", workspace_of(team)):
             return team
     raise MlflowException(f"Workspace '{workspace}' not found", RESOURCE_DOES_NOT_EXIST)
@@ -174,6 +173,7 @@ def _check_path(path: str, caller: Caller, *, writes: bool) -> None:
 
 
 def _answer(refused: MlflowException) -> Response:
+    """Return the refusal as MLflow's clients read it."""
     status = refused.get_http_status_code()
     headers = {"WWW-Authenticate": CHALLENGE} if status == 401 else {}
     return Response(refused.serialize_as_json(), status, headers, "application/json")

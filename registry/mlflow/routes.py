@@ -27,6 +27,7 @@ OPEN_PATHS = ("/health", "/version")
 READ = {
     # the web interface
     "serve", "serve_static_file", "_graphql", "_get_server_info", "_list_workspaces_handler", "_get_workspace_handler",
+    "serve_get_ui_telemetry",
     # experiments and runs
     "_get_experiment", "_get_experiment_by_name", "_search_experiments", "_get_run", "_search_runs",
     "_get_metric_history", "get_metric_history_bulk_interval_handler", "serve_get_metric_history_bulk",

@@ -41,6 +41,11 @@ def environment() -> dict[str, str]:
     }
 
 
+def _in_json(error: Any) -> tuple[str, int, dict[str, str]]:
+    """Answer an error that one of MLflow's handlers forgot to catch, which would otherwise be a 500."""
+    return error.serialize_as_json(), error.get_http_status_code(), {"Content-Type": "application/json"}
+
+
 def application() -> ASGIApp:
     """Return the application, with our stores behind it and our gate before it.
 
@@ -48,6 +53,7 @@ def application() -> ASGIApp:
     """
     settings.ARTIFACT_ROOT.mkdir(parents=True, exist_ok=True)
     os.environ.update(environment())  # before MLflow's server is imported, which reads some of it on import
+    from mlflow.exceptions import MlflowException
     from mlflow.server import app as flask_app
     from mlflow.server import handlers
     from mlflow.server.fastapi_app import app
@@ -68,6 +74,7 @@ def application() -> ASGIApp:
     handlers._model_registry_store_registry.register("controlplane", build_registry)
     workspaces._get_workspace_store_registry().register("controlplane", WorkspaceStore)
     handlers.initialize_backend_stores(tracking_uri(), REGISTRY_URI, ARTIFACT_ROOT_URI, WORKSPACE_URI)
+    flask_app.register_error_handler(MlflowException, _in_json)
     inner = flask_app.wsgi_app
 
     def with_django(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -114,6 +114,10 @@ class ModelVersion(models.Model):
                 name="verified_version_has_a_digest",
             ),
         ]
+        indexes = [
+            models.Index(fields=["model", "stage", "-number"], name="version_latest_by_stage"),
+            models.Index(fields=["artifact_path"], opclasses=["varchar_pattern_ops"], name="version_by_artifact_path"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.model.name} v{self.number}"
