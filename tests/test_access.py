@@ -2,6 +2,7 @@
 
 import re
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 from django.apps import apps
@@ -324,3 +325,11 @@ def test_failing_criterion_is_409_and_names_who_can_clear_it(team):
     document = problem(answer, 409)
     assert document["type"] == "urn:problem:criteria"
     assert "engineer" in document["unmet"][0]["who"]
+
+
+def test_every_test_that_the_security_page_names_exists():
+    root = Path(__file__).parent.parent
+    named = re.findall(r"`(tests/\w+\.py)::(\w+)`", (root / "docs/security.md").read_text())
+
+    assert len(named) > 30
+    assert [f"{file}::{test}" for file, test in named if f"def {test}(" not in (root / file).read_text()] == []
