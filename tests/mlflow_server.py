@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 import pytest
 import requests
 from django.db import connections
@@ -46,10 +45,14 @@ class Member:
     def signed_in(self):
         """Let MLflow's fluent functions and clients speak as this member."""
         with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", self.server.url)
             patch.setenv("MLFLOW_TRACKING_TOKEN", self.secret)
             patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # a fault shows at once
-            mlflow.set_tracking_uri(self.server.url)
-            mlflow.set_registry_uri(self.server.url)
+            patch.setenv(
+                "MLFLOW_EXPERIMENT_ID", ""
+            )  # set_experiment() writes both, and would leave them to other tests
+            patch.delenv("MLFLOW_EXPERIMENT_ID")
+            patch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
             yield self.client
 
     def send(self, method, path, **options):

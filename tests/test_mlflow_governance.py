@@ -61,6 +61,7 @@ def champion(engineer, name):
     return name
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated since 2.9:FutureWarning")
 def test_nothing_governed_is_moved_renamed_or_deleted(engineer, champion):
     version = make_version(RegisteredModel.objects.get(name=champion))
     client, calls = engineer.client, []

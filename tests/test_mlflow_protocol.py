@@ -14,6 +14,7 @@ from registry.models import ArtifactState, AuditEvent, ExperimentOwner, ModelVer
 from tests.factories import make_model
 
 pytest_plugins = ["tests.mlflow_server"]
+pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated since 2.9:FutureWarning", "ignore:Hint. Inferred schema")
 
 
 @pytest.fixture(scope="module")
