@@ -162,7 +162,7 @@ def test_slash_at_the_end_of_an_address_means_nothing(engineer):
 
 
 def test_unforeseen_error_is_a_500_that_tells_nothing(engineer, monkeypatch):
-    monkeypatch.setattr("registry.selectors.waiting", lambda actor: {}["secret detail"])
+    monkeypatch.setattr("registry.selectors.waiting", lambda actor: int("secret detail"))
     engineer.client.raise_request_exception = False
 
     answer = engineer.get("inbox")

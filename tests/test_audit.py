@@ -98,7 +98,8 @@ def test_chain_is_walked_in_batches(monkeypatch, database_name):
         execute("DELETE FROM registry_auditevent WHERE seq IN (5, 6)")
 
     fault = chain_fault()
-    assert fault and fault.seq == 5
+    assert fault
+    assert fault.seq == 5
 
 
 @committed
@@ -125,7 +126,8 @@ def test_chain_cut_back_to_an_earlier_head_does_not_match_the_exported_head(data
 
     assert chain_fault() is None
     fault = chain_fault(exported)
-    assert fault and fault.seq == 5
+    assert fault
+    assert fault.seq == 5
 
 
 def test_exported_head_that_was_altered_is_refused(tmp_path):
