@@ -10,7 +10,6 @@ from tests import factories
 from tests.browser import check_page, log_in
 from tests.test_experiments_pages import make_run
 
-pytest_plugins = ["tests.browser"]
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
