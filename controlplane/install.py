@@ -54,10 +54,10 @@ def show_progress(pip: "subprocess.Popen[str]", total: int) -> deque[str]:
     moving = sys.stdout.isatty()
     for line in pip.stdout:
         last.append(line.rstrip())
-        if line.startswith(("Collecting ", "Requirement already satisfied: ")):
+        if "(from -r " in line:  # one such line for each package, wherever it comes from
             done += 1
             if moving:
-                sys.stdout.write(f"\r\x1b[K  {done}/{total} {line.split('==')[0].split()[-1]}")
+                sys.stdout.write(f"\r  {done}/{total}")
             elif done % EVERY == 0:
                 sys.stdout.write(f"  {done}/{total}\n")
         elif line.startswith("Installing collected packages"):
