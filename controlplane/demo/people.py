@@ -56,8 +56,9 @@ def _login(user: User, team: Team, known: Login | None) -> Login:
     _, token_secret = token_create(
         actor=None, user=user, team=team, name=PROCESS, scopes=list(ApiToken.Scope.values), process=PROCESS
     )
-    password = known["password"] if known else secrets.token_urlsafe(12)
-    if not user.check_password(password):
-        user.set_password(password)
-        user.save(update_fields=["password"])
+    if known and user.check_password(known["password"]):
+        return Login(password=known["password"], token=token_secret)
+    password = secrets.token_urlsafe(12)
+    user.set_password(password)
+    user.save(update_fields=["password"])
     return Login(password=password, token=token_secret)
