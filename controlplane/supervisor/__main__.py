@@ -73,7 +73,9 @@ def reset() -> int:
         if not sys.stdin.isatty() or input("Type yes to go on: ").strip() != "yes":
             _print("Nothing was deleted; `make reset YES=1` does not ask.")
             return 1
-    stop()
+    presence = Presence(var)
+    presence.stop_holder()
+    presence.sweep()
     Postgres(var / "postgres", 0).destroy()
     shutil.rmtree(var)
     _print(f"Deleted {var}.")
@@ -130,6 +132,8 @@ def main() -> int:
     except SetupError as error:
         _print(str(error))
         return 1
+    except KeyboardInterrupt:  # before there was anything to stop
+        return 130
 
 
 if __name__ == "__main__":
