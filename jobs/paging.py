@@ -1,35 +1,41 @@
-"""Pages of jobs, newest first, by the number of the job at the edge: deep pages cost what the first one costs."""
+"""Pages of lists for people: cursors, so that a page costs the same however deep it lies."""
 
-import re
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from jobs.models import Job, JobQuerySet
-
-SIZE = 50
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page of jobs, with the cursors of its neighbours (None at an end)."""
+    """One page of rows, with the cursors of its neighbours (None at an end)."""
 
-    rows: list[Job]
+    rows: list[Any]
     next: str | None
     previous: str | None
 
 
-def page_of(jobs: JobQuerySet, cursor: str, *, size: int = SIZE) -> Page:
-    """Return the page at ``cursor``: ``<120`` is older than job 120, ``>120`` newer; anything else is the newest."""
-    at = re.fullmatch(r"([<>])([0-9]{1,18})", cursor)
-    newer = at is not None and at[1] == ">"
-    if at:
-        jobs = jobs.filter(pk__gt=at[2]) if newer else jobs.filter(pk__lt=at[2])
-    rows = list(jobs.order_by("id" if newer else "-id")[: size + 1])
-    more = len(rows) > size  # beyond the far edge, seen from the cursor
-    rows = rows[:size]
-    if newer:
-        rows.reverse()
-    if not rows:
-        return Page([], None, None)
-    next_ = f"<{rows[-1].pk}" if newer or more else None
-    previous = f">{rows[0].pk}" if (more if newer else at) else None
-    return Page(rows, next_, previous)
+def page_of(request: HttpRequest, rows: QuerySet[Any], *ordering: str, size: int = 50) -> Page:
+    """Return the page that the address asks for with ``cursor``.
+
+    Raises:
+        Http404: the cursor was not made by this list.
+    """
+    pages = CursorPagination()
+    pages.page_size = size
+    pages.ordering = ordering
+    try:
+        found = pages.paginate_queryset(rows, Request(request)) or []
+    except (NotFound, ValueError, ValidationError):
+        raise Http404 from None
+    return Page(list(found), _cursor(pages.get_next_link()), _cursor(pages.get_previous_link()))
+
+
+def _cursor(link: str | None) -> str | None:
+    return parse_qs(urlsplit(link).query)["cursor"][0] if link else None

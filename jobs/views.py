@@ -26,7 +26,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     found = selectors.jobs_filtered(
         access.visible, kind=chosen["kind"], state=chosen["state"], subject=chosen["subject"], text=chosen["q"]
     )
-    page = page_of(found, request.GET.get("cursor", ""))
+    page = page_of(request, found, "-id")
     context = {
         "page": page,
         "chosen": chosen,

@@ -7,7 +7,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from registry import selectors
+from registry import selectors, services
 from registry.models import ApiToken
 
 
@@ -22,6 +22,7 @@ class TokenAuthentication(BaseAuthentication):
         token = selectors.token_by_secret(secret.strip())
         if token is None:
             raise AuthenticationFailed("The token is unknown, expired or revoked. Create one under Settings, Tokens.")
+        services.token_use(token)
         return token.user, token
 
     def authenticate_header(self, request: Any) -> str:

@@ -61,10 +61,15 @@ class CriterionForm(forms.Form):
     """One acceptance criterion."""
 
     metric = forms.ChoiceField(choices=[("", "Choose a metric"), *METRIC_LABELS.items()])
-    direction = forms.ChoiceField(choices=AcceptanceCriterion.Direction.choices)
+    # Initial values, so that a row left as it stands counts as empty.
+    direction = forms.ChoiceField(
+        choices=AcceptanceCriterion.Direction.choices, initial=AcceptanceCriterion.Direction.AT_LEAST
+    )
     threshold = forms.FloatField()
     against_champion = forms.BooleanField(required=False, label="as a margin over the champion")
-    basis = forms.ChoiceField(choices=AcceptanceCriterion.Basis.choices, label="compared by")
+    basis = forms.ChoiceField(
+        choices=AcceptanceCriterion.Basis.choices, initial=AcceptanceCriterion.Basis.VALUE, label="compared by"
+    )
     data_slice = forms.CharField(required=False, max_length=200, label="only rows where", help_text="e.g. origin=JFK")
     blocking = forms.BooleanField(required=False, initial=True, label="blocks the promotion")
     reason = forms.CharField(max_length=500, label="why, in plain words")
@@ -74,7 +79,9 @@ class CriterionForm(forms.Form):
         _controls(self)
 
 
-CriteriaFormSet = forms.formset_factory(CriterionForm, extra=1, min_num=1, validate_min=True, max_num=20)
+CriteriaFormSet = forms.formset_factory(
+    CriterionForm, extra=1, min_num=1, validate_min=True, max_num=20, can_delete=True
+)
 
 
 def champion_choices(model: RegisteredModel) -> list[tuple[int, str]]:

@@ -19,7 +19,7 @@ def make_data(team, features: pd.DataFrame) -> DatasetVersion:
     frame = features.assign(late=0, at=at, name=[f"row-{n}" for n in range(count)])
     until = f"{at[count * 2 // 3]:%Y-%m-%d}"
     builder = Builder(
-        name="small", title="", params=object, build=lambda _: frame, features=dict.fromkeys(features, "for tests"),
+        name="small", title="", params=object, build=lambda _: frame, features=dict.fromkeys(map(str, features), "for tests"),
         target="late", target_meaning="", time_column="at", key="name", source="made up",
         splits={"train": ("2026-01-01", until), "replay": (until, "2027-01-01")},
     )  # fmt: skip

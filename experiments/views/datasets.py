@@ -14,11 +14,11 @@ from experiments.charts import histogram
 from experiments.forms import DatasetForm, DeclaredForm
 from experiments.models import Dataset, DatasetVersion
 from experiments.selectors import datasets_of
+from jobs.paging import page_of
 from jobs.tasks import nudge
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
 from registry.models import ModelVersion, Role
-from registry.paging import page_of
 
 
 def visible_dataset(actor: Actor, name: str) -> Dataset:

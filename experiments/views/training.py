@@ -15,11 +15,11 @@ from experiments.models import DatasetVersion, TrainingRun
 from experiments.params import parameters
 from experiments.pipelines.catalogue import PIPELINES
 from experiments.selectors import datasets_of, measured_of, runs_of
+from jobs.paging import page_of
 from jobs.tasks import nudge
 from registry.access import actor_of
 from registry.errors import RefusedError
 from registry.models import Role
-from registry.paging import page_of
 from registry.views.models import visible_model
 from registry.views.versions import visible_version
 from serving.contract import CHAMPION

@@ -9,13 +9,13 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from jobs.paging import page_of
 from jobs.tasks import nudge
 from monitoring import charts, services
 from monitoring.drift import DRIFT_SHARE, METHOD_WORDS, THRESHOLD, FeatureDrift
 from monitoring.models import DriftReport
 from registry.access import WRITERS, actor_of
 from registry.models import RegisteredModel
-from registry.paging import page_of
 from registry.views.models import visible_model
 
 WIDTH, HEIGHT = 160, 40

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from jobs.paging import page_of
 from monitoring import selectors, services
 from monitoring.forms import SloForm
 from monitoring.models import Slo
@@ -19,7 +20,6 @@ from monitoring.views.drawings import burn_down, slo_row
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
 from registry.models import RegisteredModel
-from registry.paging import page_of
 
 FIELDS = {"objective": "percent"}  # where the form names a field otherwise than the service
 

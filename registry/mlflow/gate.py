@@ -27,7 +27,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from registry import selectors
+from registry import selectors, services
 from registry.access import Actor
 from registry.adapters import workspace_of
 from registry.mlflow.caller import Caller, set_caller
@@ -115,7 +115,10 @@ def _by_token(headers: Headers) -> Actor | None:
     elif scheme.lower() != "bearer":
         return None
     token = selectors.token_by_secret(secret.strip())
-    return Actor(token.user, f"token:{token.prefix}", token) if token else None
+    if token is None:
+        return None
+    services.token_use(token)
+    return Actor(token.user, f"token:{token.prefix}", token)
 
 
 def _by_session(headers: Headers) -> Actor | None:

@@ -15,7 +15,7 @@ from registry.services.promotions import (
 )
 from registry.services.sessions import LoginAttempt, login_attempt, logout_record
 from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
-from registry.services.teams import team_create, team_join, token_create, token_revoke
+from registry.services.teams import team_create, team_join, token_create, token_revoke, token_use
 from registry.services.versions import version_create, version_verify
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "team_join",
     "token_create",
     "token_revoke",
+    "token_use",
     "version_archive",
     "version_create",
     "version_describe",

@@ -1,11 +1,12 @@
 """Teams, memberships and tokens."""
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from registry.access import Actor
 from registry.audit_trail import audit, audited
@@ -112,3 +113,9 @@ def token_revoke(*, actor: Actor | None, token_id: int, process: str = "") -> Ap
             payload={"token": token.prefix, "user": token.user.get_username()},
         )  # fmt: skip
     return token
+
+
+def token_use(token: ApiToken) -> None:
+    """Note that the token was used; once a minute is exact enough, and spares each request a write."""
+    if token.last_used_at is None or timezone.now() - token.last_used_at > timedelta(minutes=1):
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=Now())

@@ -32,7 +32,7 @@ def criteria_draft(request: HttpRequest, name: str) -> HttpResponse:
     formset = CriteriaFormSet(request.POST or None, initial=start, prefix="c")
     error = ""
     if request.method == "POST" and formset.is_valid():
-        filled = [form.cleaned_data for form in formset.forms if form.has_changed() or form.cleaned_data.get("metric")]
+        filled = [form.cleaned_data for form in formset.forms if form.cleaned_data and not form.cleaned_data["DELETE"]]
         try:
             drafted = services.criteria_draft(
                 actor=actor, model=found, criteria=_rules(filled), note=request.POST.get("note", "")

@@ -4,10 +4,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from jobs.paging import page_of
 from registry import selectors
 from registry.access import actor_of
 from registry.models import Promotion
-from registry.paging import page_of
 
 
 @require_GET

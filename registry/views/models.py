@@ -6,12 +6,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from jobs.paging import page_of
 from registry import services
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
 from registry.forms import ModelForm, champion_choices
 from registry.models import Alias, Promotion, RegisteredModel, Role, Rollback, Task
-from registry.paging import page_of
 
 OPEN = ("requested", "approved", "rolling_out")
 SORTS = {"name": ("name", "id"), "-updated": ("-updated_at", "-id")}

@@ -1,0 +1,8 @@
+"""What the registry does by the clock, as data."""
+
+from jobs.schedules import Schedule
+
+SCHEDULES = [
+    Schedule("Read the files of new versions", "registry.tasks.verify_versions", 5),
+    Schedule("Walk the audit chain", "registry.tasks.verify_audit_chain", 300),
+]
