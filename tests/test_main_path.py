@@ -1,0 +1,190 @@
+"""One model's whole life in the browser, by four people, on the running product; then every page, looked at closely."""
+
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import PHONE, WIDE, accessibility_faults, log_in_by_form, sideways_scroll
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
+
+PICTURES = Path(__file__).parent.parent / "docs/ui/pages"
+MODEL = "/models/flight-delay/"
+LOOKS = [("light", WIDE), ("dark", PHONE)]
+ALL_LOOKS = [(theme, size) for theme in ("light", "dark") for size in (WIDE, PHONE)]
+
+
+@pytest.fixture
+def sit_down(browser, stack):
+    """Open the product in a browser of one's own, log in by the form, and notice every fault."""
+
+    @contextmanager
+    def as_person(name, *, theme="light", size=WIDE):
+        context = browser.new_context(base_url=stack.web, viewport=size, color_scheme=theme, locale="en-GB")
+        page = context.new_page()
+        faults = []
+        page.on("console", lambda m: faults.append(m.text) if m.type == "error" and "htmx:" not in m.text else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("response", lambda r: faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+        page.goto("/")
+        log_in_by_form(page, name, stack.password(name))
+        expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+        yield page
+        context.close()
+        assert faults == [], f"{name} met {faults}"
+
+    return as_person
+
+
+def served_version(stack):
+    status, body = stack.infer()
+    return int(body["model_version"]) if status == 200 else None
+
+
+def gateway_follows(stack, number, record_property, what):
+    """Wait until the gateway answers with version ``number``; the seconds it took are reported, not asserted."""
+    began = time.monotonic()
+    stack.until(lambda: served_version(stack) == number, seconds=30, what=f"the gateway to serve v{number}")
+    record_property(what, round(time.monotonic() - began, 2))
+    print(f"{what}: {time.monotonic() - began:.2f} s")  # noqa: T201  a figure for the reader of the log
+
+
+@pytest.fixture(scope="session")
+def second_version(stack):
+    """The number of the better version whose promotion the demo's story leaves to a visitor."""
+
+    def asked():
+        _, answer = stack.api("viewer", "GET", "/promotions?state=requested")
+        return answer["results"][0]["version"] if answer and answer["results"] else None
+
+    return stack.until(asked, seconds=480, what="the second version to be proposed")
+
+
+def test_one_models_whole_life_by_four_people(stack, second_version, sit_down, record_property):
+    with sit_down("approver") as page:
+        page.get_by_role("link", name=f"flight-delay v{second_version} to champion").click()
+        expect(page.get_by_role("heading", name="Ready for your decision")).to_be_visible()
+        page.get_by_label("Reason, kept with the decision").fill("Better on later months, interval and all.")
+        page.get_by_role("button", name="Approve", exact=True).click()
+        expect(page.get_by_text("the gateway follows within seconds")).to_be_visible()
+    gateway_follows(stack, second_version, record_property, "promotion to gateway, s")
+
+    with sit_down("engineer") as page:
+        page.goto(MODEL)
+        page.get_by_text("Go back to a former champion").click()
+        page.get_by_label("Reason, kept with the rollback").fill("Support sees odd warnings since the switch.")
+        page.get_by_role("button", name="Roll back now").click()
+        expect(page.get_by_text("v1 is champion again")).to_be_visible()
+    gateway_follows(stack, 1, record_property, "rollback to gateway, s")
+
+    with sit_down("approver") as page:
+        page.get_by_role("link", name="Rollback of flight-delay to v1").click()
+        page.get_by_label("Your note").fill("Right to go back first and ask later.")
+        page.get_by_role("button", name="Mark as reviewed").click()
+        expect(page.get_by_text("The rollback is reviewed.")).to_be_visible()
+
+    with sit_down("product", size=PHONE) as page:
+        page.goto(f"{MODEL}criteria/")
+        page.get_by_role("link", name="Draft the next set").click()
+        page.get_by_label("What changed, and why").fill("As before, reviewed for the winter.")
+        page.get_by_role("button", name="Save the draft").click()
+        expect(page.get_by_text("You drafted it; another product member or an approver")).to_be_visible()
+
+    with sit_down("approver", theme="dark", size=PHONE) as page:
+        page.get_by_role("link", name="Criteria set 2 for flight-delay").click()
+        page.get_by_role("button", name="Agree: put set 2 in force").click()
+        expect(page.get_by_text("Set 2 is in force.")).to_be_visible()
+
+    with sit_down("engineer") as page:
+        page.goto(MODEL)
+        page.get_by_role("link", name="Train a version").click()
+        page.get_by_role("link", name="Logistic regression").click()
+        page.get_by_role("button", name="Start training").click()
+        expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=240_000)
+        page.get_by_role("link", name=f"{MODEL}versions/3/").click()
+        page.get_by_label("What the deciders should know").fill("The plain model again, as a fallback.")
+        page.get_by_role("button", name="Request promotion to champion").click()
+        expect(page.get_by_role("button", name="Withdraw the request")).to_be_visible()
+        promotion = page.url.removeprefix(stack.web)
+        assert page.get_by_role("button", name="Approve", exact=True).count() == 0
+
+    number = promotion.strip("/").split("/")[-1]
+    refused, problem = stack.api("engineer", "POST", f"/promotions/{number}/approve", {"reason": "Mine.", "seen": "x"})
+    assert (refused, problem["type"]) == (403, "urn:problem:role")
+
+    with sit_down("approver") as page:
+        page.goto(promotion)
+        page.get_by_label("Reason, kept with the decision").fill("Not better than what serves.")
+        page.get_by_role("button", name="Reject", exact=True).click()
+        expect(page.get_by_text("The promotion is refused")).to_be_visible()
+
+    with sit_down("viewer") as page:
+        page.goto("/audit/?action=promotion.")
+        for action in ("promotion.request", "promotion.approve", "promotion.complete", "promotion.reject"):
+            expect(page.get_by_role("cell", name=action).first).to_be_visible()
+
+
+def test_the_same_life_by_tokens(stack, second_version, record_property):
+    """Rollback forth and back through the API: from v1 to the second version and to v1 again."""
+    status, answer = stack.api(
+        "approver", "POST", "/models/flight-delay/rollback", {"to_version": second_version, "reason": "Looked into it."}
+    )
+    assert status in (200, 201), answer
+    gateway_follows(stack, second_version, record_property, "API rollback to gateway, s")
+    assert stack.api("viewer", "POST", "/models/flight-delay/rollback", {"to_version": 1, "reason": "x"})[0] == 403
+    status, answer = stack.api(
+        "approver", "POST", "/models/flight-delay/rollback", {"to_version": 1, "reason": "And back, to be exact."}
+    )
+    assert status in (200, 201), answer
+    gateway_follows(stack, 1, record_property, "API rollback back to gateway, s")
+
+
+def test_every_page_is_accessible_and_quiet(stack, second_version, sit_down):
+    looks = ALL_LOOKS if os.environ.get("UPDATE_DOCS") else LOOKS
+    for theme, size in looks:
+        with sit_down("engineer", theme=theme, size=size) as page:
+            for name, path in pages(stack, second_version).items():
+                page.goto(path)
+                page.wait_for_load_state("networkidle")
+                where = f"{path} {theme} {size['width']}"
+                assert accessibility_faults(page) == [], where
+                assert sideways_scroll(page) <= 0, where
+                if os.environ.get("UPDATE_DOCS"):
+                    PICTURES.mkdir(parents=True, exist_ok=True)
+                    page.screenshot(path=PICTURES / f"{name}-{size['width']}-{theme}.png")
+
+
+def pages(stack, number):
+    """Return every page a person reaches, by name."""
+    _, jobs = stack.api("viewer", "GET", "/jobs")
+    _, reports = stack.api("viewer", "GET", "/drift-reports")
+    report = {"drift-report": f"/drift/{reports['results'][0]['id']}/"} if reports["results"] else {}
+    return {
+        "inbox": "/",
+        "promotions": "/promotions/?state=all",
+        "promotion": "/promotions/1/",
+        "models": "/models/",
+        "model": MODEL,
+        "model-champions": f"{MODEL}?tab=champions",
+        "version": f"{MODEL}versions/{number}/",
+        "version-evidence": f"{MODEL}versions/{number}/?tab=evidence",
+        "version-files": f"{MODEL}versions/{number}/?tab=files",
+        "criteria": f"{MODEL}criteria/",
+        "train": f"{MODEL}train/",
+        "runs": "/runs/",
+        "data-sets": "/datasets/",
+        "data-set": "/datasets/flights-2013/",
+        "data-set-version": "/datasets/flights-2013/versions/1/",
+        "jobs": "/jobs/",
+        "job": f"/jobs/{jobs['results'][0]['id']}/",
+        "slos": "/slos/",
+        "drift": "/drift/",
+        **report,
+        "audit": "/audit/",
+        "api-docs": "/api/docs/",
+        "settings": "/settings/",
+    }
