@@ -23,11 +23,11 @@ def demo() -> int:
     ready_fd = os.environ.pop(READY_FD, "")
     var = data_folder(os.environ)
     with Presence(var) as presence:
+        config = Config.from_environment(os.environ, var=var)
+        config.check_ports()
         log = var / "logs/demo.log"
         terminal = Terminal(log)
         try:
-            config = Config.from_environment(os.environ, var=var)
-            config.check_ports()
             asyncio.run(Supervisor(config, presence, terminal).run(when_ready=lambda: _say_ready(terminal, ready_fd)))
         except (SetupError, EmbeddedServerError) as error:
             terminal.say(f"{error}\nThe whole log is {log}.")

@@ -137,9 +137,9 @@ class Config:
             wanted.append(("the broker", "VALKEY_PORT", self.valkey.port))
         for name, variable, port in wanted:
             if not port_is_free(port):
+                other = next((p for p in range(port + 1, 65536) if port_is_free(p)), free_port())
                 raise SetupError(
-                    f"Port {port} for {name} is taken by another process; "
-                    f"choose another: {variable}={free_port()} make demo"
+                    f"Port {port} for {name} is taken by another process; choose another: {variable}={other} make demo"
                 )
 
 
