@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 if "PYTEST_XDIST_WORKER" not in os.environ:
     _home = Path(tempfile.mkdtemp(prefix="controlplane-tests-"))
     _home.chmod(0o755)  # PostgreSQL runs unprivileged and has to reach its data
+    (_home / "var/static").mkdir(parents=True)  # whitenoise warns of a missing folder at every test client
     _postgres = Postgres(_home / "postgres", free_port())
     atexit.register(shutil.rmtree, _home, ignore_errors=True)
     atexit.register(_postgres.destroy)

@@ -9,8 +9,8 @@ from controlplane.supervisor.child import Spec
 from controlplane.supervisor.config import HOST, VARIABLES, Config
 from controlplane.supervisor.health import Check, accepts, answers, worker_answers
 
-# Said at each start by libraries, of things that are right here: root in a sandbox, and MLflow's own imports.
-NOT_NEWS = "ignore:You're running the worker,ignore:starlette.middleware.wsgi is deprecated"
+# Said at each start by libraries, of things that are right here: root, no collected assets, MLflow's own imports.
+NOT_NEWS = "ignore:You're running the worker,ignore:No directory at,ignore:starlette.middleware.wsgi is deprecated"
 SECRETS = ("SECRET_KEY", "DATABASE_URL", "BROKER_URL")
 
 
