@@ -1,217 +1,30 @@
 """The work done in the background: building data, training, evaluating.
 
-Each handler writes files and MLflow runs first, under names that a second attempt may write again, and commits rows
-together with the job's success.
+This module is imported wherever a job is queued; the handlers and their heavy libraries are imported where one runs.
 """
 
-import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
-from typing import Any
-
-import pandas as pd
-from django.conf import settings
-from django.utils import timezone
-
-from experiments import metrics, tracking
-from experiments.builders import BUILDERS, describe
-from experiments.frames import load_frame, save_frame
-from experiments.models import Dataset, DatasetVersion, Evaluation
-from experiments.params import parse
-from experiments.pipelines.catalogue import PIPELINES
-from experiments.pipelines.contract import Trained, TrainingRows
-from experiments.scoring import predict
-from experiments.selectors import dataset_rows, slices_of, split_rows
-from experiments.services import dataset_version_add, evaluation_record, training_register
-from experiments.services.training import TrainingResult
-from experiments.suites import measure
 from jobs.kinds import JobContext, job_kind
-from jobs.models import Job
-from registry.access import Actor
-from registry.models import ApiToken, RegisteredModel
-from registry.services import token_create, token_revoke
-
-TRAINED = 0.8  # share of a training job that is done once the pipeline has ended
-EXAMPLE_ROWS = 5
-TRAINING_TIMEOUT_S = 3600
-
-
-def _actor(ctx: JobContext) -> Actor:
-    if ctx.created_by is None:
-        raise ValueError("this kind of job is started by a person, in whose name it registers what it makes")
-    return Actor(ctx.created_by, f"job:{ctx.job_id}")
 
 
 @job_kind("dataset_build", queue="training", timeout_s=900, memory_mb=4096, max_attempts=2)
 def dataset_build(ctx: JobContext) -> None:
     """Build rows, save them under their digest, and add them as a version."""
-    dataset = Dataset.objects.select_related("team").get(pk=ctx.params["dataset_id"])
-    builder = BUILDERS[ctx.params["builder"]]
-    ctx.progress(0.05, f"Building {builder.title}")
-    frame = builder.build(parse(builder.params, ctx.params["params"]))
-    ctx.log(f"{len(frame):,} rows, {len(builder.features)} features")
-    ctx.progress(0.6, "Writing and hashing rows")
-    saved = save_frame(frame, settings.DATA_ROOT)
-    ctx.progress(0.8, "Describing columns and checking quality")
-    description = describe(builder, frame, saved)
-    for check in description.checks:
-        ctx.log(f"{'passed' if check['passed'] else 'FAILED'}: {check['name']} ({check['detail']})")
-    result: dict[str, Any] = {"digest": saved.digest, "rows": saved.rows}
-    with ctx.finish(result):
-        version = dataset_version_add(
-            actor=_actor(ctx), dataset=dataset, description=description, job=Job.objects.get(pk=ctx.job_id)
-        )
-        result["version"] = version.path
+    from experiments import handlers
+
+    handlers.dataset_build(ctx)
 
 
-@job_kind("train", queue="training", timeout_s=TRAINING_TIMEOUT_S, memory_mb=4096, max_attempts=2)
+@job_kind("train", queue="training", timeout_s=3600, memory_mb=4096, max_attempts=2)
 def train(ctx: JobContext) -> None:
     """Train, log the run to MLflow, and register the version with its lineage; its evaluation is queued with it."""
-    model = RegisteredModel.objects.select_related("team").get(pk=ctx.params["model_id"])
-    data = DatasetVersion.objects.select_related("dataset__team").get(pk=ctx.params["dataset_version_id"])
-    pipeline = PIPELINES[ctx.params["pipeline"]]
-    ctx.progress(0.0, f"Reading {data}")
-    rows = _training_rows(data, load_frame(data.parquet, data.digest))
-    ctx.log(f"{data}, {data.digest}: {len(rows.train):,} rows to learn from, {len(rows.validation):,} to validate")
-    with _mlflow_run(ctx, model, data) as run:
-        report = _Report(ctx, run)
-        trained = pipeline.train(rows, parse(pipeline.params, ctx.params["params"]), report)
-        found = _log_outcome(run, trained, rows)
-        ctx.log(", ".join(f"{name} {value:.4f}" for name, value in found.items()))
-        ctx.progress(TRAINED + 0.1, "Writing the model to MLflow")
-        types = {column["name"]: column["type"] for column in data.columns}
-        logged = run.model(
-            trained, types={name: types[name] for name in rows.train.columns},
-            optional=[name for name, facts in data.profile.items() if facts["nulls"]], example=_example(rows.train),
-        )  # fmt: skip
-    outcome = TrainingResult(
-        run.run_id, run.experiment_id, logged.model_id, logged.source, metrics=found, importance=trained.importance
-    )
-    ctx.progress(0.97, "Registering the version")
-    result: dict[str, Any] = {"run_id": run.run_id}
-    with ctx.finish(result):
-        lineage, evaluation = training_register(
-            actor=_actor(ctx), job=Job.objects.get(pk=ctx.job_id), model=model, dataset_version=data,
-            pipeline=pipeline.name, params=ctx.params["params"], result=outcome,
-        )  # fmt: skip
-        result["version"] = lineage.version.path
-        if evaluation:
-            result["evaluation"] = f"/jobs/{evaluation.pk}/"
-        else:
-            result["refusal"] = lineage.version.refusal
+    from experiments import handlers
+
+    handlers.train(ctx)
 
 
 @job_kind("evaluate", queue="evaluation", timeout_s=900, memory_mb=3072, max_attempts=2)
 def evaluate(ctx: JobContext) -> None:
     """Measure a version on held-out rows and record the evidence."""
-    evaluation = Evaluation.objects.select_related(
-        "version__model__team", "dataset_version__dataset", "against__model", "job"
-    ).get(job_id=ctx.job_id)
-    data, version, against = evaluation.dataset_version, evaluation.version, evaluation.against
-    ctx.progress(0.0, f"Reading {data}")
-    held_out = dataset_rows(data, "held_out")
-    ctx.log(f"{len(held_out):,} held-out rows of {data}, {data.digest}")
-    ctx.progress(0.1, f"Predicting with {version}")
-    scores = predict(version, held_out)
-    ctx.log(f"{version}, {version.artifact_digest}: predicted")
-    champion = None
-    if against:
-        ctx.progress(0.2, f"Predicting with the champion, {against}")
-        champion = predict(against, held_out)
-    found = measure(
-        held_out[data.target], scores, slices=slices_of(data, held_out), champion=champion,
-        progress=lambda share, phase: ctx.progress(0.25 + 0.7 * share, phase),
-    )  # fmt: skip
-    for one in found:
-        name = " ".join(filter(None, [one.metric, one.data_slice, f"against {against}" if one.paired else ""]))
-        ctx.log(f"{name}: {one.value:.4f} ({one.low:.4f} to {one.high:.4f})")
-    with ctx.finish({"version": version.path, "measurements": len(found)}):
-        evaluation_record(evaluation=evaluation, measurements=found)
+    from experiments import handlers
 
-
-def _training_rows(data: DatasetVersion, frame: pd.DataFrame) -> TrainingRows:
-    """Return the rows to learn from, categories first: the order of columns that every pipeline keeps."""
-    categorical = data.categorical()
-    names = [*categorical, *(name for name in data.features() if name not in categorical)]
-    learn, validate = split_rows(data, frame, "train"), split_rows(data, frame, "validation")
-    return TrainingRows(learn[names], learn[data.target], validate[names], validate[data.target], categorical)
-
-
-def _example(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a few complete rows, so that a reader sees what every column looks like."""
-    complete = rows.dropna()
-    return (complete if len(complete) >= EXAMPLE_ROWS else rows).head(EXAMPLE_ROWS).reset_index(drop=True)
-
-
-class _Report:
-    """Passes a pipeline's progress to the job, and its learning curves to the run."""
-
-    def __init__(self, ctx: JobContext, run: tracking.Run) -> None:
-        self.ctx, self.run = ctx, run
-
-    def progress(self, share: float, phase: str) -> None:
-        """Show how far the training is, and stop where it is no longer wanted."""
-        self.ctx.progress(0.05 + (TRAINED - 0.05) * share, phase)
-
-    def metric(self, name: str, value: float, step: int) -> None:
-        """Note one point of a learning curve."""
-        self.run.metric(name, value, step)
-
-
-@contextmanager
-def _mlflow_run(ctx: JobContext, model: RegisteredModel, data: DatasetVersion) -> Iterator[tracking.Run]:
-    """Begin a run in the name of the job's creator, with a token that lasts no longer than the run."""
-    process = f"job:{ctx.job_id}"
-    token, secret = token_create(
-        actor=None, process=process, user=_actor(ctx).user, team=model.team, name=f"job {ctx.job_id}",
-        scopes=[ApiToken.Scope.READ, ApiToken.Scope.WRITE],
-        expires_at=timezone.now() + timedelta(seconds=TRAINING_TIMEOUT_S),
-    )  # fmt: skip
-    split = {f"rows_{name}": facts["rows"] for name, facts in data.splits.items() if name in ("train", "validation")}
-    try:
-        with tracking.run(
-            url=settings.MLFLOW_URL, token=secret, experiment=model.name, name=f"{ctx.params['pipeline']}-job-{ctx.job_id}",
-            params={
-                "pipeline": ctx.params["pipeline"], **ctx.params["params"], **split,
-                "dataset": str(data), "data_digest": data.digest,
-            },
-            tags={"job": str(ctx.job_id), "attempt": str(ctx.attempt), **_commit()},
-        ) as run:  # fmt: skip
-            ctx.log(f"MLflow run {run.run_id}")
-            yield run
-    finally:
-        token_revoke(actor=None, process=process, token_id=token.pk)
-
-
-def _log_outcome(run: tracking.Run, trained: Trained, rows: TrainingRows) -> dict[str, float]:
-    """Send metrics on the validation rows, curves and importance to the run; return the metrics."""
-    scores = trained.estimator.predict_proba(rows.validation)[:, 1]
-    labels = rows.validation_labels
-    ranking, bins = metrics.ranked(labels, scores), metrics.reliability(scores)
-    found = {
-        "validation_average_precision": metrics.average_precision(ranking),
-        "validation_roc_auc": metrics.roc_auc(labels, scores).value,
-        "validation_recall_at_5pct_alerts": metrics.recall_at(ranking, 0.05),
-        "validation_brier_score": metrics.brier_score(labels, scores),
-        "validation_calibration_error": metrics.calibration_error(labels, scores, bins),
-    }
-    for name, value in {**found, **trained.facts}.items():
-        run.metric(name, value)
-    run.table("curves/precision_recall.json", metrics.precision_recall_curve(ranking))
-    run.table("curves/roc.json", metrics.roc_curve(ranking))
-    run.table("curves/reliability.json", metrics.reliability_table(labels, scores, bins))
-    run.table("feature_importance.json", trained.importance)
-    return found
-
-
-def _commit() -> dict[str, str]:
-    """Return the commit of this code as a tag, where it runs from a checkout."""
-    git = shutil.which("git")
-    if not git:
-        return {}
-    found = subprocess.run(  # noqa: S603  a fixed command
-        [git, "rev-parse", "HEAD"], cwd=settings.BASE_DIR, capture_output=True, text=True, check=False
-    )
-    return {"mlflow.source.git.commit": found.stdout.strip()} if found.returncode == 0 else {}
+    handlers.evaluate(ctx)
