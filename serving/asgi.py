@@ -42,11 +42,10 @@ class Gateway:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "http":
-            answer = await self._answer(scope, receive)
-            await send({"type": "http.response.start", "status": answer.status, "headers": [
-                (b"content-length", b"%d" % len(answer.body)), *answer.headers,
-            ]})  # fmt: skip
-            await send({"type": "http.response.body", "body": answer.body})
+            status, body, headers = await self._answer(scope, receive)
+            headers.append((b"content-length", b"%d" % len(body)))
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
@@ -79,19 +78,18 @@ class Gateway:
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > most:
             raise Fault(413, f"the body is larger than {most} bytes")
-        message = await receive()
-        if not message.get("more_body") and len(message.get("body", b"")) <= most:
-            return bytes(message.get("body", b""))
-        parts, size = [], 0
-        while message["type"] == "http.request":
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise Fault(400, "the caller closed the connection before the body was complete")
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > most:
                 raise Fault(413, f"the body is larger than {most} bytes")
             if not message.get("more_body"):
                 return b"".join(parts)
-            message = await receive()
-        raise Fault(400, "the caller closed the connection before the body was complete")
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -172,7 +172,7 @@ def manifest_digest(manifest: list[File]) -> str:
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 
-class PredictionRecord(msgspec.Struct, frozen=True, array_like=True):
+class PredictionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One row answered (or failed) by one version. Fields are only ever added at the end."""
 
     request_id: str

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
-from serving.contract import PredictionRecord, arm_for, frame, key_hash
+from serving.contract import Arm, PredictionRecord, arm_for, frame, key_hash
 from serving.fleet import EMPTY, LoadedRoute, Servable, Snapshot, Target
 from serving.metrics import Metrics
 from serving.protocol import Fault, check_content, decode_request, encode, encode_answer, wants_binary
-from serving.runtimes import Columns, Output, Value
+from serving.runtimes import Output, Value
 from serving.spool import Spool, SpoolFullError
 
 logger = logging.getLogger("serving")
 
 INFER_PREFIX, INFER_SUFFIX = "/v2/models/", "/infer"
 INLINE_BYTES = 64 * 1024  # a larger body is worth a hop to another thread
+Inputs = dict[str, Value]  # of one row, as recorded
+Outputs = dict[str, float | int | str]
 PINNED = "pinned"  # the arm of a request that named its version
 
 
@@ -52,14 +54,22 @@ class Call:
         return self.target.route
 
     def identify(self, given: str, generated: str) -> None:
-        """Settle the request's id (its body's, its header's, or ours), and with it the arm."""
+        """Settle the request's id: its body's, its header's, or one of ours.
+
+        Raises:
+            Fault: 400 where it could not be sent back in a header; ours then stands in the record.
+        """
         self.request_id = given or self.headers.get(b"x-request-id", b"").decode("latin-1") or generated
         if len(self.request_id) > 128 or not self.request_id.isascii() or not self.request_id.isprintable():
             self.request_id = generated
             raise Fault(400, "id: must be up to 128 printable ASCII characters")
 
     def choose(self) -> None:
-        """Settle which arm and version answer: by the name that was called, a forced arm, or the key's hash."""
+        """Settle which arm and version answer: by the name that was called, a forced arm, or the key's hash.
+
+        Raises:
+            Fault: 400 where the forced arm does not exist; the hash's arm then stands in the record.
+        """
         route = self.route.route
         key = self.headers.get(b"x-route-key", b"").decode("latin-1") or self.request_id
         self.hashed = key_hash(route.salt, key)
@@ -67,13 +77,16 @@ class Call:
         if self.target.number is not None:
             self.arm, self.number, self.pinned = PINNED, self.target.number, True
             return
-        arm = arm_for(route.arms, self.hashed)
+        self._take(arm_for(route.arms, self.hashed))
         if forced is not None:
             name = forced.decode("latin-1")
-            found = next((arm for arm in route.arms if arm.name == name), None)
-            if found is None:
+            arm = next((arm for arm in route.arms if arm.name == name), None)
+            if arm is None:
                 raise Fault(400, f"X-Route-Arm: {route.model} has no arm {name[:40]!r}")
-            arm, self.pinned = found, True
+            self._take(arm)
+            self.pinned = True
+
+    def _take(self, arm: Arm) -> None:
         self.arm, self.number, self.weight_bp = arm.name, arm.number, arm.weight_bp
 
     def servable(self) -> Servable:
@@ -146,10 +159,11 @@ class Core:
 
     def _refuse(self, call: Call, fault: Fault) -> Answer:
         """Record a request for a known model that is not answered, and say why."""
-        with contextlib.suppress(Fault):  # an id or arm that cannot be read must not hide the first fault
-            if not call.request_id:
+        if not call.request_id:
+            with contextlib.suppress(Fault):  # a second fault must not hide the first
                 call.identify("", self._new_id())
-            if not call.arm:
+        if not call.arm:
+            with contextlib.suppress(Fault):
                 call.choose()
         try:
             self._record(call, fault.status, [{}], [{}], str(fault)[:500])
@@ -164,14 +178,21 @@ class Core:
         call.choose()
         servable = call.servable()
         output = servable.runtime.output
-        columns, rows = servable.signature.read(request.inputs)
         binary = wants_binary(request, output)
-        values = servable.runtime.predict(columns, rows)
+        signature, runtime = servable.signature, servable.runtime
+        row = signature.read_row(request.inputs)
+        if row is not None:
+            values = runtime.predict_row(row)
+            inputs: list[Inputs] = [dict(zip(signature.names, row, strict=True))]
+        else:
+            columns, rows = signature.read(request.inputs)
+            values = runtime.predict(columns, rows)
+            inputs = [dict(zip(signature.names, row, strict=True)) for row in zip(*columns, strict=True)]
         answer, json_size = encode_answer(
             model=call.route.route.model, number=call.number, request_id=call.request_id, output=output, values=values,
-            rows=rows, binary=binary,
+            rows=len(inputs), binary=binary,
         )  # fmt: skip
-        self._record(call, 200, _by_row(servable.signature.names, columns, rows), _outputs(output, values))
+        self._record(call, 200, inputs, _outputs(output, values))
         if json_size is None:
             return Answer(200, answer, [_JSON, (b"x-request-id", call.request_id.encode())])
         return Answer(
@@ -181,7 +202,7 @@ class Core:
         )  # fmt: skip
 
     def _record(
-        self, call: Call, status: int, inputs: list[dict[str, Value]], outputs: list[dict[str, float | int | str]], error: str = ""
+        self, call: Call, status: int, inputs: list[Inputs], outputs: list[Outputs], error: str = ""
     ) -> None:  # fmt: skip
         latency_us = (time.perf_counter_ns() - call.started_ns) // 1000
         route = call.route.route
@@ -222,13 +243,7 @@ def error_answer(status: int, message: str, request_id: str = "") -> Answer:
     return Answer(status, encode({"error": message}), headers)
 
 
-def _by_row(names: list[str], columns: Columns, rows: int) -> list[dict[str, Value]]:
-    if rows == 1:
-        return [{name: values[0] for name, values in zip(names, columns, strict=True)}]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _outputs(output: Output, values: list[float]) -> list[dict[str, float | int | str]]:
+def _outputs(output: Output, values: list[float]) -> list[Outputs]:
     if output.width == 1:
         return [{output.name: value} for value in values]
     names = [f"{output.name}_{i}" for i in range(output.width)]

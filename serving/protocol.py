@@ -34,7 +34,7 @@ class Fault(Exception):  # noqa: N818  most are the caller's, some ours
         self.status = status
 
 
-class InputTensor(msgspec.Struct):
+class InputTensor(msgspec.Struct, gc=False):
     """One tensor of a request; ``data`` is flat or nested."""
 
     name: str
@@ -44,14 +44,14 @@ class InputTensor(msgspec.Struct):
     data: list[Any] | None = None
 
 
-class WantedOutput(msgspec.Struct):
+class WantedOutput(msgspec.Struct, gc=False):
     """One output that the caller asks for by name."""
 
     name: str
     parameters: dict[str, Any] | None = None
 
 
-class InferRequest(msgspec.Struct):
+class InferRequest(msgspec.Struct, gc=False):
     """What a caller posts to ``/infer``."""
 
     inputs: list[InputTensor]
@@ -60,7 +60,7 @@ class InferRequest(msgspec.Struct):
     outputs: list[WantedOutput] | None = None
 
 
-class OutputTensor(msgspec.Struct, omit_defaults=True):
+class OutputTensor(msgspec.Struct, gc=False, omit_defaults=True):
     """One tensor of an answer."""
 
     name: str
@@ -70,7 +70,7 @@ class OutputTensor(msgspec.Struct, omit_defaults=True):
     data: list[float] | None = None
 
 
-class InferAnswer(msgspec.Struct):
+class InferAnswer(msgspec.Struct, gc=False):
     """What ``/infer`` answers."""
 
     model_name: str

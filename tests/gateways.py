@@ -155,7 +155,7 @@ class RunningGateway:
         self.wait_for("/v2/health/ready" if ready else "/v2/health/live")
         return self
 
-    def wait_for(self, path, until=lambda answer: answer.status_code == 200, seconds=30):
+    def wait_for(self, path, until=lambda answer: answer.status_code == 200, seconds=90):
         """Ask ``path`` until the answer is as wanted; return it."""
         deadline = time.monotonic() + seconds
         while True:

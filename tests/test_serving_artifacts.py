@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import weakref
 
 import msgspec
 import pytest
@@ -217,6 +218,7 @@ def test_versions_that_no_table_lists_are_let_go(tmp_path, fleet):
     write_table(make_table(make_route(one, two), version=1), tmp_path / "table.json")
     fleet.follow()
     before = fleet.snapshot.routes["flight-delay"].servables[2]
+    let_go = weakref.ref(fleet.snapshot.routes["flight-delay"].servables[1])
 
     route = make_route(two, three, arms=[Arm("champion", 2, 9_000), Arm("canary", 3, 1_000)])
     write_table(make_table(route, version=2), tmp_path / "table.json")
@@ -224,6 +226,7 @@ def test_versions_that_no_table_lists_are_let_go(tmp_path, fleet):
 
     assert numbers(fleet) == [2, 3]
     assert fleet.snapshot.routes["flight-delay"].servables[2] is before  # kept warm, not loaded again
+    assert let_go() is None
 
 
 def test_what_is_loaded_switches_before_the_rest_is_loaded(tmp_path):

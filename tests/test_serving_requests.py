@@ -5,6 +5,8 @@ import struct
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serving.contract import Arm, Column, key_hash, read_segment, write_table
 from serving.core import Core
@@ -13,7 +15,7 @@ from serving.inputs import Signature
 from serving.protocol import Fault, InputTensor, decode_request
 from serving.settings import Settings, SettingsError, read_settings
 from serving.spool import Spool
-from tests.gateways import COLUMNS, ROW, infer_body, make_boosted, make_route, make_table, probability
+from tests.gateways import COLUMNS, DATATYPE, ROW, infer_body, make_boosted, make_route, make_table, probability
 
 JSON = {b"content-type": b"application/json"}
 ARMS = [Arm("champion", 1, 9_000), Arm("canary", 2, 1_000)]
@@ -128,6 +130,7 @@ def test_forcing_an_arm_pins_the_request(harness):
         400,
         {"error": "X-Route-Arm: flight-delay has no arm 'chanary'"},
     )
+    assert harness.records()[-1].arm in {"champion", "canary"}
 
 
 def test_many_rows_are_answered_in_order_with_one_record_each(harness):
@@ -177,6 +180,34 @@ def test_one_tensor_may_hold_all_columns_flat_or_nested(data):
     request = decode_request(json.dumps(matrix(*data, shape=(2, 2))).encode(), None)
 
     assert signature.read(request.inputs) == ([[0.5, 0.25], [3, None]], 2)
+
+
+values = st.one_of(
+    st.none(), st.booleans(), st.floats(), st.integers(-(2**65), 2**65), st.sampled_from(["AA", "UA", "ZZ", ""]),
+    st.lists(st.integers(), max_size=1),
+)  # fmt: skip
+datatypes = st.sampled_from(["BOOL", "INT8", "INT64", "UINT64", "FP32", "FP64", "BYTES", "FP128"])
+
+
+@given(st.data())
+def test_quick_way_to_read_one_row_agrees_with_the_general_one(data):
+    signature = Signature(COLUMNS)
+    tensors = []
+    for name in data.draw(st.permutations([*DATATYPE])):
+        datatype, value = data.draw(st.one_of(st.just((DATATYPE[name], ROW[name])), st.tuples(datatypes, values)))
+        tensors.append(
+            InputTensor(name, data.draw(st.sampled_from([[1], [1], [1], [1, 1], [2]])), datatype, data=[value])
+        )
+
+    quick = signature.read_row(tensors)
+    try:
+        columns, rows = signature.read(tensors)
+    except Fault:
+        assert quick is None
+    else:
+        in_the_usual_shape = all(tensor.shape == [1] for tensor in tensors)
+        assert (quick is not None) == in_the_usual_shape
+        assert quick is None or (quick, 1) == ([value for (value,) in columns], rows)
 
 
 def changed(column, **fields):
@@ -360,7 +391,7 @@ def test_unknown_names_are_404_and_leave_no_record(harness):
 
 def test_model_that_fails_is_our_fault_and_says_nothing_of_its_inside(harness, monkeypatch):
     servable = harness.core.snapshot.routes["flight-delay"].servables[1]
-    monkeypatch.setattr(servable.runtime, "predict", lambda columns, rows: 1 / 0)
+    monkeypatch.setattr(servable.runtime, "predict_row", lambda row: 1 / 0)
 
     status, answer = harness.post(infer_body(), "flight-delay@champion")
 

@@ -21,7 +21,7 @@ NUMBERS = [Column("distance", "double", required=False), Column("hour", "long")]
 
 
 def one_by_one(runtime, columns, rows):
-    return [value for i in range(rows) for value in runtime.predict([[values[i]] for values in columns], 1)]
+    return [value for i in range(rows) for value in runtime.predict_row([values[i] for values in columns])]
 
 
 def test_lightgbm_answers_what_the_library_answers():

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from serving.contract import Column
-from serving.runtimes import Columns, ModelError, Output, Value, known_values
+from serving.runtimes import Columns, ModelError, Output, Row, Value, known_values
 
 FLOAT64 = 1  # C_API_DTYPE_FLOAT64
 NORMAL = 0  # C_API_PREDICT_NORMAL: probabilities where the objective has them
@@ -104,25 +104,25 @@ class LightGBM:
         self.output = output
         self._booster = booster
         self._features = features  # for each of the model's: the place of its column, and its categories' codes
+        self._coded = [(i, codes) for i, (_, codes) in enumerate(features) if codes is not None]
         self._threads = threading.local()
 
-    def predict(self, columns: Columns, rows: int) -> list[float]:
-        """Return the output of ``rows`` rows, row by row."""
-        return self._predict_one(columns) if rows == 1 else self._predict_many(columns, rows)
-
-    def _predict_one(self, columns: Columns) -> list[float]:
+    def predict_row(self, row: Row) -> list[float]:
+        """Return the output of one row."""
         try:
             single: _SingleRow = self._threads.single
         except AttributeError:
             single = self._threads.single = _SingleRow(self._booster, len(self._features), self.output.width)
-        row: list[Value] = []
-        for place, codes in self._features:
-            value = columns[place][0]
-            row.append(NAN if value is None else value if codes is None else codes[value])
-        single.pack(single.row, 0, *row)
+        values = [row[place] for place, _ in self._features]
+        for i, codes in self._coded:
+            values[i] = None if values[i] is None else codes[values[i]]
+        if None in values:
+            values = [NAN if value is None else value for value in values]
+        single.pack(single.row, 0, *values)
         return single.predict()
 
-    def _predict_many(self, columns: Columns, rows: int) -> list[float]:
+    def predict(self, columns: Columns, rows: int) -> list[float]:
+        """Return the output of ``rows`` rows, row by row."""
         matrix = np.empty((rows, len(self._features)))
         for i, (place, codes) in enumerate(self._features):
             values = columns[place] if codes is None else [None if v is None else codes[v] for v in columns[place]]

@@ -8,7 +8,7 @@ import skops.io
 from sklearn.base import BaseEstimator
 
 from serving.contract import Column
-from serving.runtimes import Columns, ModelError, Output, Value, known_values
+from serving.runtimes import Columns, ModelError, Output, Row, Value, known_values
 
 # What skops does not trust by itself, read through before it was listed: data holders without behaviour of their own.
 TRUSTED = [
@@ -49,6 +49,10 @@ class Skops:
         self.output = Output("value")
         if self._classifies:
             self.output = Output("probability") if classes == 2 else Output("probabilities", classes)
+
+    def predict_row(self, row: Row) -> list[float]:
+        """Return the output of one row."""
+        return self.predict([[value] for value in row], 1)
 
     def predict(self, columns: Columns, rows: int) -> list[float]:
         """Return the output of ``rows`` rows, row by row; for two classes the probability of the second."""
