@@ -79,6 +79,7 @@ class Traffic:
             self.answers[status] += 1
             if status in (0, 404) or status >= 500:  # not there, not told of the model yet, or in trouble
                 pause = min(max(pause * 2, 0.5), LONGEST_PAUSE_S)
+                self._close()  # the gateway keeps no connection idle for so long
                 self.stopping.wait(pause)
             else:
                 pause = 0.0

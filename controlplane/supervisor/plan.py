@@ -60,7 +60,7 @@ class Plan:
                 "web",
                 [sys.executable, "-m", "gunicorn", "controlplane.wsgi", "--bind", f"{HOST}:{self.config.ports['web']}",
                  "--worker-class", "gthread", "--workers", "2", "--threads", "8", "--preload",
-                 "--graceful-timeout", "3", "--no-control-socket"],
+                 "--graceful-timeout", "2", "--no-control-socket"],
                 self._django, check=answers(f"{web}/health/"),
             ),
             self._manage("mlflow_server", name="mlflow", check=answers(f"{mlflow}/health")),

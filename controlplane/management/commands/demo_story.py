@@ -16,6 +16,7 @@ class Command(BaseCommand):
     """Tell the story; safe to stop and to start again."""
 
     help = "Train, evaluate and promote the demo's first model, step by step. Safe to repeat; refused elsewhere."
+    requires_system_checks = ()  # they import every page, and take longer than the work itself
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Take what steps can be taken, and wait between them."""

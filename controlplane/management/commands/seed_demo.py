@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """Make sure that everything the demo starts with is there; safe to repeat."""
 
     help = "Make the demo's teams, people and first model, and write var/demo.json. Safe to repeat; refused elsewhere."
+    requires_system_checks = ()  # they import every page, and take longer than the work itself
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Fill in schedules, people and the model; say where the model is."""

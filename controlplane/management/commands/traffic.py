@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """Replay the rows that came after a champion's training."""
 
     help = "Replay real rows of the months after training against the gateway, until stopped."
+    requires_system_checks = ()  # they import every page, and take longer than the work itself
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the rate and the model."""
