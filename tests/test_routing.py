@@ -421,11 +421,15 @@ def test_panel_shows_what_serves_and_whether_gateways_do_so(model, reader):
 
 
 def test_panel_shows_what_gateways_refuse(model, reader):
-    report(refused_of(make_served(model), "model.lgb has changed: <svg onload=alert(1)>"))
+    version = make_served(model)
+    set_alias(version)
+    routing_publish(now=NOW)
+    report(refused_of(version, "model.lgb has changed: <svg onload=alert(1)>"))
     observe_gateways()
 
     seen = panel(reader)
 
+    assert "Not served so" in seen
     assert "Gateways refuse" in seen
     assert "model.lgb has changed: &lt;svg onload=alert(1)&gt;" in seen  # T22
 
