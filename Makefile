@@ -42,8 +42,8 @@ bench: dev-env ## Run every benchmark and rewrite docs/benchmarks.md.
 	@$(BIN)/python -m benchmarks
 
 lock: dev-env ## Resolve requirements*.in into pinned requirements*.txt.
-	$(BIN)/pip-compile -q --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host -o requirements.txt requirements.in
-	$(BIN)/pip-compile -q --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host -o requirements-dev.txt requirements-dev.in
+	@for name in requirements requirements-dev; do $(BIN)/pip-compile -q --strip-extras --no-header --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links -o $$name.txt $$name.in || exit 1; done
 
 docs: dev-env ## Rewrite docs/reference from the code.
 	@$(CHECK_ENV) $(BIN)/python manage.py reference
