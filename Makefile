@@ -20,7 +20,7 @@ reset: env ## Stop the demo and delete all its data, after asking; YES=1 does no
 	@YES=$(YES) $(BIN)/python -m controlplane.supervisor reset
 
 test: dev-env chromium ## Run all tests, with a PostgreSQL, a broker and a browser of their own; ARGS is passed to pytest.
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: dev-env ## Check style, types, imports, templates, migrations and reference pages; changes nothing.
 	$(BIN)/ruff check .

@@ -20,13 +20,9 @@ FIRST_CHAMPION_S = 480  # on a loaded machine; a quiet one needs a minute
 REDUCED = {"DEMO_KEEP_ONE_IN": "2", "DEMO_TRAFFIC_RATE": "5"}
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Give all tests of the stack to one process, first of all since they take longest; other files stay whole too."""
+    """Begin with the tests of the whole product: they take longest, and one process has them all."""
     items.sort(key=lambda item: item.get_closest_marker("stack") is None)
-    for item in items:
-        group = "stack" if item.get_closest_marker("stack") else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,6 @@ from jobs.services import job_create
 from jobs.tasks import nudge
 from tests import job_kinds
 
-pytestmark = pytest.mark.xdist_group("jobs-broker")
-
 BROKER_DATABASE = 9  # of its own, so that flushing it disturbs no other test
 
 

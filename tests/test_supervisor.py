@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -39,6 +40,12 @@ def gone(pid):
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+def run_in_a_loop(coroutine):
+    """Run in a thread of its own: a browser of another test may keep an event loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
 def test_a_process_that_dies_is_started_again_and_it_is_said():
     said: list[str] = []
 
@@ -50,7 +57,7 @@ def test_a_process_that_dies_is_started_again_and_it_is_said():
         await until(lambda: len(said) == 3)
         await part.stop()
 
-    asyncio.run(scenario())
+    run_in_a_loop(scenario())
 
     assert said[0].startswith("part: pid ")
     assert said[1] == "part ended (signal SIGKILL); it starts again in 1 s"
@@ -74,10 +81,10 @@ def test_stopping_kills_what_ignores_the_signal_and_what_it_started():
         await part.stop()
         return time.monotonic() - began
 
-    seconds = asyncio.run(scenario())
+    seconds = run_in_a_loop(scenario())
 
     assert seconds < 2
-    asyncio.run(until(lambda: gone(int(said[0].split()[-1]))))
+    run_in_a_loop(until(lambda: gone(int(said[0].split()[-1]))))
 
 
 def test_a_process_that_keeps_dying_fails_the_start_with_its_last_lines():
@@ -95,7 +102,7 @@ def test_a_process_that_keeps_dying_fails_the_start_with_its_last_lines():
             await part.stop()
 
     with pytest.raises(SetupError, match=r"part did not start(.|\n)*no such table"):
-        asyncio.run(scenario())
+        run_in_a_loop(scenario())
 
 
 def test_a_step_that_fails_is_not_repeated():
@@ -107,7 +114,7 @@ def test_a_step_that_fails_is_not_repeated():
         await step.until_finished()
 
     with pytest.raises(SetupError, match="duplicate key"):
-        asyncio.run(scenario())
+        run_in_a_loop(scenario())
     assert said == ["part: duplicate key"]
 
 
@@ -119,7 +126,7 @@ def test_a_line_without_end_is_passed_on_in_pieces():
         step.start()
         await step.until_finished()
 
-    asyncio.run(scenario())
+    run_in_a_loop(scenario())
 
     assert "".join(line.removeprefix("part: ") for line in said) == "x" * 100_000
 
@@ -144,7 +151,7 @@ def test_a_tethered_process_is_told_when_its_parent_is_killed(tmp_path):
     parent.kill()
     parent.wait()
 
-    asyncio.run(until(told.exists))
+    run_in_a_loop(until(told.exists))
 
 
 def test_a_command_does_not_start_when_its_parent_is_already_gone():
