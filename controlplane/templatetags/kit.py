@@ -1,6 +1,8 @@
 """The component kit: each tag prints one component and escapes what it is given. `docs/ui.md` shows them all."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from django import template
 from django.middleware.csrf import get_token
@@ -14,12 +16,19 @@ from controlplane import formats
 
 register = template.Library()
 
-register.filter("compact", formats.compact)
-register.filter("metric", formats.metric)
-register.filter("signed", formats.signed)
-register.filter("percent", formats.percent)
-register.filter("duration", formats.duration)
-register.filter("bytes", formats.size)
+
+def _of_a_number(show: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Make a filter of a format; Django hands a filter the empty string where a template's variable does not exist."""
+    return lambda value: formats.NOTHING if value == "" else show(value)
+
+
+register.filter("compact", _of_a_number(formats.compact))
+register.filter("metric", _of_a_number(formats.metric))
+register.filter("signed", _of_a_number(formats.signed))
+register.filter("percent", _of_a_number(formats.percent))
+register.filter("duration", _of_a_number(formats.duration))
+register.filter("bytes", _of_a_number(formats.size))
+
 
 # The shape of a state is its own; its colour is one of four.
 COLOURS = {
