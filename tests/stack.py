@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from controlplane.embedded import free_port
-from controlplane.supervisor.config import REPOSITORY
+from controlplane.supervisor.config import REPOSITORY, VARIABLES
 from controlplane.supervisor.presence import Presence
 
 FIRST_CHAMPION_S = 480  # on a loaded machine; a quiet one needs a minute
@@ -96,7 +96,7 @@ def answer(url, method="GET", body=None, **headers):
 def stack(tmp_path_factory):
     """The product with its first champion serving; the story goes on meanwhile to a second version."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
-    ports = {name: str(free_port()) for name in ("WEB_PORT", "MLFLOW_PORT", "GATEWAY_PORT")}
+    ports = {name: str(free_port()) for name in VARIABLES if name.endswith("_PORT")}
     var = tmp_path_factory.mktemp("stack") / "var"
     product = Stack(var, {**kept, **ports, **REDUCED, "VAR_DIR": str(var)})
     started = product.supervisor("demo", "--detach", check=False)
