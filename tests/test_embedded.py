@@ -106,7 +106,7 @@ def test_the_server_ends_with_the_process_that_started_it(postgres):
 
 
 def test_a_stale_process_number_of_somebody_else_is_left_alone(tmp_path):
-    server = Postgres(tmp_path / "postgres", free_port())
+    server = new_cluster(tmp_path)
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     server.data.mkdir(parents=True)
     (server.data / "postmaster.pid").write_text(f"{bystander.pid}\n{server.data}\n")
