@@ -23,9 +23,9 @@ from controlplane.supervisor.config import REPOSITORY
 
 
 def new_cluster(folder):
-    for parent in folder.parents:
-        if parent.name.startswith("pytest-"):
-            parent.chmod(0o755)  # PostgreSQL runs unprivileged and has to reach its data
+    for path in (folder, *folder.parents):
+        if "pytest-" in str(path):
+            path.chmod(0o755)  # PostgreSQL runs unprivileged and has to reach its data
     return Postgres(folder / "postgres", free_port())
 
 
