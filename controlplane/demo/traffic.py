@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
+from urllib.request import urlopen
 
 import msgspec
 import pandas as pd
@@ -86,12 +87,22 @@ class Traffic:
         self._close()
 
     def _first_champion(self) -> ModelVersion | None:
-        version = champion_of(self.model)
-        if version is None:
-            logger.info("waiting for %s to have a champion", self.model)
+        if version := champion_of(self.model):
+            return version
+        logger.info("waiting for %s to have a champion", self.model)
         while version is None and not self.stopping.wait(2):
             version = champion_of(self.model)
+        self._until_served()
         return version
+
+    def _until_served(self) -> None:
+        """Wait until the gateway has loaded its first champion, as a caller's own health check would."""
+        while not self.stopping.is_set():
+            try:
+                with urlopen(f"{self.gateway_url}/v2/models/{quote(self.model)}/ready", timeout=TIMEOUT_S):  # noqa: S310
+                    return
+            except OSError:
+                self.stopping.wait(0.5)
 
     def _champion_after(self, version: ModelVersion) -> ModelVersion:
         """Return the champion of now; without the database the gateway goes on as before, and so do its callers."""
