@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.template import Context, Template
 from django.test import RequestFactory
+from playwright.sync_api import expect
 
 from controlplane import formats
 from controlplane.context import NAVIGATION
@@ -404,9 +405,8 @@ def test_dark_page_is_printed_on_white_paper(shown, live_server):
     page.goto("/kit/")
     page.emulate_media(media="print")
 
-    ink, paper = page.evaluate("(s => [s.color, s.backgroundColor])(getComputedStyle(document.body))")
-
-    assert (ink, paper) == ("rgb(25, 28, 34)", "rgb(255, 255, 255)")
+    expect(page.locator("body")).to_have_css("color", "rgb(25, 28, 34)")
+    expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
     assert not page.get_by_role("navigation", name="Main").is_visible()
 
 
