@@ -7,6 +7,7 @@ from django.db import connection
 
 from registry import services
 from registry.access import Actor
+from registry.criteria import CheckStatus
 from registry.errors import (
     ConflictError,
     CriteriaError,
@@ -17,6 +18,7 @@ from registry.errors import (
     StaleBindingError,
 )
 from registry.models import Alias, AliasMove, Approval, AuditEvent, Promotion, PromotionPolicy, Role
+from registry.selectors import promotion_checks
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +37,40 @@ def test_approval_moves_the_alias_and_completes_the_promotion():
         "promotion.approve",
         "promotion.complete",
     ]
+
+
+def test_decided_promotion_keeps_showing_what_was_decided():
+    first = factories.make_champion()
+    factories.make_criteria(
+        first.model,
+        [{"metric": "roc_auc", "direction": "at_least", "threshold": 0, "against_champion": True, "reason": "Better."}],
+    )
+    version = factories.make_version(first.model)
+    measured = services.evidence_record(version=version, metric="roc_auc", value=0.02, against=first)
+    promotion = factories.make_promotion(first.model, version=version)
+    decided_on = factories.seen(promotion)
+
+    done = factories.approve(promotion)
+    services.evidence_record(version=version, metric="roc_auc", value=-0.5, against=first, data_digest="later")
+
+    done.refresh_from_db()
+    [check] = promotion_checks(done)
+    assert (check.status, check.evidence, check.champion) == (CheckStatus.PASSED, measured, first)
+    assert factories.seen(done) == decided_on
+
+
+def test_completed_promotion_replaces_what_served_at_that_moment():
+    first = factories.make_champion()
+    second = factories.make_champion(first.model)
+    promotion = factories.make_promotion(first.model)
+    engineer = factories.make_actor(first.model.team)
+    services.rollback(actor=engineer, model=first.model, to_version=first, reason="The second is slow.")
+
+    done = factories.approve(promotion)
+
+    done.refresh_from_db()
+    assert second != first
+    assert done.replaces == first
 
 
 def contributors(promotion):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.db.models import Q, QuerySet
+
 from registry.access import Actor
 from registry.criteria import CheckStatus, Measured, margin
 from registry.models import (
@@ -78,10 +80,20 @@ class Check:
 def checks_of(version: ModelVersion, criteria: CriteriaSet, phase: str = "before_approval") -> list[Check]:
     """Return each criterion of one phase as a check against the latest evidence: failures first, then by position."""
     champion = ModelVersion.objects.filter(aliases__model_id=version.model_id, aliases__name="champion").first()
+    return _checks(version, criteria, phase, champion, Evidence.objects.all())
+
+
+def _checks(
+    version: ModelVersion,
+    criteria: CriteriaSet,
+    phase: str,
+    champion: ModelVersion | None,
+    evidence: QuerySet[Evidence],
+) -> list[Check]:
     latest: dict[tuple[str, str, int | None], list[Evidence]] = {}
-    measured = Evidence.objects.filter(version=version, artifact_digest=version.artifact_digest).order_by("-id")
-    for evidence in measured.defer("detail"):
-        latest.setdefault((evidence.metric, evidence.data_slice, evidence.against_id), []).append(evidence)
+    measured = evidence.filter(version=version, artifact_digest=version.artifact_digest).order_by("-id")
+    for one in measured.defer("detail"):
+        latest.setdefault((one.metric, one.data_slice, one.against_id), []).append(one)
     checks = []
     for criterion in criteria.criteria.all():
         if criterion.phase != phase:
@@ -116,8 +128,18 @@ def _check(criterion: AcceptanceCriterion, evidence: Evidence | None, champion: 
 
 
 def promotion_checks(promotion: Promotion) -> list[Check]:
-    """Return the checks before approval of a promotion."""
-    return checks_of(promotion.version, promotion.criteria_set)
+    """Return the checks before approval: as they stand now, or, once decided, as they stood then.
+
+    A version that became champion has no other one to be compared with, and may be measured again later; neither
+    changes what was decided.
+    """
+    if promotion.decided_at is None:
+        return checks_of(promotion.version, promotion.criteria_set)
+    decision = promotion.approvals.last()
+    seen = Q(pk__in=decision.binding["evidence"]) if decision else Q(measured_at__lte=promotion.decided_at)
+    return _checks(
+        promotion.version, promotion.criteria_set, "before_approval", promotion.replaces, Evidence.objects.filter(seen)
+    )
 
 
 def promotion_binding(promotion: Promotion, checks: list[Check]) -> Binding:

@@ -215,6 +215,9 @@ def _advance(promotion: Promotion, event: PromotionEvent, **stamps: Now) -> None
 def _complete(promotion: Promotion, actor: Actor) -> None:
     """Move the alias and close the promotion: whole, or not at all."""
     _advance(promotion, PromotionEvent.ROLL_OUT)
+    held = promotion.model.aliases.select_related("version").filter(name=promotion.alias).first()
+    promotion.replaces = held.version if held else None  # a rollback may have moved the alias since the request
+    promotion.save(update_fields=["replaces"])
     Alias.objects.update_or_create(
         model=promotion.model, name=promotion.alias,
         defaults={"version": promotion.version, "promotion": promotion, "rollback": None, "set_by": actor.user},
