@@ -1,10 +1,12 @@
 """Forms of the registry's pages. They check shape and types; services hold the rules."""
 
 from django import forms
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from registry.criteria import METRIC_LABELS
-from registry.models import AcceptanceCriterion, ApiToken, RegisteredModel, Task, Team
+from registry.models import AcceptanceCriterion, ApiToken, RegisteredModel, Role, Task, Team
 
 
 def _controls(form: forms.Form) -> None:
@@ -112,4 +114,31 @@ class TokenForm(forms.Form):
         field = self.fields["team"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above
         field.queryset = teams
+        _controls(self)
+
+
+class MemberForm(forms.Form):
+    """Give a person a role in a team."""
+
+    username = forms.ModelChoiceField(
+        User.objects.filter(is_active=True),
+        to_field_name="username",
+        widget=forms.TextInput({"autocomplete": "off"}),
+        label="User name",
+        error_messages={"invalid_choice": "Nobody has this user name. Who keeps this installation makes people."},
+    )
+    role = forms.ChoiceField(choices=Role.choices, help_text="A person has one role in a team. Admins do not approve.")
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        _controls(self)
+
+
+class PasswordForm(PasswordChangeForm):
+    """Change the own password."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["new_password2"].label = "New password, once more"
+        self.label_suffix = ""
         _controls(self)

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from registry.api.urls import api_urlpatterns
-from registry.views import accounts, audit, criteria, inbox, models, promotions, settings, versions
+from registry.views import accounts, audit, criteria, inbox, models, promotions, settings, teams, versions
 
 __all__ = ["api_urlpatterns", "urlpatterns"]
 
@@ -27,6 +27,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/versions/<int:number>/verify/", versions.version_verify, name="version_verify"),
     path("audit/", audit.audit, name="audit"),
     path("settings/", settings.settings, name="settings"),
+    path("settings/password/", teams.password, name="password"),
+    path("settings/teams/<slug:slug>/", teams.team, name="team"),
+    path("settings/teams/<slug:slug>/members/", teams.member_set, name="member_set"),
+    path("settings/teams/<slug:slug>/members/<str:username>/remove/", teams.member_remove, name="member_remove"),
+    path("settings/teams/<slug:slug>/guard/", teams.team_guard, name="team_guard"),
     path("settings/tokens/", settings.token_create, name="token_create"),
     path("settings/tokens/<int:pk>/revoke/", settings.token_revoke, name="token_revoke"),
 ]

@@ -129,6 +129,8 @@ def foreign(team, settings):
         ("criteria", "pk"): draft.pk,
         ("rollbacks", "pk"): rolled_back.pk,
         ("tokens", "pk"): token.pk,
+        ("teams", "slug"): other.slug,
+        ("members", "username"): actor.user.username,
         ("jobs", "pk"): job.pk,
         ("datasets", "name"): dataset.name,
         ("slos", "pk"): slo.pk,

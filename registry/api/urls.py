@@ -15,11 +15,16 @@ from registry.api.promotions import (
     PromotionWithdraw,
 )
 from registry.api.rollbacks import ModelRollback, RollbackReview, Rollbacks
+from registry.api.teams import Member, Members, OneTeam, Teams
 from registry.api.versions import Version, VersionEvidence, Versions, VersionVerify
 
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("me", Me.as_view(), name="api_me"),
     path("inbox", Inbox.as_view(), name="api_inbox"),
+    path("teams", Teams.as_view(), name="api_teams"),
+    path("teams/<slug:slug>", OneTeam.as_view(), name="api_team"),
+    path("teams/<slug:slug>/members", Members.as_view(), name="api_members"),
+    path("teams/<slug:slug>/members/<str:username>", Member.as_view(), name="api_member"),
     path("tokens", Tokens.as_view(), name="api_tokens"),
     path("tokens/<int:pk>", Token.as_view(), name="api_token"),
     path("models", Models.as_view(), name="api_models"),

@@ -28,6 +28,11 @@ class Team(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def path(self) -> str:
+        """The address of its page, which is also its subject in the audit trail."""
+        return f"/settings/teams/{self.slug}/"
+
     def guards(self, alias: str) -> bool:
         """Tell whether ``alias`` moves only by a promotion or rollback here."""
         return self.governed and (alias == "champion" or alias in self.guarded_aliases)

@@ -6,6 +6,7 @@ from registry.services.evidence import evidence_record
 from registry.services.experiments import experiment_record
 from registry.services.lifecycle import model_archive, model_rename, version_archive, version_describe, version_stage
 from registry.services.models import model_create, model_update
+from registry.services.people import password_change, password_reset, person_activate, person_create
 from registry.services.promotions import (
     promotion_approve,
     promotion_comment,
@@ -15,7 +16,8 @@ from registry.services.promotions import (
 )
 from registry.services.sessions import LoginAttempt, login_attempt, logout_record
 from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
-from registry.services.teams import team_create, team_join, token_create, token_revoke, token_use
+from registry.services.teams import team_change, team_create, team_guard, team_join, team_leave
+from registry.services.tokens import token_create, token_revoke, token_use
 from registry.services.versions import version_create, version_verify
 
 __all__ = [
@@ -34,6 +36,10 @@ __all__ = [
     "model_tag_delete",
     "model_tag_set",
     "model_update",
+    "password_change",
+    "password_reset",
+    "person_activate",
+    "person_create",
     "promotion_approve",
     "promotion_comment",
     "promotion_reject",
@@ -41,8 +47,11 @@ __all__ = [
     "promotion_withdraw",
     "rollback",
     "rollback_review",
+    "team_change",
     "team_create",
+    "team_guard",
     "team_join",
+    "team_leave",
     "token_create",
     "token_revoke",
     "token_use",

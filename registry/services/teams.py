@@ -1,20 +1,16 @@
-"""Teams, memberships and tokens."""
+"""Teams: who belongs to them in which role, and what is guarded there."""
 
-import secrets
-from datetime import datetime, timedelta
+import re
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
-from django.utils import timezone
 
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError, RoleError
-from registry.models import ApiToken, Membership, Role, Team
-from registry.selectors import token_digest
+from registry.models import Membership, Role, Team
 
-TOKEN_PREFIX_LENGTH = 10
+ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
 @audited()
@@ -33,7 +29,7 @@ def team_create(*, actor: Actor | None, slug: str, name: str, governed: bool = T
     except IntegrityError:
         raise ConflictError(f"A team with the slug {slug} exists. Choose another.") from None
     audit(
-        action="team.create", subject="/settings/", actor=actor, team=slug, process=process,
+        action="team.create", subject=team.path, actor=actor, team=slug, process=process,
         payload={"name": name, "governed": governed},
     )  # fmt: skip
     return team
@@ -54,68 +50,75 @@ def team_join(*, actor: Actor | None, team: Team, user: User, role: Role, proces
     membership, _ = Membership.objects.update_or_create(team=team, user=user, defaults={"role": role})
     if before != role:
         audit(
-            action="team.join", subject="/settings/", actor=actor, team=team.slug, process=process,
+            action="team.join", subject=team.path, actor=actor, team=team.slug, process=process,
             payload={"user": user.get_username(), "before": before, "after": role},
         )  # fmt: skip
     return membership
 
 
 @audited()
-def token_create(
-    *, actor: Actor | None, user: User, team: Team, name: str, scopes: list[str], expires_at: datetime | None = None,
-    process: str = "",
-) -> tuple[ApiToken, str]:  # fmt: skip
-    """Make a token for ``user`` in ``team``; the secret is returned once and never kept.
-
-    Args:
-        actor: who asks; None where a process makes a token for a person, such as a training job for its creator.
+def team_leave(*, actor: Actor | None, team: Team, user: User, process: str = "") -> None:
+    """Take ``user`` out of ``team``: its objects, and tokens for it, are gone for them at once.
 
     Raises:
-        RoleError: one person asks for another's token, has no part in the team, or uses a token that can do less.
-        InvalidError: a scope is unknown or the name is empty.
+        RoleError: the actor is not an admin of the team, or would leave it; so a team never loses its last admin.
+        ConflictError: the person is not in the team.
     """
-    if actor and (actor.user != user or actor.role_in(team) is None):
-        raise RoleError("A token is made by the person it stands for, in a team of theirs.")
-    if not name.strip():
-        raise InvalidError("name says what the token is for; it cannot be empty.", field="name")
-    unknown = set(scopes) - set(ApiToken.Scope.values)
-    if unknown or not scopes:
-        raise InvalidError(f"scopes must be some of {', '.join(ApiToken.Scope.values)}.", field="scopes")
-    if actor and actor.token and (more := set(scopes) - set(actor.token.scopes)):
-        raise RoleError(f"This token lacks the scope {min(more)}, so it cannot make a token that has it.")
-    secret = f"cp_{secrets.token_urlsafe(32)}"
-    token = ApiToken.objects.create(
-        user=user, team=team, name=name.strip(), prefix=secret[:TOKEN_PREFIX_LENGTH], digest=token_digest(secret),
-        scopes=sorted(scopes), expires_at=expires_at,
-    )  # fmt: skip
+    if actor:
+        actor.require(team, Role.ADMIN)
+        if actor.user == user:
+            raise RoleError("Nobody leaves a team alone; another admin of the team can take you out.")
+    membership = Membership.objects.select_for_update().filter(team=team, user=user).first()
+    if membership is None:
+        raise ConflictError(f"{user.get_username()} is not a member of {team.name}.")
+    membership.delete()
     audit(
-        action="token.create", subject="/settings/", actor=actor, team=team.slug, process=process,
-        payload={"token": token.prefix, "user": user.get_username(), "name": token.name, "scopes": token.scopes},
+        action="team.leave", subject=team.path, actor=actor, team=team.slug, process=process,
+        payload={"user": user.get_username(), "before": membership.role},
     )  # fmt: skip
-    return token, secret
 
 
 @audited()
-def token_revoke(*, actor: Actor | None, token_id: int, process: str = "") -> ApiToken:
-    """Revoke a token at once; doing it twice changes nothing.
+def team_guard(*, actor: Actor, team: Team, aliases: list[str]) -> Team:
+    """Set the aliases that move by promotion or rollback alone, beside ``champion``.
 
     Raises:
-        RoleError: it is another person's, and the actor is no admin of its team.
+        RoleError: the actor is not an admin of the team.
+        InvalidError: an alias is not spelled like one.
     """
-    token = ApiToken.objects.select_for_update(of=("self",)).select_related("team", "user").get(pk=token_id)
-    if actor and actor.user != token.user:
-        actor.require(token.team, Role.ADMIN)
-    if token.revoked_at is None:
-        ApiToken.objects.filter(pk=token.pk).update(revoked_at=Now())
-        token.refresh_from_db()
+    actor.require(team, Role.ADMIN)
+    wanted = sorted({alias.strip() for alias in aliases} - {"", "champion"})
+    if bad := [alias for alias in wanted if not ALIAS.fullmatch(alias)]:
+        raise InvalidError(
+            f"{bad[0]!r} is no alias: up to 100 lower-case letters, digits, hyphens and underscores.", field="aliases"
+        )
+    team = Team.objects.select_for_update().get(pk=team.pk)
+    before = team.guarded_aliases
+    if before != wanted:
+        team.guarded_aliases = wanted
+        team.save(update_fields=["guarded_aliases"])
         audit(
-            action="token.revoke", subject="/settings/", actor=actor, team=token.team.slug, process=process,
-            payload={"token": token.prefix, "user": token.user.get_username()},
+            action="team.guard", subject=team.path, actor=actor, team=team.slug,
+            payload={"before": before, "after": wanted},
         )  # fmt: skip
-    return token
+    return team
 
 
-def token_use(token: ApiToken) -> None:
-    """Note that the token was used; once a minute is exact enough, and spares each request a write."""
-    if token.last_used_at is None or timezone.now() - token.last_used_at > timedelta(minutes=1):
-        ApiToken.objects.filter(pk=token.pk).update(last_used_at=Now())
+@audited()
+def team_change(*, team: Team, name: str = "", governed: bool | None = None, process: str) -> Team:
+    """Rename a team, or switch its governance on or off.
+
+    Only the installation's keeper does this, at a shell: an admin who could would be rid of every approval.
+    """
+    team = Team.objects.select_for_update().get(pk=team.pk)
+    before = {"name": team.name, "governed": team.governed}
+    team.name = name or team.name
+    team.governed = team.governed if governed is None else governed
+    after = {"name": team.name, "governed": team.governed}
+    if before != after:
+        team.save(update_fields=["name", "governed"])
+        audit(
+            action="team.change", subject=team.path, actor=None, team=team.slug, process=process,
+            payload={"before": before, "after": after},
+        )  # fmt: skip
+    return team

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.conf import settings as conf
 from django.contrib import messages
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from registry import services
 from registry.access import actor_of
 from registry.forms import TokenForm
-from registry.models import ApiToken, Membership
+from registry.models import ApiToken
 
 TOKENS_SHOWN = 50
 
@@ -65,9 +66,9 @@ def _page(
         "curl": f'curl -H "Authorization: Bearer {secret}" {request.build_absolute_uri("/api/v1/models/")}',
         "mlflow": f"export MLFLOW_TRACKING_URI={conf.MLFLOW_URL}\nexport MLFLOW_TRACKING_TOKEN={secret}",
         "now": timezone.now(),
-        "members": Membership.objects.filter(team__in=actor.teams())
-        .select_related("team", "user")
-        .order_by("team__name", "user__username"),
+        "memberships": actor.user.memberships.select_related("team")
+        .annotate(members=Count("team__memberships"))
+        .order_by("team__name"),
         "tokens": ApiToken.objects.filter(user=actor.user).select_related("team")[:TOKENS_SHOWN],
     }
     return render(request, "registry/settings.html", context, status=status)
