@@ -258,6 +258,7 @@ JOB_SEATS: dict[str, int] = env.dict(
     "JOB_SEATS", cast={"value": int}, default={}
 )  # jobs at once of a queue in one worker
 JOB_KIND_MODULES: list[str] = env.list("JOB_KIND_MODULES", default=[])  # declare job kinds beside those of the apps
+JOBS_RECORD = "registry.services.jobs.job_record"  # writes into the trail who acted on a job
 JOBS_ACCESS = "registry.access.job_scopes"  # whose jobs a request may see, and act on
 
 LOG_LEVEL: str = env.str("LOG_LEVEL", "INFO")  # of the log on standard error

@@ -1,17 +1,23 @@
-"""Whose jobs a request may see and act on. The answer comes from above, through the setting ``JOBS_ACCESS``."""
+"""Whose jobs a request may see and act on, and the record of it.
+
+Both come from above, through the settings ``JOBS_ACCESS`` and ``JOBS_RECORD``: this app knows neither teams nor trails.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest
 from django.utils.module_loading import import_string
 from rest_framework.request import Request
 
-from jobs import selectors
+from jobs import selectors, services
 from jobs.models import Job
+
+Act = Literal["cancel", "retry"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,22 @@ class Access:
     def may_act_on(self, job: Job) -> bool:
         """Tell whether the caller may cancel and retry ``job``."""
         return job.scope in self.acting
+
+
+def job_act(request: HttpRequest | Request, act: Act, pk: int) -> Job:
+    """Cancel or retry a job for the caller, on the record.
+
+    Raises:
+        Http404, PermissionDenied: as :meth:`Access.job_to_act_on`.
+        IllegalMoveError, UnknownKindError: as the service; nothing was changed.
+    """
+    access_of(request).job_to_act_on(pk)
+    service = {"cancel": services.job_cancel, "retry": services.job_retry}[act]
+    record = cast(Callable[[HttpRequest | Request, Act, Job], None], import_string(settings.JOBS_RECORD))
+    with transaction.atomic():
+        changed = service(job_id=pk, by=request.user.get_username())
+        record(request, act, changed)
+    return changed
 
 
 def access_of(request: HttpRequest | Request) -> Access:

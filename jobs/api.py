@@ -1,6 +1,5 @@
 """The REST API of jobs, mounted under `/api/v1/jobs/`."""
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -12,8 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from jobs import services
-from jobs.access import Access, access_of
+from jobs.access import Access, Act, access_of, job_act
 from jobs.kinds import UnknownKindError
 from jobs.models import STATES, Attempt, Job, LogLine
 from jobs.selectors import jobs_filtered
@@ -173,7 +171,7 @@ class JobCancel(JobApiView):
     @extend_schema(summary="Cancel a job", request=None, responses=JobSerializer, tags=["Jobs"])
     def post(self, request: Request, pk: int) -> Response:
         """Cancel a waiting job at once, or have a running one stop. Asks for a role above viewer."""
-        return _act(self, pk, services.job_cancel)
+        return _act(request, "cancel", pk)
 
 
 class JobRetry(JobApiView):
@@ -182,13 +180,12 @@ class JobRetry(JobApiView):
     @extend_schema(summary="Retry a job", request=None, responses=JobSerializer, tags=["Jobs"])
     def post(self, request: Request, pk: int) -> Response:
         """Queue a failed or cancelled job again. Asks for a role above viewer."""
-        return _act(self, pk, services.job_retry)
+        return _act(request, "retry", pk)
 
 
-def _act(view: JobApiView, pk: int, service: Callable[..., Job]) -> Response:
-    view.access.job_to_act_on(pk)
+def _act(request: Request, act: Act, pk: int) -> Response:
     try:
-        changed = service(job_id=pk, by=view.request.user.get_username())
+        changed = job_act(request, act, pk)
     except (IllegalMoveError, UnknownKindError) as refused:
         raise ConflictError(str(refused)) from refused
     if changed.state == State.QUEUED:

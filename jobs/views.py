@@ -1,14 +1,14 @@
 """The pages of jobs: the list, one job with its log, and the panel that other pages take in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from jobs import selectors, services
-from jobs.access import Access, access_of
+from jobs import selectors
+from jobs.access import Access, Act, access_of, job_act
 from jobs.kinds import UnknownKindError
 from jobs.models import STATES, Job
 from jobs.paging import page_of
@@ -92,19 +92,18 @@ def job_panel(request: HttpRequest) -> HttpResponse:
 @require_POST
 def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Cancel a job."""
-    return _act(request, pk, services.job_cancel)
+    return _act(request, "cancel", pk)
 
 
 @require_POST
 def job_retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Queue a job again."""
-    return _act(request, pk, services.job_retry)
+    return _act(request, "retry", pk)
 
 
-def _act(request: HttpRequest, pk: int, service: Callable[..., Job]) -> HttpResponse:
-    access_of(request).job_to_act_on(pk)
+def _act(request: HttpRequest, act: Act, pk: int) -> HttpResponse:
     try:
-        changed = service(job_id=pk, by=request.user.get_username())
+        changed = job_act(request, act, pk)
     except (IllegalMoveError, UnknownKindError) as refused:
         messages.warning(request, f"{refused} Nothing was changed.")
     else:

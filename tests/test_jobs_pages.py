@@ -10,7 +10,7 @@ from django.test import Client
 from jobs.leases import job_claim, job_fail, job_finish, job_log, job_progress
 from jobs.models import Job
 from jobs.services import job_create
-from registry.models import Role
+from registry.models import AuditEvent, Role
 from tests import factories, job_kinds
 
 pytestmark = pytest.mark.django_db
@@ -190,7 +190,7 @@ def test_log_follows_and_links_to_any_line(engineer):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z 1 line 1000", lines[-1])
 
 
-def test_engineer_cancels_and_retries(engineer):
+def test_engineer_cancels_and_retries_on_the_record(engineer):
     job = make_job()
 
     cancelled = engineer.post(f"{job.path}cancel/", follow=True)
@@ -204,6 +204,8 @@ def test_engineer_cancels_and_retries(engineer):
 
     job.refresh_from_db()
     assert job.state == "queued"
+    events = AuditEvent.objects.filter(subject=job.path).order_by("seq").values_list("action", "actor")
+    assert list(events) == [("job.cancel", "erin"), ("job.retry", "erin")]
 
 
 def test_act_that_the_state_forbids_changes_nothing(engineer):
@@ -212,6 +214,7 @@ def test_act_that_the_state_forbids_changes_nothing(engineer):
     page = text_of(engineer.post(f"{job.path}cancel/", follow=True))
 
     assert "A job that is succeeded cannot be cancelled. Nothing was changed." in page
+    assert not AuditEvent.objects.filter(subject=job.path).exists()
 
 
 @pytest.mark.parametrize("act", ["cancel", "retry"])
