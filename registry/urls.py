@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from registry.api.urls import api_urlpatterns
-from registry.views import accounts, audit, criteria, inbox, models, promotions, settings, teams, versions
+from registry.views import accounts, audit, criteria, inbox, models, promotions, reviews, settings, teams, versions
 
 __all__ = ["api_urlpatterns", "urlpatterns"]
 
@@ -14,6 +14,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("promotions/", inbox.promotions, name="promotions"),
     path("promotions/<int:pk>/", promotions.promotion, name="promotion"),
     path("promotions/<int:pk>/decide/", promotions.promotion_decide, name="promotion_decide"),
+    path("promotions/<int:pk>/review/", reviews.review, name="review"),
+    path("promotions/<int:pk>/review/<int:number>/", reviews.review_question, name="review_question"),
+    path("promotions/<int:pk>/review/summary/", reviews.review_summary, name="review_summary"),
     path("models/", models.models, name="models"),
     path("models/new/", models.model_new, name="model_new"),
     path("models/<str:name>/", models.model, name="model"),

@@ -126,6 +126,7 @@ def foreign(team, settings):
         ("versions", "number"): champion.number,
         ("aliases", "alias"): "champion",
         ("promotions", "pk"): promotion.pk,
+        ("review", "number"): 1,
         ("criteria", "pk"): draft.pk,
         ("rollbacks", "pk"): rolled_back.pk,
         ("tokens", "pk"): token.pk,

@@ -68,6 +68,7 @@ def seed_model() -> Job | None:
     )  # fmt: skip
     drafted = model.criteria_sets.first() or criteria_draft(
         actor=product, model=model, note="First set, after talks with the travel desk.",
+        cases="flights", events="badly late flights",
         criteria=[{"data_set": DATASET, **criterion} for criterion in CRITERIA],
     )  # fmt: skip
     if drafted.state == drafted.State.DRAFT and drafted.number == 1:

@@ -44,6 +44,15 @@ class CriteriaBody(Strict):
 
     criteria = CriterionBody(many=True, allow_empty=False)
     note = serializers.CharField(default="", allow_blank=True)
+    cases = serializers.CharField(
+        max_length=60,
+        default="",
+        allow_blank=True,
+        help_text="what the model looks at, such as `flights`; for plain words",
+    )
+    events = serializers.CharField(
+        max_length=60, default="", allow_blank=True, help_text="those it is to find, such as `late flights`"
+    )
 
 
 class ModelCriteria(ApiView):

@@ -119,10 +119,12 @@ class AliasSerializer(serializers.ModelSerializer[Alias]):
 class CriterionSerializer(serializers.ModelSerializer[AcceptanceCriterion]):
     """One acceptance criterion."""
 
+    sentence = serializers.CharField(help_text="what it asks for, in plain words")
+
     class Meta:
         model = AcceptanceCriterion
         fields = ("position", "metric", "direction", "threshold", "against_champion", "basis", "data_set", "data_slice",
-                  "phase", "blocking", "reason")  # fmt: skip
+                  "phase", "blocking", "reason", "sentence")  # fmt: skip
 
 
 class CriteriaSetSerializer(serializers.ModelSerializer[CriteriaSet]):
@@ -135,7 +137,7 @@ class CriteriaSetSerializer(serializers.ModelSerializer[CriteriaSet]):
 
     class Meta:
         model = CriteriaSet
-        fields = ("id", "model", "number", "state", "digest", "note", "drafted_by", "drafted_at", "agreed_by",
+        fields = ("id", "model", "number", "state", "digest", "note", "cases", "events", "drafted_by", "drafted_at", "agreed_by",
                   "agreed_at", "criteria")  # fmt: skip
 
 

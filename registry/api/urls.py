@@ -14,6 +14,7 @@ from registry.api.promotions import (
     Promotions,
     PromotionWithdraw,
 )
+from registry.api.reviews import PromotionReviews
 from registry.api.rollbacks import ModelRollback, RollbackReview, Rollbacks
 from registry.api.teams import Member, Members, OneTeam, Teams
 from registry.api.versions import Version, VersionEvidence, Versions, VersionVerify
@@ -45,6 +46,7 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("promotions/<int:pk>/reject", PromotionReject.as_view(), name="api_promotion_reject"),
     path("promotions/<int:pk>/withdraw", PromotionWithdraw.as_view(), name="api_promotion_withdraw"),
     path("promotions/<int:pk>/comments", PromotionComments.as_view(), name="api_promotion_comments"),
+    path("promotions/<int:pk>/reviews", PromotionReviews.as_view(), name="api_promotion_reviews"),
     path("audit", Events.as_view(), name="api_audit"),
     path("audit/export", EventExport.as_view(), name="audit_export"),
 ]

@@ -16,6 +16,7 @@ from registry.models.catalogue import (
 from registry.models.criteria import AcceptanceCriterion, CriteriaSet, Evidence
 from registry.models.fields import DIGEST_HELP
 from registry.models.promotions import Approval, Binding, Comment, Promotion, PromotionPolicy
+from registry.models.reviews import CriterionReview
 from registry.models.teams import ApiToken, LoginFailure, Membership, Role, Team
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Binding",
     "Comment",
     "CriteriaSet",
+    "CriterionReview",
     "Evidence",
     "ExperimentOwner",
     "IdempotencyKey",

@@ -5,8 +5,10 @@ from django.db import models
 from django.db.models import F, Q
 
 from registry.criteria import metric_label
+from registry.metric_words import Nouns
 from registry.models.catalogue import ModelVersion, RegisteredModel
 from registry.models.fields import DIGEST_HELP
+from registry.plain_words import Rule, target_words
 
 
 class CriteriaSet(models.Model):
@@ -26,6 +28,12 @@ class CriteriaSet(models.Model):
     agreed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     agreed_at = models.DateTimeField(null=True, blank=True)
     note = models.TextField(blank=True)
+    cases = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="what the model looks at, in the plural, such as flights; for plain sentences",
+    )
+    events = models.CharField(max_length=60, blank=True, help_text="those it is to find, such as late flights")
 
     class Meta:
         ordering = ["-number"]
@@ -42,6 +50,12 @@ class CriteriaSet(models.Model):
 
     def __str__(self) -> str:
         return f"criteria set {self.number} of {self.model.name}"
+
+    @property
+    def nouns(self) -> Nouns:
+        """What sentences about it call the model's cases."""
+        usual = Nouns()
+        return Nouns(self.cases or usual.cases, self.events or usual.events)
 
 
 class AcceptanceCriterion(models.Model):
@@ -84,6 +98,20 @@ class AcceptanceCriterion(models.Model):
     def label(self) -> str:
         """Its place and metric as people read them, such as ``C1 Average precision``."""
         return f"C{self.position} {metric_label(self.metric)}"
+
+    @property
+    def rule(self) -> Rule:
+        """What plain sentences about it need."""
+        return Rule(
+            metric=self.metric, at_least=self.direction == self.Direction.AT_LEAST, threshold=self.threshold,
+            by_interval=self.basis == self.Basis.INTERVAL, against_champion=self.against_champion,
+            data_set=self.data_set, data_slice=self.data_slice, blocking=self.blocking,
+        )  # fmt: skip
+
+    @property
+    def sentence(self) -> str:
+        """What it asks for, in plain words."""
+        return target_words(self.rule, self.criteria_set.nouns)
 
 
 class Evidence(models.Model):

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 
 from registry.access import Actor
 from registry.models import CriteriaSet, Promotion, PromotionPolicy, RegisteredModel, Role, Rollback
+from registry.selectors.reviews import questions_to_answer, to_review
 
 OPEN = ("requested", "approved", "rolling_out")
 
@@ -30,10 +31,17 @@ def waiting(actor: Actor) -> list[Item]:
     """Return what asks for a decision of ``actor``, oldest first."""
     roles = dict(actor.user.memberships.filter(team__in=actor.teams()).values_list("team_id", "role"))
     deciding = {
-        tier: {team for team, role in roles.items() if role in required}
+        # product decides at the end of its questions, which are asked below
+        tier: {team for team, role in roles.items() if role in required and role != Role.PRODUCT}
         for tier, required in PromotionPolicy.objects.values_list("risk_tier", "required")
     }
-    items = [*_approvals(actor, deciding), *_agreements(actor, roles), *_reviews(actor, roles)]
+    items = [
+        *_approvals(actor, deciding),
+        *_product_reviews(actor),
+        *_questions(actor),
+        *_agreements(actor, roles),
+        *_reviews(actor, roles),
+    ]
     return sorted(items, key=lambda item: item.since)
 
 
@@ -57,6 +65,28 @@ def _approvals(actor: Actor, deciding: dict[int, set[int]]) -> list[Item]:
             f"replaces v{p.replaces.number}" if p.replaces else "first champion", p.requested_at,
         )
         for p in asked
+    ]  # fmt: skip
+
+
+def _product_reviews(actor: Actor) -> list[Item]:
+    return [
+        Item(
+            "pending", "Review", f"Is {p.model.name} v{p.version.number} good enough for customers?",
+            "A few questions in plain words. " + (p.description or f"Requested by {p.requested_by.get_username()}."),
+            f"{p.path}review/", p.model, f"replaces v{p.replaces.number}" if p.replaces else "first champion",
+            p.requested_at,
+        )
+        for p in to_review(actor)
+    ]  # fmt: skip
+
+
+def _questions(actor: Actor) -> list[Item]:
+    return [
+        Item(
+            "unsure", "Answer", f"{r.reviewer.get_username()} asks about {r.promotion.model.name} v{r.promotion.version.number}",
+            r.reason, f"{r.promotion.path}#comment", r.promotion.model, r.criterion.label if r.criterion else "", r.at,
+        )
+        for r in questions_to_answer(actor)
     ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from registry.services.promotions import (
     promotion_request,
     promotion_withdraw,
 )
+from registry.services.reviews import review_record
 from registry.services.sessions import LoginAttempt, login_attempt, logout_record
 from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
 from registry.services.teams import team_change, team_create, team_guard, team_join, team_leave
@@ -45,6 +46,7 @@ __all__ = [
     "promotion_reject",
     "promotion_request",
     "promotion_withdraw",
+    "review_record",
     "rollback",
     "rollback_review",
     "team_change",

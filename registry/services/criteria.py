@@ -18,13 +18,15 @@ FIELDS = ("metric", "direction", "threshold", "against_champion", "basis", "data
 
 @audited()
 def criteria_draft(
-    *, actor: Actor, model: RegisteredModel, criteria: list[dict[str, Any]], note: str = ""
-) -> CriteriaSet:
+    *, actor: Actor, model: RegisteredModel, criteria: list[dict[str, Any]], note: str = "", cases: str = "",
+    events: str = "",
+) -> CriteriaSet:  # fmt: skip
     """Draft the next numbered criteria set of a model.
 
     Args:
         criteria: one mapping a criterion with ``metric``, ``direction``, ``threshold`` and ``reason``, and as needed
             ``against_champion``, ``basis``, ``data_set``, ``data_slice``, ``phase``, ``blocking``.
+        cases, events: what plain sentences call all that the model looks at, and those it is to find.
 
     Raises:
         InvalidError: a criterion is incomplete or has an unknown field; names it.
@@ -36,8 +38,9 @@ def criteria_draft(
     rules = [_criterion(position, fields) for position, fields in enumerate(criteria, start=1)]
     number = (model.criteria_sets.aggregate(top=Max("number"))["top"] or 0) + 1
     drafted = CriteriaSet.objects.create(
-        model=model, number=number, digest=criteria_digest(rules), drafted_by=actor.user, note=note
-    )
+        model=model, number=number, digest=criteria_digest(rules), drafted_by=actor.user, note=note,
+        cases=cases.strip(), events=events.strip(),
+    )  # fmt: skip
     for rule in rules:
         rule.criteria_set = drafted
     AcceptanceCriterion.objects.bulk_create(rules)
