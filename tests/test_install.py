@@ -2,10 +2,17 @@
 
 import subprocess
 import sys
+from importlib.metadata import distribution
+from pathlib import Path
 
 import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from controlplane import install
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -62,3 +69,26 @@ def test_pins_are_counted_and_comments_are_not():
     lines = ["# via celery==5", "celery==5.7.0", "    # via", "", "--find-links x"]
 
     assert [line for line in lines if install.is_pin(line)] == ["celery==5.7.0"]
+
+
+def pins(*names):
+    lines = [line for name in names for line in (ROOT / name).read_text().splitlines() if install.is_pin(line)]
+    return {canonicalize_name(line.partition("==")[0]) for line in lines}
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.11.2", "3.11.9", "3.12.0", "3.13.0"])
+@pytest.mark.parametrize("names", [["requirements.txt"], ["requirements.txt", "requirements-dev.txt"]])
+def test_the_lock_holds_what_each_python_needs(names, python):
+    """The lock is resolved under one Python, and what it leaves out is never installed."""
+    locked = pins(*names) | {"pip", "setuptools"}  # venv's own
+    here = default_environment() | {
+        "python_full_version": python, "python_version": python.rpartition(".")[0], "extra": "",
+    }  # fmt: skip
+    missing = [
+        f"{name} needs {needed}"
+        for name in sorted(pins(*names))
+        for needed in map(Requirement, distribution(name).requires or [])
+        if (needed.marker is None or needed.marker.evaluate(here)) and canonicalize_name(needed.name) not in locked
+    ]
+
+    assert missing == []
