@@ -30,6 +30,8 @@ from experiments.suites import measure
 from jobs.kinds import JobContext
 from jobs.models import Job
 from registry.access import Actor
+from registry.adapters import read_source
+from registry.artifacts import ArtifactError, ArtifactReading
 from registry.models import ApiToken, RegisteredModel
 from registry.services import token_create, token_revoke
 
@@ -86,12 +88,14 @@ def train(ctx: JobContext) -> None:
     outcome = TrainingResult(
         run.run_id, run.experiment_id, logged.model_id, logged.source, metrics=found, importance=trained.importance
     )
+    ctx.progress(0.95, "Reading back what was written")
+    read = _read_back(logged.source, run.run_id, model)
     ctx.progress(0.97, "Registering the version")
     result: dict[str, Any] = {"run_id": run.run_id}
     with ctx.finish(result):
         lineage, evaluation = training_register(
             actor=_actor(ctx), job=Job.objects.get(pk=ctx.job_id), model=model, dataset_version=data,
-            pipeline=pipeline.name, params=ctx.params["params"], result=outcome,
+            pipeline=pipeline.name, params=ctx.params["params"], result=outcome, outcome=read,
         )  # fmt: skip
         result["version"] = lineage.version.path
         if evaluation:
@@ -125,6 +129,13 @@ def evaluate(ctx: JobContext) -> None:
         ctx.log(f"{name}: {one.value:.4f} ({one.low:.4f} to {one.high:.4f})")
     with ctx.finish({"version": version.path, "measurements": len(found)}):
         evaluation_record(evaluation=evaluation, measurements=found)
+
+
+def _read_back(source: str, run_id: str, model: RegisteredModel) -> ArtifactReading | ArtifactError:
+    try:
+        return read_source(source, run_id, team=model.team)
+    except ArtifactError as error:
+        return error
 
 
 def _training_rows(data: DatasetVersion, frame: pd.DataFrame) -> TrainingRows:

@@ -1,6 +1,7 @@
 """Predicting with a registered version, after its files were found to be those that were registered."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import lightgbm
@@ -11,9 +12,8 @@ from django.conf import settings
 
 from experiments.flavor import TRUSTED
 from experiments.metrics import Floats
-from registry.artifacts import MODEL_FILES
 from registry.models import ArtifactState, ModelVersion
-from serving.contract import File, manifest_digest
+from serving.contract import File, manifest_digest, model_file
 
 
 class ScoringError(Exception):
@@ -33,23 +33,41 @@ def predict(version: ModelVersion, rows: pd.DataFrame) -> Floats:
     names = [column["name"] for column in columns]
     if missing := [name for name in names if name not in rows]:
         raise ScoringError(f"{version} takes {', '.join(missing)}, which the data set does not have.")
-    content = _model_file(version)
-    if version.format == "lightgbm":
-        booster = lightgbm.Booster(model_str=content.decode())
-        return np.asarray(booster.predict(_with_categories(rows[names], columns)), dtype=np.float64)
+    return _READERS[version.format](_model_file(version), rows[names], columns)
+
+
+def _lightgbm(content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) -> Floats:
+    booster = lightgbm.Booster(model_str=content.decode())
+    return np.asarray(booster.predict(_with_categories(rows, columns)), dtype=np.float64)
+
+
+def _skops(content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) -> Floats:
     estimator = skops.io.loads(content, trusted=TRUSTED)
-    return np.asarray(estimator.predict_proba(rows[names])[:, 1], dtype=np.float64)
+    return np.asarray(estimator.predict_proba(rows)[:, 1], dtype=np.float64)
+
+
+def _xgboost(content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) -> Floats:
+    import xgboost
+
+    booster = xgboost.Booster(model_file=bytearray(content))
+    ordered = rows[booster.feature_names or list(rows.columns)].astype("float64")
+    return np.asarray(booster.inplace_predict(ordered.to_numpy(), validate_features=False), dtype=np.float64)
+
+
+_READERS: dict[str, Callable[[bytes, pd.DataFrame, list[dict[str, Any]]], Floats]] = {
+    "lightgbm": _lightgbm, "skops": _skops, "xgboost": _xgboost,
+}  # fmt: skip
 
 
 def _model_file(version: ModelVersion) -> bytes:
-    if version.artifact_state != ArtifactState.VERIFIED or version.format not in MODEL_FILES:
+    if version.artifact_state != ArtifactState.VERIFIED or version.format not in _READERS:
         raise ScoringError(
             f"{version} is not verified or not of a format that can be scored. {version.refusal}".strip()
         )
     files = [File(**entry) for entry in version.manifest]
     if manifest_digest(files) != version.artifact_digest:
         raise ScoringError(f"The manifest of {version} does not have the digest that was registered.")
-    name = MODEL_FILES[version.format]
+    name = str(model_file(version.format, (file.path for file in files)))
     content: bytes = (settings.ARTIFACT_ROOT / version.artifact_path / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != next(file.sha256 for file in files if file.path == name):
         raise ScoringError(f"{name} of {version} has changed since it was registered.")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import connection
 
-from registry.artifacts import ArtifactError
+from registry.artifacts import ArtifactError, ArtifactReading, read_artifact
 from registry.models import ModelVersion, Team
 
 _RUN = """
@@ -42,6 +42,15 @@ def resolve_source(source: str, run_id: str, *, team: Team) -> Path:
     if parts[:2] != ["workspaces", workspace_of(team)] or any(part in (".", "..") or "\x00" in part for part in parts):
         raise ArtifactError(f"{source} lies outside the artifacts of {team.name}. Register a model logged by the team.")
     return Path(settings.ARTIFACT_ROOT, *parts)
+
+
+def read_source(source: str, run_id: str, *, team: Team) -> ArtifactReading:
+    """Return what the files are that a version's source names; arguments as for :func:`resolve_source`.
+
+    Raises:
+        ArtifactError: there are none, or they are refused; says why.
+    """
+    return read_artifact(resolve_source(source, run_id, team=team))
 
 
 def _location(source: str, run_id: str, team: Team, copies: int) -> str:

@@ -1,37 +1,29 @@
-"""Reading an artifact's folder safely: its files, digest, format and signature. Nothing in it is ever run or unpickled."""
+"""Reading an artifact's folder safely: its files and digest here, what they mean in a child process that may die.
+
+Nothing in an artifact is ever run or unpickled, and none of it is parsed in this process.
+"""
 
 import hashlib
-import json
 import os
-import re
 import stat
-import zipfile
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 from django.conf import settings
 
-from serving.contract import File, manifest_digest
+from serving.contract import File, Reading, manifest_digest
 
-MODEL_FILES = {"lightgbm": "model.lgb", "skops": "model.skops"}  # as MLflow names them
-PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".dill")
-COLUMN_TYPES = ("long", "integer", "double", "float", "boolean", "string")
 MAX_FILES = 10_000
-MAX_DESCRIPTION_BYTES = 1_000_000  # of MLmodel
-MAX_TAIL_BYTES = 4_000_000  # of a LightGBM text, where its categories stand
+CHILD_SECONDS = 90  # on the clock; its CPU time is bounded by itself
 _CHUNK = 1 << 20
-_CATEGORICAL = re.compile(r"-?\d+(:-?\d+)*")
 
 
 class ArtifactError(Exception):
     """The artifact is refused; the message says why and what to do."""
-
-
-class _NotServableError(Exception):
-    """The files are sound, but a gateway could not serve them."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +33,31 @@ class ArtifactReading:
     path: str  # relative to the artifact root
     manifest: list[dict[str, Any]]  # [{path, size, sha256}], sorted by path
     digest: str
-    format: str  # lightgbm, skops, or other: never served
-    signature: dict[str, Any]  # {inputs: [{name, type, required, categories}], outputs: […]}
-    refusal: str  # why it cannot be served; empty where it can
+    found: Reading
 
     @property
-    def servable(self) -> bool:
-        """Whether a gateway may load it."""
-        return not self.refusal
+    def format(self) -> str:
+        """One of ``contract.FORMATS``, or what else the files are."""
+        return self.found.format
+
+    @property
+    def refusal(self) -> str:
+        """Why it cannot be served; empty where it can."""
+        return self.found.refusal
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """The signature as a version keeps it: {inputs: [{name, type, required, categories}], outputs: […]}."""
+        inputs = [
+            {"name": c.name, "type": c.type, "required": c.required}
+            | ({} if c.categories is None else {"categories": c.categories})
+            for c in self.found.columns
+        ]
+        return {"inputs": inputs, "outputs": self.found.outputs} if inputs else {}
 
 
 def read_artifact(folder: Path) -> ArtifactReading:
-    """Read every file of ``folder`` once and say what the artifact is.
+    """Read every file of ``folder`` and say what the artifact is.
 
     Args:
         folder: absolute, within the artifact root.
@@ -68,22 +73,14 @@ def read_artifact(folder: Path) -> ArtifactReading:
     files = [_file(folder, found) for found in _paths(folder)]
     if not files:
         raise ArtifactError(f"The folder {path} is empty. Log the model before it is registered.")
-    signature: dict[str, Any] = {}
-    try:
-        model = _description(folder, files)
-        signature = _signature(model)
-        kind = _format(model, files)
-        signature["inputs"] = _columns(kind, folder, signature)
-        refusal = ""
-    except _NotServableError as reason:
-        kind, refusal = "other", str(reason)
+    found = _read_in_child(folder, files)
+    if found.unsound:
+        raise ArtifactError(found.unsound)
     return ArtifactReading(
         path=path.as_posix(),
         manifest=[msgspec.to_builtins(file) for file in files],
         digest=manifest_digest(files),
-        format=kind,
-        signature=signature,
-        refusal=refusal,
+        found=found,
     )
 
 
@@ -118,115 +115,21 @@ def _file(folder: Path, path: Path) -> File:
     return File(path.relative_to(folder).as_posix(), size, digest.hexdigest())
 
 
-def _description(folder: Path, files: list[File]) -> dict[str, Any]:
-    described = next((file for file in files if file.path == "MLmodel"), None)
-    if described is None:
-        raise _NotServableError(
-            "It has no MLmodel file, so it was not logged as a model. Use mlflow.<flavour>.log_model."
-        )
-    if described.size > MAX_DESCRIPTION_BYTES:
-        raise ArtifactError("The file MLmodel is too long to be a description of a model.")
+def _read_in_child(folder: Path, files: list[File]) -> Reading:
+    """Return what ``serving.reading`` makes of the files, in a process without this one's environment and secrets."""
     try:
-        model = yaml.safe_load((folder / "MLmodel").read_text())
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        model = None
-    if not isinstance(model, dict) or not isinstance(model.get("flavors"), dict):
-        raise ArtifactError("The file MLmodel cannot be read. Log the model again.")
-    return model
-
-
-def _format(model: dict[str, Any], files: list[File]) -> str:
-    """Return the format that a gateway loads; what could run code of the artifact's own is turned down."""
-    flavors: dict[str, Any] = model["flavors"]
-    names = {file.path for file in files}
-    if pickles := sorted(name for name in names if name.lower().endswith(PICKLES)):
-        raise _NotServableError(
-            f"It holds a pickle ({pickles[0]}), and a pickle runs code when it is opened. "
-            "Log a LightGBM Booster, or a scikit-learn model with serialization_format='skops'."
+        child = subprocess.run(  # noqa: S603  our own interpreter and module
+            [sys.executable, "-m", "serving.reading", str(folder)], input=msgspec.json.encode(files),
+            capture_output=True, timeout=CHILD_SECONDS, check=False, cwd=settings.BASE_DIR,
+            env={"PATH": os.defpath, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONNOUSERSITE": "1"},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise ArtifactError(f"The files could not be read within {CHILD_SECONDS} s.") from None
+    if child.returncode < 0:
+        raise ArtifactError(
+            f"Reading the model killed the process that tried it (signal {-child.returncode}). Log the model again."
         )
-    loader = (flavors.get("python_function") or {}).get("loader_module")
-    if loader not in (None, "mlflow.lightgbm", "mlflow.sklearn") or any(
-        isinstance(flavor, dict) and flavor.get("code") for flavor in flavors.values()
-    ):
-        raise _NotServableError("It brings code of its own, which is never run here.")
-    lightgbm, sklearn = flavors.get("lightgbm") or {}, flavors.get("sklearn") or {}
-    if lightgbm.get("data") == MODEL_FILES["lightgbm"] and MODEL_FILES["lightgbm"] in names:
-        return "lightgbm"
-    if sklearn.get("pickled_model") == MODEL_FILES["skops"] and MODEL_FILES["skops"] in names:
-        return "skops"
-    raise _NotServableError(
-        f"Its flavour is {', '.join(sorted(flavors)) or 'unknown'}; "
-        "the gateway serves LightGBM Boosters and scikit-learn models saved as skops."
-    )
-
-
-def _signature(model: dict[str, Any]) -> dict[str, Any]:
-    given = model.get("signature")
-    try:
-        inputs, outputs = (json.loads((given or {}).get(key) or "[]") for key in ("inputs", "outputs"))
-        columns = [
-            {"name": str(c["name"]), "type": str(c["type"]), "required": bool(c.get("required", True))} for c in inputs
-        ]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        columns = []
-    if not columns:
-        raise _NotServableError(
-            "It lacks a signature with named columns. Log it with signature=mlflow.models.infer_signature(X, y)."
-        )
-    if odd := [c for c in columns if c["type"] not in COLUMN_TYPES]:
-        raise _NotServableError(
-            f"Column {odd[0]['name']} is of type {odd[0]['type']}, which the gateway does not take."
-        )
-    return {"inputs": columns, "outputs": outputs}
-
-
-def _columns(kind: str, folder: Path, signature: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the input columns, with the categories that a LightGBM model was trained on."""
-    columns: list[dict[str, Any]] = signature["inputs"]
-    path = folder / MODEL_FILES[kind]
-    if kind == "skops":
-        if not zipfile.is_zipfile(path) or "schema.json" not in zipfile.ZipFile(path).namelist():
-            raise ArtifactError(f"{path.name} is not what its name says: no skops archive.")
-        return columns
-    header, categories = _lightgbm_text(path)
-    by_feature = {column["name"].replace(" ", "_"): column for column in columns}  # as LightGBM writes names
-    features = header.get("feature_names", "").split()
-    if odd := sorted(by_feature.keys() ^ features):
-        raise _NotServableError(f"The model's features are not its signature's columns; they differ in {odd[0]}.")
-    ordered = [by_feature[feature] for feature in features]
-    infos = header.get("feature_infos", "").split()
-    marked = [c for c, info in zip(ordered, infos, strict=False) if _CATEGORICAL.fullmatch(info)]
-    texts = [c for c in ordered if c["type"] == "string"]
-    # A categorical column that no tree uses is not marked, so the text columns decide where the marks do not add up.
-    matched = marked if len(marked) == len(categories) else texts
-    if len(matched) != len(categories) or any(c not in matched for c in texts):
-        raise _NotServableError(
-            "Its text columns and its categories do not match. Train on columns of dtype 'category'."
-        )
-    for column, known in zip(matched, categories, strict=True):
-        expected = str if column["type"] == "string" else (int, float)
-        if not all(isinstance(category, expected) and not isinstance(category, bool) for category in known):
-            raise _NotServableError(f"The categories of {column['name']} are not of its type, {column['type']}.")
-        column["categories"] = [str(category) for category in known]
-    return columns
-
-
-def _lightgbm_text(path: Path) -> tuple[dict[str, str], list[list[Any]]]:
-    """Return the header and the categories of a LightGBM text model, without giving it to the library (T10)."""
-    header: dict[str, str] = {}
-    with path.open("rb") as handle:
-        if handle.readline(16).rstrip() != b"tree":
-            raise ArtifactError(f"{path.name} is not what its name says: no LightGBM text.")
-        for line in handle:
-            if not line.strip():
-                break  # the trees follow
-            key, _, value = line.decode(errors="replace").strip().partition("=")
-            header[key] = value
-        handle.seek(0, os.SEEK_END)
-        handle.seek(max(0, handle.tell() - MAX_TAIL_BYTES))
-        _, found, tail = handle.read().rpartition(b"\npandas_categorical:")
-    try:
-        categories = json.loads(tail) if found else None
-    except ValueError:
-        raise ArtifactError(f"{path.name} ends in the middle. Log the model again.") from None
-    return header, categories or []
+    if child.returncode:
+        said = child.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise ArtifactError(f"The files could not be read: {said[-1][:500]}")
+    return msgspec.json.decode(child.stdout, type=Reading)

@@ -3,6 +3,6 @@
 from jobs.schedules import Schedule
 
 SCHEDULES = [
-    Schedule("Read the files of new versions", "registry.tasks.verify_versions", 5),
+    Schedule("Read the files of new versions", "registry.tasks.read_versions", 2),
     Schedule("Walk the audit chain", "registry.tasks.verify_audit_chain", 300),
 ]

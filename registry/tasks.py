@@ -2,19 +2,21 @@
 
 from celery import shared_task
 
+from jobs.tasks import nudge
 from registry import services
 from registry.models import AuditCheck, ModelVersion
 from registry.selectors.audit_chain import chain_fault, chain_head
 
-MOST_VERSIONS = 20  # read in one turn; the next turn takes the rest
+MOST_VERSIONS = 50  # in one turn; the next turn takes the rest
 
 
 @shared_task
-def verify_versions() -> None:
-    """Read the files of versions that clients registered."""
-    unread = ModelVersion.objects.filter(artifact_state="unread", archived_at__isnull=True).order_by("id")
+def read_versions() -> None:
+    """Queue a job for each registered version whose files nobody reads yet."""
+    unread = ModelVersion.objects.filter(artifact_state="unread", archived_at__isnull=True, reading=None).order_by("id")
     for version_id in list(unread.values_list("pk", flat=True)[:MOST_VERSIONS]):
-        services.version_verify(version_id=version_id)
+        if job := services.version_read_start(version_id=version_id):
+            nudge.delay(job.queue)
 
 
 @shared_task

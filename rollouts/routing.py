@@ -13,9 +13,8 @@ import msgspec
 from django.conf import settings
 from django.db import connection, transaction
 
-from registry.artifacts import MODEL_FILES
 from registry.audit_trail import audit, audited
-from registry.models import Alias, AliasMove, ArtifactState, ModelVersion, Promotion, RegisteredModel
+from registry.models import Alias, AliasMove, ModelVersion, Promotion, RegisteredModel
 from registry.states import PromotionState
 from rollouts.models import RoutingTable
 from serving import contract
@@ -165,12 +164,12 @@ def _wanted(champions: dict[int, int]) -> tuple[dict[int, dict[int, Version]], d
 def is_routable(version: ModelVersion) -> bool:
     """Whether a gateway can be told to load the version: its files are verified and it says which columns it takes."""
     return bool(
-        version.artifact_state == ArtifactState.VERIFIED
-        and version.format in contract.FORMATS
-        and version.archived_at is None
-        and version.signature.get("inputs")
-        and MODEL_FILES[version.format] in {file["path"] for file in version.manifest}
+        version.is_servable and version.archived_at is None and version.signature.get("inputs") and _model_file(version)
     )
+
+
+def _model_file(version: ModelVersion) -> str | None:
+    return contract.model_file(version.format, (file["path"] for file in version.manifest))
 
 
 def _version(version: ModelVersion) -> Version:
@@ -178,7 +177,7 @@ def _version(version: ModelVersion) -> Version:
         number=version.number,
         format=version.format,
         folder=str(Path(settings.ARTIFACT_ROOT) / version.artifact_path),
-        file=MODEL_FILES[version.format],
+        file=str(_model_file(version)),
         digest=version.artifact_digest,
         manifest=msgspec.convert(version.manifest, list[File]),
         columns=msgspec.convert(version.signature["inputs"], list[Column]),

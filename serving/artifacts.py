@@ -3,12 +3,14 @@
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from serving.contract import FORMATS, File, Version, manifest_digest
 from serving.runtimes import SUFFIXES
 
 UNSUPPORTED, UNSOUND = 415, 422
+_CHUNK = 1 << 20
 
 
 class ArtifactError(Exception):
@@ -38,11 +40,32 @@ def read_model_file(version: Version) -> bytes:
         raise ArtifactError(f"{version.file} is not in the manifest")
     if manifest_digest(version.manifest) != version.digest:
         raise ArtifactError("the manifest is not the one that was registered: its digest differs")
-    contents = {file.path: _read(Path(version.folder), file) for file in version.manifest}
-    return contents[version.file]
+    for file in version.manifest:
+        if file.path != version.file:
+            check_file(Path(version.folder), file)
+    return read_file(Path(version.folder), next(file for file in version.manifest if file.path == version.file))
 
 
-def _read(folder: Path, file: File) -> bytes:
+def read_file(folder: Path, file: File) -> bytes:
+    """Return the file's bytes, which are those of the manifest.
+
+    Raises:
+        ArtifactError: it is missing, changed, a link or outside the folder.
+    """
+    return b"".join(_chunks(folder, file))
+
+
+def check_file(folder: Path, file: File) -> None:
+    """Return if the file is that of the manifest; however large it is, little of it is in memory at once.
+
+    Raises:
+        ArtifactError: it is missing, changed, a link or outside the folder.
+    """
+    for _ in _chunks(folder, file):
+        pass
+
+
+def _chunks(folder: Path, file: File) -> Iterator[bytes]:
     parts = PurePosixPath(file.path).parts
     if not parts or file.path.startswith("/") or ".." in parts or "\x00" in file.path:
         raise ArtifactError(f"{file.path!r} lies outside the artifact's folder")
@@ -61,7 +84,10 @@ def _read(folder: Path, file: File) -> bytes:
             raise ArtifactError(f"{file.path} is a link or no plain file")
         if found.st_size != file.size:
             raise ArtifactError(f"{file.path} has changed: {found.st_size} bytes instead of {file.size}")
-        data = handle.read(file.size + 1)
-    if hashlib.sha256(data).hexdigest() != file.sha256:
+        digest, left = hashlib.sha256(), file.size + 1
+        while left > 0 and (chunk := handle.read(min(_CHUNK, left))):
+            digest.update(chunk)
+            left -= len(chunk)
+            yield chunk
+    if digest.hexdigest() != file.sha256:
         raise ArtifactError(f"{file.path} has changed: its SHA-256 is not the registered one")
-    return data

@@ -7,15 +7,24 @@ import contextlib
 import hashlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 BASIS_POINTS = 10_000
 CHAMPION = "champion"
 SHADOW = "shadow"
-FORMATS = ("lightgbm", "skops")  # what a gateway loads; everything else is refused, never opened
+# What a gateway loads, and what MLflow calls the model file; every other format is refused, never opened.
+MODEL_FILES = {
+    "lightgbm": ("model.lgb",),
+    "xgboost": ("model.ubj", "model.json", "model.xgb"),
+    "skops": ("model.skops",),
+    "onnx": ("model.onnx",),
+    "safetensors": ("model.safetensors",),
+}
+FORMATS = tuple(MODEL_FILES)
 
 # Upper edges of the latency histogram, in microseconds: 1-2-5 steps from 50 us to 10 s; the last bin is open.
 LATENCY_EDGES_US = (
@@ -39,6 +48,20 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str
     required: bool = True
     categories: list[str] | None = None
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What a child process found in the files of an artifact."""
+
+    format: str  # one of FORMATS, or what else the files are: pickle, torch, code, …
+    columns: list[Column] = []
+    outputs: list[dict[str, Any]] = []  # as MLflow's signature has them
+    refusal: str = ""  # why a gateway could not serve it; empty where it can
+    unsound: str = ""  # why the artifact is refused altogether
+    example: dict[str, list[Any]] = {}  # {columns, rows}, a few
+    dependencies: dict[str, Any] = {}  # {python, packages, from}, as declared
+    flavors: list[str] = []
+    licence: str = ""  # as declared
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -164,6 +187,11 @@ def confirmed_at(path: Path) -> float | None:
         return path.with_suffix(_CONFIRMED).stat().st_mtime
     except FileNotFoundError:
         return None
+
+
+def model_file(format_name: str, paths: Iterable[str]) -> str | None:
+    """Return the model file among an artifact's ``paths``; None where there is none, or the format is not served."""
+    return next((name for name in MODEL_FILES.get(format_name, ()) if name in set(paths)), None)
 
 
 def manifest_digest(manifest: list[File]) -> str:

@@ -133,3 +133,11 @@ def run_jobs(queue, *, at_most=10) -> list:
         job.refresh_from_db()
         done.append(job)
     return done
+
+
+def read_files(version) -> ModelVersion:
+    """Have the files of ``version`` read by the job that does it, here and now."""
+    if services.version_read_start(version_id=version.pk):
+        run_jobs("registry")
+    version.refresh_from_db()
+    return version

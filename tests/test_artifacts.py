@@ -1,24 +1,35 @@
 """Reading an artifact's folder: what is served, what is not and why, and what is refused."""
 
+import hashlib
 import json
 import os
 import pickle
-import zipfile
 
 import pytest
+import skops.io
 import yaml
 
 from registry.artifacts import ArtifactError, read_artifact
-from serving.contract import File, manifest_digest
+from registry.conversions import CONVERSIONS
+from serving.categories import with_categories
+from serving.contract import FORMATS, Column, File, manifest_digest
+from serving.reading import read
+from serving.recognition import DECLARED, OTHER_FLAVORS
+from tests.artifacts import PLAIN, mlmodel
+from tests.gateways import boosted, pipeline
 
-COLUMNS = [{"name": "distance", "type": "double", "required": True}, {"name": "carrier", "type": "string"}]
-BOOSTER = "tree\nversion=v4\nfeature_names=distance carrier\nfeature_infos=[0:9] 0:1\n\nTree=0\nend\n\npandas_categorical:{}\n"
+BOOSTED = boosted().model_to_string()
 
 
-def mlmodel(flavors=None, inputs=COLUMNS, **fields) -> str:
-    flavors = flavors or {"lightgbm": {"data": "model.lgb"}, "python_function": {"loader_module": "mlflow.lightgbm"}}
-    signature = {"inputs": json.dumps(inputs), "outputs": "[]"} if inputs is not None else None
-    return yaml.safe_dump({"flavors": flavors, "signature": signature, **fields})
+def found(folder):
+    """Read a folder as the child does, in this process."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return read(folder, [file_of(folder, path) for path in files])
+
+
+def file_of(folder, path) -> File:
+    data = path.read_bytes()
+    return File(path.relative_to(folder).as_posix(), len(data), hashlib.sha256(data).hexdigest())
 
 
 @pytest.fixture
@@ -26,29 +37,27 @@ def folder(settings):
     folder = settings.ARTIFACT_ROOT / "workspaces/team-1/1/abc/artifacts/model"
     folder.mkdir(parents=True)
     (folder / "MLmodel").write_text(mlmodel())
-    (folder / "model.lgb").write_text(BOOSTER.format('[["AA", "UA"]]'))
+    (folder / "model.lgb").write_text(BOOSTED)
     return folder
 
 
+SKOPS = {"sklearn": {"pickled_model": "model.skops"}, "python_function": {"loader_module": "mlflow.sklearn"}}
+
+
 @pytest.fixture
-def skops(folder):
+def skops_folder(folder):
     (folder / "model.lgb").unlink()
-    flavors = {"sklearn": {"pickled_model": "model.skops"}, "python_function": {"loader_module": "mlflow.sklearn"}}
-    (folder / "MLmodel").write_text(mlmodel(flavors))
-    with zipfile.ZipFile(folder / "model.skops", "w") as archive:
-        archive.writestr("schema.json", "{}")
+    (folder / "MLmodel").write_text(mlmodel(SKOPS))
+    (folder / "model.skops").write_bytes(skops.io.dumps(pipeline()))
     return folder
 
 
 def test_lightgbm_text_with_its_categories(folder):
     reading = read_artifact(folder)
 
-    assert (reading.format, reading.refusal, reading.servable) == ("lightgbm", "", True)
+    assert (reading.format, reading.refusal) == ("lightgbm", "")
     assert reading.path == "workspaces/team-1/1/abc/artifacts/model"
-    assert reading.signature["inputs"] == [
-        {"name": "distance", "type": "double", "required": True},
-        {"name": "carrier", "type": "string", "required": True, "categories": ["AA", "UA"]},
-    ]
+    assert reading.signature["inputs"] == [PLAIN[0] | {"categories": ["AA", "B6", "UA"]}, *PLAIN[1:]]
     assert [file["path"] for file in reading.manifest] == ["MLmodel", "model.lgb"]
     assert reading.digest == manifest_digest([File(**file) for file in reading.manifest])
 
@@ -61,57 +70,75 @@ def test_digest_follows_every_byte(folder):
     assert read_artifact(folder).digest != before
 
 
-def test_skops_archive(skops):
-    assert read_artifact(skops).format == "skops"
+def test_skops_archive(skops_folder):
+    assert (found(skops_folder).format, found(skops_folder).refusal) == ("skops", "")
 
 
 def test_categories_of_a_column_that_no_tree_uses(folder):
-    text = BOOSTER.format('[["AA", "UA"]]').replace("[0:9] 0:1", "[0:9] none")
-    (folder / "model.lgb").write_text(text)
+    (folder / "model.lgb").write_text(BOOSTED.replace("feature_infos=-1:1:0:2", "feature_infos=none"))
 
-    assert read_artifact(folder).signature["inputs"][1]["categories"] == ["AA", "UA"]
+    assert found(folder).columns[0].categories == ["AA", "B6", "UA"]
 
 
 @pytest.mark.parametrize(
-    ("path", "content", "reason"),
+    ("path", "content", "kind", "reason"),
     [
-        ("model.pkl", "", "holds a pickle"),
-        ("extra/weights.PT", "", "holds a pickle"),
-        ("MLmodel", mlmodel(inputs=None), "lacks a signature"),
-        ("MLmodel", mlmodel(inputs=[{"type": "tensor"}]), "lacks a signature"),
-        ("MLmodel", mlmodel(inputs=[{"name": "at", "type": "datetime"}]), "column at is of type datetime"),
-        ("MLmodel", mlmodel(inputs=COLUMNS[:1]), "differ in carrier"),
-        ("MLmodel", mlmodel({"pytorch": {"data": "x"}}), "flavour is pytorch"),
-        ("MLmodel", mlmodel({"lightgbm": {"data": "../model.lgb"}}), "flavour is lightgbm"),
-        ("MLmodel", mlmodel({"lightgbm": {"data": "model.lgb", "code": "code"}}), "code of its own"),
+        ("model.pkl", "", "lightgbm-pickle", "holds a pickle"),
+        ("extra/weights.PT", "", "lightgbm-pickle", "holds a pickle"),
+        ("MLmodel", mlmodel(inputs=None), "lightgbm", "lacks a signature"),
+        ("MLmodel", mlmodel(inputs=[{"type": "tensor"}]), "lightgbm", "lacks a signature"),
+        ("MLmodel", mlmodel(inputs=[{"name": "at", "type": "datetime"}]), "lightgbm", "Column at is of type datetime"),
+        ("MLmodel", mlmodel(inputs=PLAIN[1:]), "lightgbm", "differ in carrier"),
+        ("MLmodel", mlmodel({"pytorch": {"data": "x"}}), "torch", "flavour is pytorch"),
+        ("MLmodel", mlmodel({"lightgbm": {"data": "../model.lgb"}}), "other", "flavour is lightgbm"),
+        ("MLmodel", mlmodel({"lightgbm": {"data": "model.lgb", "code": "code"}}), "code", "code of its own"),
         ("MLmodel", mlmodel({"lightgbm": {"data": "model.lgb"}, "python_function": {"loader_module": "mine"}}),
-         "code of its own"),
-        ("model.lgb", BOOSTER.format("null"), "do not match"),
-        ("model.lgb", BOOSTER.format("[[1, 2]]"), "not of its type, string"),
+         "code", "a loader of its own (mine)"),
+        ("model.lgb", BOOSTED.replace('[["AA", "B6", "UA"]]', "[[1, 2, 3]]"), "lightgbm", "not of its type, string"),
+        ("model.lgb", BOOSTED.replace('[["AA", "B6", "UA"]]', "null"), "lightgbm", "do not match"),
     ],
     ids=map(str, range(12)),
 )  # fmt: skip
-def test_not_servable_and_why(folder, path, content, reason):
+def test_not_servable_and_why(folder, path, content, kind, reason):
     (folder / path).parent.mkdir(exist_ok=True)
     (folder / path).write_text(content)
 
-    reading = read_artifact(folder)
+    reading = found(folder)
 
-    assert reason in reading.refusal.replace("Column", "column")
-    assert (reading.format, reading.servable) == ("other", False)
-    assert reading.digest.startswith("sha256:")
+    assert reason in reading.refusal
+    assert (reading.format, reading.unsound) == (kind, "")
 
 
 def test_files_without_a_description_are_kept_and_not_served(folder):
     (folder / "MLmodel").unlink()
 
-    assert "no MLmodel file" in read_artifact(folder).refusal
+    assert "no MLmodel file" in found(folder).refusal
 
 
-def test_pickle_under_another_name_is_refused(folder, skops):
-    (skops / "model.skops").write_bytes(pickle.dumps({"a": 1}))
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("lightgbm", "model.lgb"), ("xgboost", "model.ubj"), ("xgboost", "model.json"), ("skops", "model.skops"),
+     ("onnx", "model.onnx"), ("safetensors", "model.safetensors")],
+)  # fmt: skip
+def test_pickle_under_another_name_is_refused(folder, kind, name):  # T6
+    flavor, field = DECLARED[kind]
+    (folder / "MLmodel").write_text(mlmodel({flavor: {field: name}}))
+    (folder / name).write_bytes(pickle.dumps({"a": 1}))
+
+    assert found(folder).unsound.startswith(f"{name} is not what its name says: ")
+
+
+def test_refusal_comes_back_from_the_child(skops_folder):
+    (skops_folder / "model.skops").write_bytes(pickle.dumps({"a": 1}))
 
     with pytest.raises(ArtifactError, match="not what its name says"):
+        read_artifact(skops_folder)
+
+
+def test_text_that_kills_the_library_kills_a_child_alone(folder):  # T10
+    (folder / "model.lgb").write_text(BOOSTED.replace("left_child=", "left_child=99999 "))
+
+    with pytest.raises(ArtifactError, match=r"killed the process that tried it \(signal (6|11)\)"):
         read_artifact(folder)
 
 
@@ -119,16 +146,14 @@ def test_pickle_under_another_name_is_refused(folder, skops):
 def test_broken_lightgbm_text_is_refused(folder, content):
     (folder / "model.lgb").write_text(content)
 
-    with pytest.raises(ArtifactError, match=r"model\.lgb"):
-        read_artifact(folder)
+    assert found(folder).unsound.startswith("model.lgb is not what its name says")
 
 
-@pytest.mark.parametrize("content", ["a: [", "[]", "flavors: x", "\x00"])
+@pytest.mark.parametrize("content", ["a: [", "[]", "flavors: x", "\x00", "[" * 100_000, "x" * 1_000_001])
 def test_broken_description_is_refused(folder, content):
     (folder / "MLmodel").write_text(content)
 
-    with pytest.raises(ArtifactError, match="MLmodel"):
-        read_artifact(folder)
+    assert "MLmodel" in found(folder).unsound
 
 
 @pytest.mark.parametrize(
@@ -157,14 +182,72 @@ def test_folder_behind_a_link_is_refused(folder, settings):
             read_artifact(path)
 
 
-def test_categories_follow_the_order_of_the_model_not_of_the_signature(folder):
-    inputs = [{"name": "carrier", "type": "string"}, {"name": "distance", "type": "double"},
-              {"name": "day of week", "type": "long"}]  # fmt: skip
-    (folder / "MLmodel").write_text(mlmodel(inputs=inputs))
-    text = BOOSTER.format('[[1, 2], ["AA", "UA"]]')
-    text = text.replace("distance carrier", "day_of_week distance carrier").replace("[0:9] 0:1", "0:1 [0:9] 0:1")
-    (folder / "model.lgb").write_text(text)
+def test_categories_follow_the_order_of_the_model_not_of_the_signature():
+    columns = [Column("carrier", "string"), Column("distance", "double"), Column("day of week", "long")]
+    header = "tree\nfeature_names=day_of_week distance carrier\nfeature_infos=0:1 [0:9] 0:1\n\nTree=0\n"
+    text = f'{header}\npandas_categorical:[[1, 2], ["AA", "UA"]]\n'
 
-    columns = {c["name"]: c.get("categories") for c in read_artifact(folder).signature["inputs"]}
+    known = {column.name: column.categories for column in with_categories(text.encode(), columns)}
 
-    assert columns == {"carrier": ["AA", "UA"], "distance": None, "day of week": ["1", "2"]}
+    assert known == {"carrier": ["AA", "UA"], "distance": None, "day of week": ["1", "2"]}
+
+
+def test_what_the_artifact_says_of_itself(folder):
+    (folder / "MLmodel").write_text(
+        mlmodel(saved_input_example_info={"artifact_path": "input_example.json"}, metadata={"license": "Apache-2.0"})
+    )
+    rows = [["AA", 0.5, 17, True]] * 9 + [["UA", None, 3, "x" * 900]]
+    (folder / "input_example.json").write_text(
+        json.dumps({"columns": ["carrier", "distance", "hour", "wet"], "data": rows})
+    )
+    (folder / "requirements.txt").write_text(
+        "# made by mlflow\nlightgbm==4.7.0\n--index-url https://elsewhere\nnumpy\n"
+    )
+    (folder / "python_env.yaml").write_text("python: 3.11.9\n")
+
+    reading = found(folder)
+
+    assert reading.dependencies == {
+        "python": "3.11.9", "packages": ["lightgbm==4.7.0", "numpy"], "from": ["requirements.txt", "python_env.yaml"]
+    }  # fmt: skip
+    assert reading.example == {"columns": ["carrier", "distance", "hour", "wet"], "rows": rows[:5]}
+    assert reading.licence == "Apache-2.0"
+
+
+def test_dependencies_from_conda_alone(folder):
+    conda = {"dependencies": ["python=3.11.4", "pip<=24", {"pip": ["lightgbm==4.7.0", "mlflow"]}]}
+    (folder / "conda.yaml").write_text(yaml.safe_dump(conda))
+
+    assert found(folder).dependencies == {
+        "python": "3.11.4", "packages": ["lightgbm==4.7.0", "mlflow"], "from": ["conda.yaml"]
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "conda.yaml", "python_env.yaml", "input_example.json"])
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 100_000, b"a: [", b"[1]", b'{"columns": 1, "data": [2]}'])
+def test_garbled_declarations_are_no_fault_of_the_model(folder, name, content):
+    (folder / "MLmodel").write_text(mlmodel(saved_input_example_info={"artifact_path": "input_example.json"}))
+    (folder / name).write_bytes(content)
+
+    reading = found(folder)
+
+    assert (reading.unsound, reading.refusal, reading.example) == ("", "", {})
+
+
+def test_every_format_says_how_to_convert_it():
+    kinds = {
+        *FORMATS,
+        *OTHER_FLAVORS.values(),
+        "pickle",
+        "joblib",
+        "torch",
+        "lightgbm-pickle",
+        "xgboost-pickle",
+        "code",
+        "other",
+    }
+
+    assert set(CONVERSIONS) == kinds
+    for conversion in CONVERSIONS.values():
+        assert conversion.title
+        assert conversion.advice

@@ -10,7 +10,7 @@ from mlflow.models import infer_signature
 
 from registry import services
 from registry.models import Alias, ModelVersion, RegisteredModel
-from tests.factories import approve, make_promotion, make_version
+from tests.factories import approve, make_promotion, make_version, read_files
 
 pytest_plugins = ["tests.mlflow_server"]
 
@@ -34,7 +34,7 @@ def name(engineer, booster):
             registered_model_name=f"{engineer.team.slug}-delay", pip_requirements=[],
         )  # fmt: skip
     version = ModelVersion.objects.get(model__name=f"{engineer.team.slug}-delay")
-    services.version_verify(version_id=version.pk)
+    read_files(version)
     return version.model.name
 
 

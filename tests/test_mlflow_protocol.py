@@ -9,9 +9,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
 
-from registry import services
 from registry.models import ArtifactState, AuditEvent, ExperimentOwner, ModelVersion, RegisteredModel
-from tests.factories import make_model
+from tests.factories import make_model, read_files
 
 pytest_plugins = ["tests.mlflow_server"]
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated since 2.9:FutureWarning", "ignore:Hint. Inferred schema")
@@ -81,7 +80,7 @@ def test_lightgbm_model_is_logged_registered_verified_and_loaded_by_alias(engine
     assert (found.version, found.run_id, found.user_id, found.status) == (
         "1", run.info.run_id, engineer.user.username, "READY",
     )  # fmt: skip
-    verified = services.version_verify(version_id=ModelVersion.objects.get(model__name=name).pk)
+    verified = read_files(ModelVersion.objects.get(model__name=name))
     assert (verified.artifact_state, verified.format, verified.refusal) == (ArtifactState.VERIFIED, "lightgbm", "")
     assert verified.signature["inputs"] == [
         {"name": "distance", "type": "double", "required": True},
@@ -101,7 +100,7 @@ def test_skops_model_is_logged_registered_and_verified(engineer, rows):
     version = mlflow.register_model(f"runs:/{run.info.run_id}/model", f"{engineer.team.slug}-baseline")
 
     assert version.version == "1"
-    verified = services.version_verify(version_id=ModelVersion.objects.get(model__name=version.name).pk)
+    verified = read_files(ModelVersion.objects.get(model__name=version.name))
     assert (verified.artifact_state, verified.format) == (ArtifactState.VERIFIED, "skops")
     assert mlflow.sklearn.load_model(f"models:/{version.name}/1").predict(features).shape == (200,)
 
@@ -111,10 +110,7 @@ def test_copied_version_has_the_files_of_its_original(engineer, rows):
 
     copy = engineer.client.copy_model_version(f"models:/{engineer.team.slug}-a/1", f"{engineer.team.slug}-b")
 
-    original, copied = (
-        services.version_verify(version_id=ModelVersion.objects.get(model__name=f"{engineer.team.slug}-{x}").pk)
-        for x in "ab"
-    )
+    original, copied = (read_files(ModelVersion.objects.get(model__name=f"{engineer.team.slug}-{x}")) for x in "ab")
     assert (copy.source, copied.artifact_digest) == (f"models:/{engineer.team.slug}-a/1", original.artifact_digest)
     assert copied.logged_model_id == info.model_id
 

@@ -64,7 +64,7 @@ class Plan:
                 self._django, check=answers(f"{web}/health/"),
             ),
             self._manage("mlflow_server", name="mlflow", check=answers(f"{mlflow}/health")),
-            self._worker("worker", node="jobs", queues="training,evaluation,monitoring", threads=3),
+            self._worker("worker", node="jobs", queues="training,evaluation,monitoring,registry", threads=4),
             self._worker("control", node="control", queues="control", threads=4),
             self._celery("beat", "beat"),
             Spec(

@@ -11,10 +11,11 @@ from experiments.services.evaluation import evaluation_start
 from jobs.models import Job
 from jobs.services import job_create
 from registry.access import Actor
+from registry.artifacts import ArtifactError, ArtifactReading
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
 from registry.models import ArtifactState, RegisteredModel, Role
-from registry.services import version_create, version_verify
+from registry.services import version_create, version_settle
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,12 @@ def training_start(
 @audited()
 def training_register(
     *, actor: Actor, job: Job, model: RegisteredModel, dataset_version: DatasetVersion, pipeline: str,
-    params: dict[str, Any], result: TrainingResult,
+    params: dict[str, Any], result: TrainingResult, outcome: ArtifactReading | ArtifactError,
 ) -> tuple[TrainingRun, Job | None]:  # fmt: skip
     """Register the version that ``job`` trained, with its lineage, and queue its evaluation.
+
+    Args:
+        outcome: what was read of its files, or why they are refused.
 
     Returns: the lineage row, and the evaluation's job; None where the artifact was refused.
     """
@@ -77,7 +81,7 @@ def training_register(
         description=f"{PIPELINES[pipeline].title}, trained on {dataset_version}",
         tags={"pipeline": pipeline, "dataset": str(dataset_version)},
     )  # fmt: skip
-    version = version_verify(version_id=version.pk)
+    version = version_settle(version_id=version.pk, outcome=outcome)
     run = TrainingRun.objects.create(
         job=job, dataset_version=dataset_version, version=version, pipeline=pipeline, params=params,
         metrics=result.metrics, importance=result.importance, run_id=result.run_id, experiment_id=result.experiment_id,

@@ -18,6 +18,7 @@ from registry.models import (
     Promotion,
     RegisteredModel,
     Rollback,
+    VersionReading,
 )
 from registry.selectors import Check, promotion_binding
 from registry.states import PromotionState
@@ -78,13 +79,22 @@ class FileSerializer(serializers.Serializer[Any]):
     sha256 = serializers.CharField()
 
 
+class ReadingSerializer(serializers.ModelSerializer[VersionReading]):
+    """How a version's files were read, and what the artifact says of itself."""
+
+    class Meta:
+        model = VersionReading
+        fields = ("job", "asked_at", "read_at", "flavors", "dependencies", "example", "licence")
+
+
 class VersionDetailSerializer(VersionSerializer):
     """A model version with its files."""
 
     manifest = FileSerializer(many=True)
+    reading = ReadingSerializer(allow_null=True, default=None)
 
     class Meta(VersionSerializer.Meta):
-        fields = (*VersionSerializer.Meta.fields, "manifest")
+        fields = (*VersionSerializer.Meta.fields, "manifest", "reading")
 
 
 class EvidenceSerializer(serializers.ModelSerializer[Evidence]):

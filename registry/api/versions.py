@@ -6,12 +6,15 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from jobs.tasks import nudge
 from registry import services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import find_model, find_version, versions_of
 from registry.api.serializers import EvidenceSerializer, VersionDetailSerializer, VersionSerializer
-from registry.errors import InvalidError
-from registry.models import ArtifactState, Evidence, RegisteredModel, Role
+from registry.conversions import conversion_of
+from registry.errors import InvalidError, RefusedError
+from registry.models import ArtifactState, Evidence, ModelVersion, RegisteredModel
+from serving.contract import FORMATS
 
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 
@@ -80,18 +83,42 @@ class Version(ApiView):
         return Response(VersionDetailSerializer(find_version(self.actor, name, number)).data)
 
 
+class ArtifactRefusedError(RefusedError):
+    """A version that no gateway will load."""
+
+    code = "artifact"
+
+    def __init__(self, version: ModelVersion) -> None:
+        advice = conversion_of(version.format).advice if version.format else "Log the model again."
+        rule = {"rule": version.refusal, "who": f"whoever logs the model. {advice}"}
+        super().__init__(version.refusal, unmet=[rule])
+        sound = version.artifact_state == ArtifactState.VERIFIED
+        self.status = 415 if sound and version.format not in (*FORMATS, "code") else 422
+
+
 class VersionVerify(ApiView):
     """Reading the files of a version."""
 
     @extend_schema(
-        summary="Read the files of a version", request=None, responses=VersionDetailSerializer, tags=["Versions"]
-    )
+        summary="Read the files of a version", request=None,
+        responses={200: VersionDetailSerializer, 202: VersionDetailSerializer}, tags=["Versions"],
+    )  # fmt: skip
     def post(self, request: Request, name: str, number: int) -> Response:
-        """Read a version's files and settle `artifact_state`: verified, or refused with a reason. Safe to repeat."""
+        """Have a version's files read, or say what was found.
+
+        202 while a job reads them, which begins by itself within seconds of the registration: ask again. 200 if a gateway
+        may load the version, 415 if its format is none of those that gateways load, 422 if it is refused, brings code
+        of its own or does not fit its signature; the `detail` says why, and what to do. Safe to repeat.
+        """
         version = find_version(self.actor, name, number)
-        self.actor.require(version.model.team, Role.ENGINEER, Role.ADMIN)
-        services.version_verify(version_id=version.pk)
-        return Response(VersionDetailSerializer(find_version(self.actor, name, number)).data)
+        if job := services.version_read_start(version_id=version.pk, actor=self.actor):
+            nudge.delay_on_commit(job.queue)
+        version = find_version(self.actor, name, number)
+        if version.artifact_state == ArtifactState.UNREAD:
+            return Response(VersionDetailSerializer(version).data, status=202)
+        if not version.is_servable:
+            raise ArtifactRefusedError(version)
+        return Response(VersionDetailSerializer(version).data)
 
 
 class EvidenceQuery(ListQuery):

@@ -1,9 +1,9 @@
 """What the registry remembers. Rules that SQL can say are repeated here as constraints and in migrations as triggers."""
 
 from registry.models.aliases import Alias, AliasMove, Rollback
+from registry.models.artifacts import ReferenceProfile, VersionReading
 from registry.models.audit import AuditCheck, AuditEvent, IdempotencyKey
 from registry.models.catalogue import (
-    SERVABLE_FORMATS,
     ArtifactState,
     ExperimentOwner,
     ModelQuerySet,
@@ -21,7 +21,6 @@ from registry.models.teams import ApiToken, LoginFailure, Membership, Role, Team
 
 __all__ = [
     "DIGEST_HELP",
-    "SERVABLE_FORMATS",
     "AcceptanceCriterion",
     "Alias",
     "AliasMove",
@@ -44,10 +43,12 @@ __all__ = [
     "ModelVersion",
     "Promotion",
     "PromotionPolicy",
+    "ReferenceProfile",
     "RegisteredModel",
     "Role",
     "Rollback",
     "Task",
     "Team",
+    "VersionReading",
     "VersionTag",
 ]

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from registry.models.fields import DIGEST_HELP
 from registry.models.teams import Team
+from serving.contract import FORMATS
 
 
 class Task(models.TextChoices):
@@ -68,9 +69,6 @@ class RegisteredModel(models.Model):
         return f"/models/{quote(self.name, safe='')}/"
 
 
-SERVABLE_FORMATS = ("lightgbm", "skops")
-
-
 class ArtifactState(models.TextChoices):
     """What is known of a version's files; only verified ones are evaluated, promoted or served."""
 
@@ -94,7 +92,9 @@ class ModelVersion(models.Model):
     artifact_digest = models.CharField(max_length=71, blank=True, help_text=DIGEST_HELP)
     artifact_path = models.CharField(max_length=2000, blank=True, help_text="relative to the artifact root")
     manifest = models.JSONField(default=list, help_text="[{path, size, sha256}], sorted by path")
-    format = models.CharField(max_length=20, blank=True, help_text="lightgbm, skops or another; empty while unread")
+    format = models.CharField(
+        max_length=20, blank=True, help_text="one that gateways load, or what else the files are; empty while unread"
+    )
     signature = models.JSONField(default=dict, help_text="{inputs: [{name, type, required}], outputs: […]}")
     refusal = models.TextField(blank=True, help_text="why the artifact was refused or cannot be served")
     data_digest = models.CharField(max_length=71, blank=True, help_text="of the training data set version")
@@ -129,8 +129,8 @@ class ModelVersion(models.Model):
 
     @property
     def is_servable(self) -> bool:
-        """Whether the gateway may load it: its files are verified and of a format on the allow-list."""
-        return self.artifact_state == ArtifactState.VERIFIED and self.format in SERVABLE_FORMATS
+        """Whether the gateway may load it: its files are verified, of a format on the allow-list, and fit its signature."""
+        return self.artifact_state == ArtifactState.VERIFIED and self.format in FORMATS and not self.refusal
 
 
 class ModelTag(models.Model):

@@ -1,6 +1,7 @@
 """Every write of the registry: one action, one function, one transaction, one audit event."""
 
 from registry.services.aliases import alias_delete, alias_set, rollback, rollback_review
+from registry.services.artifacts import version_read_start, version_settle
 from registry.services.criteria import criteria_agree, criteria_draft
 from registry.services.evidence import evidence_record
 from registry.services.experiments import experiment_record
@@ -19,7 +20,7 @@ from registry.services.sessions import LoginAttempt, login_attempt, logout_recor
 from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
 from registry.services.teams import team_change, team_create, team_guard, team_join, team_leave
 from registry.services.tokens import token_create, token_revoke, token_use
-from registry.services.versions import version_create, version_verify
+from registry.services.versions import version_create
 
 __all__ = [
     "LoginAttempt",
@@ -60,8 +61,9 @@ __all__ = [
     "version_archive",
     "version_create",
     "version_describe",
+    "version_read_start",
+    "version_settle",
     "version_stage",
     "version_tag_delete",
     "version_tag_set",
-    "version_verify",
 ]

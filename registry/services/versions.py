@@ -1,4 +1,4 @@
-"""Model versions: registration, and reading what was registered."""
+"""Model versions: registration."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,10 +8,8 @@ from django.db.models.functions import Now
 
 from jobs.models import Job
 from registry.access import Actor
-from registry.adapters import resolve_source
-from registry.artifacts import ArtifactError, read_artifact
 from registry.audit_trail import audit, audited
-from registry.models import ArtifactState, ModelVersion, RegisteredModel, Role, VersionTag
+from registry.models import ModelVersion, RegisteredModel, Role, VersionTag
 from registry.sources import check_source
 
 
@@ -21,7 +19,7 @@ def version_create(
     tags: Mapping[str, str] | None = None, data_digest: str = "", job: Job | None = None,
     contributors: Iterable[User] = (), logged_model_id: str = "",
 ) -> ModelVersion:  # fmt: skip
-    """Register the next version of ``model``; its artifact is read afterwards by :func:`version_verify`.
+    """Register the next version of ``model``; its artifact is read afterwards by a job, and settled by ``version_settle``.
 
     Args:
         source: where the artifact lies, as MLflow knows it: ``runs:/…``, ``mlflow-artifacts:/…`` or ``models:/…``.
@@ -45,38 +43,5 @@ def version_create(
     audit(
         action="version.create", subject=version.path, actor=actor, team=model.team.slug,
         payload={"source": source, "run_id": run_id, "data_digest": data_digest, "job": job.pk if job else None},
-    )  # fmt: skip
-    return version
-
-
-@audited()
-def version_verify(*, version_id: int) -> ModelVersion:
-    """Read the version's artifact and settle its state: verified with a manifest and digest, or refused with a reason.
-
-    Safe to run twice: a version that was read before stays as it is.
-    """
-    version = (
-        ModelVersion.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=version_id)
-    )  # fmt: skip
-    if version.artifact_state != ArtifactState.UNREAD:
-        return version
-    try:
-        folder = resolve_source(version.source, version.run_id, team=version.model.team)
-        reading = read_artifact(folder)
-    except ArtifactError as error:
-        version.artifact_state = ArtifactState.REFUSED
-        version.refusal = str(error)
-    else:
-        version.artifact_state = ArtifactState.VERIFIED
-        version.artifact_path = reading.path
-        version.manifest = reading.manifest
-        version.artifact_digest = reading.digest
-        version.format = reading.format
-        version.signature = reading.signature
-        version.refusal = reading.refusal
-    version.save()
-    audit(
-        action="version.verify", subject=version.path, actor=None, process="registry", team=version.model.team.slug,
-        payload={"state": version.artifact_state, "digest": version.artifact_digest, "refusal": version.refusal},
     )  # fmt: skip
     return version

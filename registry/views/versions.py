@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from jobs.tasks import nudge
 from registry import selectors, services
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
@@ -46,12 +47,12 @@ def promotion_request(request: HttpRequest, name: str, number: int) -> HttpRespo
 
 @require_POST
 def version_verify(request: HttpRequest, name: str, number: int) -> HttpResponse:
-    """Read the files of a version that was registered from outside."""
+    """Ask for a job that reads the files, where none does yet or one has failed."""
     actor = actor_of(request)
     found = visible_version(actor, name, number)
-    actor.require(found.model.team, Role.ENGINEER, Role.ADMIN)
-    services.version_verify(version_id=found.pk)
-    return redirect("version", name=name, number=number)
+    if job := services.version_read_start(version_id=found.pk, actor=actor):
+        nudge.delay_on_commit(job.queue)
+    return redirect(f"{found.path}?tab=files")
 
 
 def _page(

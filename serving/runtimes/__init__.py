@@ -5,9 +5,11 @@ A new runtime is a module with a ``load(data, columns)`` function, an entry in :
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
+
+import numpy as np
 
 from serving.contract import Column
 
@@ -17,7 +19,11 @@ Columns = list[list[Value]]  # the same of many rows, by column
 
 
 class ModelError(ValueError):
-    """The bytes are no sound model of their format, or one that the signature does not fit."""
+    """The bytes are no sound model of their format."""
+
+
+class MisfitError(ModelError):
+    """The model may be sound, but uses what is not served here, or its signature does not fit it."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,20 @@ class Runtime(Protocol):
 
 
 # By name, so that a gateway without skops models never spends the seconds and memory that scikit-learn takes.
-LOADERS = {"lightgbm": "serving.runtimes.lightgbm_text", "skops": "serving.runtimes.skops_pipeline"}
-SUFFIXES = {"lightgbm": (".lgb", ".txt"), "skops": (".skops",)}
+LOADERS = {
+    "lightgbm": "serving.runtimes.lightgbm_text",
+    "xgboost": "serving.runtimes.xgboost_json",
+    "skops": "serving.runtimes.skops_pipeline",
+    "onnx": "serving.runtimes.onnx_graph",
+    "safetensors": "serving.runtimes.dense_tensors",
+}
+SUFFIXES = {
+    "lightgbm": (".lgb", ".txt"),
+    "xgboost": (".ubj", ".json", ".xgb"),
+    "skops": (".skops",),
+    "onnx": (".onnx",),
+    "safetensors": (".safetensors",),
+}
 
 
 def load_runtime(format_name: str, data: bytes, columns: list[Column]) -> Runtime:
@@ -59,6 +77,39 @@ def load_runtime(format_name: str, data: bytes, columns: list[Column]) -> Runtim
     if len(answer) != 3 * runtime.output.width:
         raise ModelError(f"the model answers {len(answer)} values for 3 rows")
     return runtime
+
+
+def check_names(names: Sequence[str] | None, columns: list[Column]) -> list[int]:
+    """Return the place of each of the model's features among the columns; without names they are the columns, in order.
+
+    Raises:
+        MisfitError: the model takes other columns.
+    """
+    given = [column.name for column in columns]
+    if names is None:
+        return list(range(len(given)))
+    if sorted(names) != sorted(given):
+        odd = sorted(set(names) ^ set(given)) or ["a name twice"]
+        raise MisfitError(f"the signature's columns are not the model's; they differ in {', '.join(odd[:5])}")
+    return [given.index(name) for name in names]
+
+
+def as_matrix(columns: Columns, rows: int, order: Sequence[int]) -> np.ndarray:
+    """Return the columns as float64 [rows, columns], in ``order``; what is missing is NaN."""
+    matrix = np.empty((rows, len(order)))
+    for i, place in enumerate(order):
+        matrix[:, i] = np.asarray(columns[place], dtype=np.float64)  # None becomes NaN
+    return matrix
+
+
+def check_numeric(columns: list[Column], what: str) -> None:
+    """Return if every column is a number or a truth value.
+
+    Raises:
+        MisfitError: one is text; says what to do.
+    """
+    if text := [column.name for column in columns if column.type == "string"]:
+        raise MisfitError(f"column {text[0]} is text, which {what} does not take here; encode it as numbers")
 
 
 def known_values(column: Column) -> list[Value] | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from serving.contract import Column
-from serving.runtimes import Columns, ModelError, Output, Row, Value, known_values
+from serving.runtimes import Columns, MisfitError, ModelError, Output, Row, Value, known_values
 
 FLOAT64 = 1  # C_API_DTYPE_FLOAT64
 NORMAL = 0  # C_API_PREDICT_NORMAL: probabilities where the objective has them
@@ -142,7 +142,7 @@ def load(data: bytes, columns: list[Column]) -> LightGBM:
     Raises:
         ModelError: the bytes are no such text, or its features or categories are not those of the columns.
     """
-    header, categories = _read_text(data)
+    header, categories = read_text(data)
     features = header.get("feature_names", "").split(" ")
     _check_features(features, columns)
     codes = _codes(categories, columns, features)
@@ -156,7 +156,7 @@ def load(data: bytes, columns: list[Column]) -> LightGBM:
     return LightGBM(booster, [(place[name], codes.get(name)) for name in features], _output(header, width))
 
 
-def _read_text(data: bytes) -> tuple[dict[str, str], list[list[Value]]]:
+def read_text(data: bytes) -> tuple[dict[str, str], list[list[Value]]]:
     """Return the header's fields, and the categories of each categorical column as pandas held them at training."""
     try:
         text = data.decode()
@@ -182,7 +182,7 @@ def _check_features(features: list[str], columns: list[Column]) -> None:
     names = [_feature_name(column) for column in columns]
     if sorted(names) != sorted(features) or len(set(features)) != len(features):
         odd = sorted(set(names) ^ set(features)) or ["a name twice"]
-        raise ModelError(f"the signature's columns are not the model's features; they differ in {', '.join(odd[:5])}")
+        raise MisfitError(f"the signature's columns are not the model's features; they differ in {', '.join(odd[:5])}")
 
 
 def _codes(
@@ -192,9 +192,9 @@ def _codes(
     by_name = {_feature_name(column): column for column in columns}
     known = {name: values for name in features if (values := known_values(by_name[name])) is not None}
     if text := [c.name for c in columns if c.type == "string" and c.categories is None]:
-        raise ModelError(f"column {text[0]} is text without categories")
+        raise MisfitError(f"column {text[0]} is text without categories")
     if list(known.values()) != categories:
-        raise ModelError("the signature's categories are not those the model was trained with, in their order")
+        raise MisfitError("the signature's categories are not those the model was trained with, in their order")
     return {name: {value: code for code, value in enumerate(values)} for name, values in known.items()}
 
 

@@ -1,5 +1,10 @@
 """scikit-learn pipelines from skops files: no pickle, and no type beyond a fixed list."""
 
+import io
+import stat
+import struct
+import zipfile
+from pathlib import PurePosixPath
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -8,7 +13,7 @@ import skops.io
 from sklearn.base import BaseEstimator
 
 from serving.contract import Column
-from serving.runtimes import Columns, ModelError, Output, Row, Value, known_values
+from serving.runtimes import Columns, MisfitError, ModelError, Output, Row, Value, check_names, known_values
 
 # What skops does not trust by itself, read through before it was listed: data holders without behaviour of their own.
 TRUSTED = [
@@ -18,6 +23,10 @@ TRUSTED = [
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 ]
+
+
+MAX_ENTRIES = 100_000
+MAX_UNPACKED_BYTES = 2 * 1024**3
 
 
 class Estimator(Protocol):
@@ -41,9 +50,7 @@ class Skops:
         self._known = [known_values(column) for column in columns]
         names = getattr(estimator, "feature_names_in_", None)
         self._order = None if names is None else [str(name) for name in names]
-        if self._order is not None and sorted(self._order) != sorted(column.name for column in columns):
-            odd = sorted(set(self._order) ^ {column.name for column in columns})
-            raise ModelError(f"the signature's columns are not the model's; they differ in {', '.join(odd[:5])}")
+        check_names(self._order, columns)
         classes = len(getattr(estimator, "classes_", ()))
         self._classifies = classes > 1 and hasattr(estimator, "predict_proba")
         self.output = Output("value")
@@ -75,17 +82,42 @@ def load(data: bytes, columns: list[Column]) -> Skops:
     Raises:
         ModelError: the bytes are no such file, name a type that is not trusted, or do not fit the columns.
     """
+    _check_archive(data)
     try:
         if foreign := sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED)):
-            raise ModelError(f"the file names types that are not trusted: {', '.join(foreign[:5])}")
+            raise MisfitError(f"the file names types that are not trusted: {', '.join(foreign[:5])}")
         estimator = skops.io.loads(data, trusted=TRUSTED)
     except ModelError:
         raise
     except Exception as error:  # whatever a hostile file provokes in zip, JSON or constructors
         raise ModelError(f"not a skops file that can be read here: {type(error).__name__}: {error}") from error
     if not isinstance(estimator, BaseEstimator):
-        raise ModelError("the file holds no scikit-learn estimator")
+        raise MisfitError("the file holds no scikit-learn estimator")
     return Skops(cast("Estimator", estimator), columns)
+
+
+def _check_archive(data: bytes) -> None:
+    """Refuse what no skops file holds, before anything is unpacked: bombs, links, and names that lead elsewhere (T26).
+
+    Raises:
+        ModelError: says which.
+    """
+    try:
+        entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
+    except (zipfile.BadZipFile, ValueError, struct.error, OverflowError, NotImplementedError) as error:
+        raise ModelError(f"not a skops file that can be read here: {type(error).__name__}: {error}") from error
+    names = [entry.filename for entry in entries]
+    if "schema.json" not in names:
+        raise ModelError("not a skops file that can be read here: it has no schema.json")
+    if len(names) > MAX_ENTRIES or len(set(names)) != len(names):
+        raise ModelError("the archive holds a name twice, or too many files")
+    for entry in entries:
+        if entry.filename.startswith("/") or "\\" in entry.filename or ".." in PurePosixPath(entry.filename).parts:
+            raise ModelError(f"the archive holds {entry.filename!r}, which lies outside it")
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise ModelError(f"the archive holds a link, {entry.filename!r}")
+    if (size := sum(entry.file_size for entry in entries)) > MAX_UNPACKED_BYTES:
+        raise ModelError(f"the archive unpacks to {size} bytes, more than {MAX_UNPACKED_BYTES}")
 
 
 def _typed(column: Column, known: list[Value] | None, values: list[Value]) -> Any:

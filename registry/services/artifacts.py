@@ -1,0 +1,89 @@
+"""Reading the files of a version: asking for it, and settling what was read."""
+
+from django.db.models.functions import Now
+
+from jobs.models import Job
+from jobs.services import job_create
+from jobs.states import State
+from registry.access import Actor
+from registry.adapters import resolve_source
+from registry.artifacts import ArtifactError, ArtifactReading
+from registry.audit_trail import audit, audited
+from registry.models import ArtifactState, ModelVersion, Role, VersionReading
+
+READ_KIND = "artifact_read"
+
+
+@audited()
+def version_read_start(*, version_id: int, actor: Actor | None = None) -> Job | None:
+    """Queue a job that reads the version's files, unless they were read or are being read.
+
+    A version whose source names nothing that could be read is refused at once.
+
+    Args:
+        actor: who asks; None where it is the clock, which does not repeat a reading that failed.
+
+    Returns: the job that reads it, or has read it; None where none was needed.
+
+    Raises:
+        RoleError: the actor may not write here.
+    """
+    version = ModelVersion.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=version_id)
+    if actor:
+        actor.require(version.model.team, Role.ENGINEER, Role.ADMIN)
+    reading = VersionReading.objects.select_related("job").filter(version=version).first()
+    before = reading.job if reading else None
+    if version.artifact_state != ArtifactState.UNREAD or (
+        before and (actor is None or before.state not in (State.FAILED, State.CANCELLED))
+    ):
+        return before
+    try:
+        resolve_source(version.source, version.run_id, team=version.model.team)
+    except ArtifactError as error:
+        version_settle(version_id=version.pk, outcome=error)
+        return None
+    job = job_create(
+        kind=READ_KIND, scope=version.model.team.slug, title=f"Read the files of {version}", subject=version.path,
+        params={"version_id": version.pk}, created_by=actor.user if actor else None,
+    )  # fmt: skip
+    VersionReading.objects.update_or_create(version=version, defaults={"job": job})
+    audit(
+        action="version.read", subject=version.path, actor=actor, process="" if actor else "registry",
+        team=version.model.team.slug, payload={"job": job.pk},
+    )  # fmt: skip
+    return job
+
+
+@audited()
+def version_settle(*, version_id: int, outcome: ArtifactReading | ArtifactError) -> ModelVersion:
+    """Settle the state of a version's files: verified with manifest and digest, or refused with a reason.
+
+    Safe to run twice: a version that was read before stays as it is.
+    """
+    version = ModelVersion.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=version_id)
+    if version.artifact_state != ArtifactState.UNREAD:
+        return version
+    facts: dict[str, object] = {"read_at": Now()}
+    if isinstance(outcome, ArtifactError):
+        version.artifact_state = ArtifactState.REFUSED
+        version.refusal = str(outcome)
+    else:
+        version.artifact_state = ArtifactState.VERIFIED
+        version.artifact_path = outcome.path
+        version.manifest = outcome.manifest
+        version.artifact_digest = outcome.digest
+        version.format = outcome.format
+        version.signature = outcome.signature
+        version.refusal = outcome.refusal
+        facts |= {
+            "flavors": outcome.found.flavors, "dependencies": outcome.found.dependencies,
+            "example": outcome.found.example, "licence": outcome.found.licence,
+        }  # fmt: skip
+    version.save()
+    VersionReading.objects.update_or_create(version=version, defaults=facts)
+    audit(
+        action="version.verify", subject=version.path, actor=None, process="registry", team=version.model.team.slug,
+        payload={"state": version.artifact_state, "digest": version.artifact_digest, "format": version.format,
+                 "refusal": version.refusal},
+    )  # fmt: skip
+    return version
