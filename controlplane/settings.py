@@ -51,6 +51,8 @@ def required(name: str) -> str:
 SECRET_KEY = required("SECRET_KEY")  # signs sessions and forms; at least 40 random characters in production
 if PRODUCTION and len(SECRET_KEY) < 40:
     raise ImproperlyConfigured("SECRET_KEY is shorter than 40 characters; production needs a long random one.")
+# Former values of SECRET_KEY: what they signed and sealed (sessions, secrets of webhooks) can still be read.
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 DEBUG = False
 ALLOWED_HOSTS: list[str] = env.list(
     "ALLOWED_HOSTS", default=["127.0.0.1", "localhost"]
@@ -248,6 +250,10 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
+# --- webhooks ------------------------------------------------------------------------------------------------------
+# Host names and networks that webhooks may reach although they are not public, also without TLS.
+WEBHOOK_ALLOWED_HOSTS: list[str] = env.list("WEBHOOK_ALLOWED_HOSTS", default=[])
+
 # --- jobs ----------------------------------------------------------------------------------------------------------
 JOB_LEASE_SECONDS: int = env.int("JOB_LEASE_SECONDS", 30)  # a job without heartbeat for so long goes to another
 JOB_HEARTBEAT_SECONDS: float = env.float("JOB_HEARTBEAT_SECONDS", 5.0)  # between two heartbeats
@@ -259,6 +265,13 @@ JOB_SEATS: dict[str, int] = env.dict(
 )  # jobs at once of a queue in one worker
 JOB_KIND_MODULES: list[str] = env.list("JOB_KIND_MODULES", default=[])  # declare job kinds beside those of the apps
 JOBS_RECORD = "registry.services.jobs.job_record"  # writes into the trail who acted on a job
+OUTBOX_RETRY_SECONDS: float = env.float(
+    "OUTBOX_RETRY_SECONDS", 5.0
+)  # before a message is sent a second time; four times longer with each further attempt, 6 hours at most
+OUTBOX_MAX_ATTEMPTS: int = env.int(
+    "OUTBOX_MAX_ATTEMPTS", 10
+)  # to send a message; the tenth is made after some 20 hours
+OUTBOX_KEEP_DAYS: int = env.int("OUTBOX_KEEP_DAYS", 30)  # messages that were sent or given up are kept for so long
 JOBS_ACCESS = "registry.access.job_scopes"  # whose jobs a request may see, and act on
 
 LOG_LEVEL: str = env.str("LOG_LEVEL", "INFO")  # of the log on standard error

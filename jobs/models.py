@@ -1,4 +1,6 @@
-"""The job table is the queue and the truth; the broker only nudges workers to look at it."""
+"""The job table is the queue and the truth; the broker only nudges workers to look at it. So is the outbox."""
+
+import uuid
 
 from django.conf import settings
 from django.db import models
@@ -6,9 +8,10 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from jobs.states import Outcome, State
+from jobs.states import Delivery, Outcome, State
 
 STATES = [(state.value, state.value.capitalize()) for state in State]
+DELIVERIES = [(state.value, state.value.capitalize()) for state in Delivery]
 OUTCOMES = [(outcome.value, outcome.value.capitalize()) for outcome in Outcome]
 
 
@@ -141,3 +144,73 @@ class Slot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.schedule} at {self.slot:%Y-%m-%d %H:%M:%S}"
+
+
+class OutboxQuerySet(models.QuerySet["OutboxMessage"]):
+    """Reads that more than one caller needs."""
+
+    def due(self) -> "OutboxQuerySet":
+        """Keep the messages that may be sent now, by the database's clock."""
+        return self.filter(state=Delivery.WAITING, next_attempt_at__lte=Now())
+
+    def held_by(self, message: "OutboxMessage") -> "OutboxQuerySet":
+        """Keep the one message if the attempt that ``message`` was read with still holds it."""
+        return self.filter(pk=message.pk, attempt=message.attempt, state=Delivery.WAITING)
+
+
+class OutboxMessage(models.Model):
+    """Something to tell the outside, written in the transaction of what it tells; a relay sends it afterwards.
+
+    ``message_id`` is the same in every attempt, so a receiver that gets it twice can tell.
+    """
+
+    message_id = models.UUIDField(default=uuid.uuid4)
+    kind = models.CharField(max_length=32, help_text="who sends it, such as webhook")
+    destination = models.CharField(max_length=64, help_text="where to, as the sender of its kind understands it")
+    event = models.CharField(max_length=100, help_text="what it tells, in a word")
+    payload = models.JSONField()
+    state = models.CharField(max_length=8, choices=DELIVERIES, default=Delivery.WAITING)
+    attempt = models.PositiveIntegerField(default=0, help_text="fencing token; grows with each claim")
+    max_attempts = models.PositiveIntegerField()
+    next_attempt_at = models.DateTimeField(null=True, help_text="by the database's clock; while it is sent, its lease")
+    status = models.PositiveIntegerField(null=True, help_text="what the receiver answered last, where it did")
+    error = models.CharField(max_length=500, blank=True, help_text="why the last attempt failed")
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    objects = OutboxQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], name="outbox_due", condition=Q(state="waiting")),
+            models.Index(fields=["kind", "destination", "-id"], name="outbox_by_destination"),
+            models.Index(fields=["ended_at"], name="outbox_ended", condition=~Q(state="waiting")),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "destination", "message_id"], name="outbox_tells_once"),
+            models.CheckConstraint(
+                condition=~Q(state="waiting") | Q(next_attempt_at__isnull=False), name="outbox_waiting_has_a_turn"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.message_id}"
+
+
+class OutboxAttempt(models.Model):
+    """One try to send a message, kept so that a later one hides nothing."""
+
+    message = models.ForeignKey(OutboxMessage, models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    at = models.DateTimeField(help_text="when it ended")
+    latency_ms = models.PositiveIntegerField()
+    status = models.PositiveIntegerField(null=True, help_text="what the receiver answered, where it did")
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["message", "number"], name="outbox_attempt_once")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.message}"

@@ -14,4 +14,6 @@ class Schedule(NamedTuple):
 SCHEDULES = [
     Schedule("Nudge queues with waiting jobs", "jobs.tasks.relay", 2),
     Schedule("Take jobs from lost workers", "jobs.tasks.reap", 5),
+    Schedule("Send what waits in the outbox", "jobs.tasks.deliver", 2),
+    Schedule("Forget messages that ended long ago", "jobs.tasks.trim_outbox", 3600),
 ]

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 LONGEST_BACKOFF_S = 300.0
+LONGEST_PAUSE_S = 6 * 3600.0
 
 
 class IllegalMoveError(ValueError):
@@ -84,3 +85,24 @@ def event_after(*, cancel_requested: bool, attempt: int, max_attempts: int) -> E
 def backoff_s(attempt: int, *, first_s: float) -> float:
     """Return how long to wait (s) after failed attempt ``attempt`` (from 1): doubling from ``first_s`` to 5 minutes."""
     return min(first_s * 2.0 ** min(attempt - 1, 30), LONGEST_BACKOFF_S)
+
+
+class Delivery(StrEnum):
+    """Where a message of the outbox stands."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+
+
+def pause_s(attempt: int, *, first_s: float, jitter: float, asked_s: float = 0.0) -> float:
+    """Return how long a message waits (s) after failed attempt ``attempt`` (from 1): four times longer each time.
+
+    Args:
+        first_s: after the first attempt; the longest pause is 6 hours.
+        jitter: a random number in [0, 1) that spreads the pause by a fifth to either side, so that receivers which
+            failed together are not tried together.
+        asked_s: how long the receiver asked to be left alone; honoured within the longest pause.
+    """
+    grown = min(first_s * 4.0 ** min(attempt - 1, 15), LONGEST_PAUSE_S)
+    return max(grown * (0.8 + 0.4 * jitter), min(asked_s, LONGEST_PAUSE_S))

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
@@ -11,11 +12,14 @@ from celery.contrib.django.task import DjangoTask
 from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db.models import Count
+from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
+from jobs.delivery import deliver_due
 from jobs.execution import supervise
 from jobs.leases import job_claim, jobs_reap
 from jobs.models import Job
+from jobs.outbox import outbox_trim
 
 logger = logging.getLogger(__name__)
 
@@ -32,18 +36,25 @@ def _stop(**_: Any) -> None:
     _stopping.set()
 
 
-class Nudge(DjangoTask):  # type: ignore[misc]  # Celery has no types
-    """A task that goes to the queue named by its argument, and whose loss is no error."""
+class Hint(DjangoTask):  # type: ignore[misc]  # Celery has no types
+    """A task whose loss is no error, since a schedule sends it anyway."""
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
-        """Send it; where the broker cannot be reached the relay will nudge later."""
-        queue = args[0] if args else kwargs["queue"]
-        options |= {"queue": queue, "expires": NUDGE_EXPIRES_S, "retry_policy": {"max_retries": 1, "interval_start": 0}}
+        """Send it, or leave it to the schedule where the broker cannot be reached."""
+        options |= {"expires": NUDGE_EXPIRES_S, "retry_policy": {"max_retries": 1, "interval_start": 0}}
         try:
             return super().apply_async(args, kwargs, **options)
         except BrokerError as error:
-            logger.warning("The broker does not answer (%s); the relay will nudge queue %s.", error, queue)
+            logger.warning("The broker does not answer (%s); the schedule will send %s.", error, self.name)
             return None
+
+
+class Nudge(Hint):
+    """A hint that goes to the queue named by its argument."""
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Send it to that queue."""
+        return super().apply_async(args, kwargs, **options | {"queue": args[0] if args else kwargs["queue"]})
 
 
 @shared_task(base=Nudge)
@@ -82,6 +93,24 @@ def reap() -> None:
     """Take jobs from workers that are gone; the relay then nudges for them."""
     if taken := jobs_reap():
         logger.warning("Leases expired of jobs %s.", taken)
+
+
+@shared_task(base=Hint)
+def deliver() -> None:
+    """Send what waits in the outbox, if no other thread of this process is at it."""
+    seat = _seat("outbox")
+    if not seat.acquire(blocking=False):
+        return
+    try:
+        deliver_due()
+    finally:
+        seat.release()
+
+
+@shared_task
+def trim_outbox() -> None:
+    """Forget the messages that ended longer ago than they are kept."""
+    outbox_trim(before=timezone.now() - timedelta(days=settings.OUTBOX_KEEP_DAYS))
 
 
 def _seat(queue: str) -> threading.BoundedSemaphore:
