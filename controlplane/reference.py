@@ -1,4 +1,7 @@
-"""Reference pages made from the code, so that they cannot disagree with it: settings, audit actions, API, make targets."""
+"""Reference pages made from the code, so that they cannot disagree with it: settings, audit actions, API, make targets.
+
+So is the list of actions that webhooks can be told, which the registry reads when it runs.
+"""
 
 import ast
 import io
@@ -15,7 +18,8 @@ from django.core.management import call_command
 from controlplane.supervisor.config import VARIABLES
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "docs/reference"
+FOLDER = Path("docs/reference")
+ACTIONS = Path("registry/webhooks/actions.json")
 APPS = ("controlplane", "rollouts", "monitoring", "experiments", "registry", "jobs", "serving")
 MADE_BY = "<!-- Written by `make docs`; change the code instead. -->"
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -39,25 +43,26 @@ class Action:
     function: str
 
 
-def pages() -> dict[str, str]:
-    """Return the text of every reference page by file name."""
+def pages() -> dict[Path, str]:
+    """Return the text of every page by its place in the repository."""
     schema = io.StringIO()
     call_command("spectacular", "--format", "openapi-json", stdout=schema)
     return {
-        "settings.md": settings_page(),
-        "audit-actions.md": audit_page(),
-        "make.md": make_page(),
-        "api.md": api_page(json.loads(schema.getvalue())),
-        "openapi.json": schema.getvalue(),
+        FOLDER / "settings.md": settings_page(),
+        FOLDER / "audit-actions.md": audit_page(),
+        FOLDER / "make.md": make_page(),
+        FOLDER / "api.md": api_page(json.loads(schema.getvalue())),
+        FOLDER / "openapi.json": schema.getvalue(),
+        ACTIONS: actions_list(),
     }
 
 
-def stale_pages() -> dict[str, str]:
+def stale_pages() -> dict[Path, str]:
     """Return the pages whose file is missing or says something else."""
     return {
-        name: text
-        for name, text in pages().items()
-        if not (FOLDER / name).exists() or (FOLDER / name).read_text() != text
+        place: text
+        for place, text in pages().items()
+        if not (ROOT / place).exists() or (ROOT / place).read_text() != text
     }
 
 
@@ -125,6 +130,12 @@ def audit_page() -> str:
         f"# Audit actions\n\n{MADE_BY}\n\nEach is written in the transaction of the change that it records.\n\n"
         f"{_table(('Action', 'What was done', 'By'), rows)}"
     )
+
+
+def actions_list() -> str:
+    """Return every action with its meaning as JSON."""
+    meanings = {action.name: _markdown(action.meaning).replace("`", "") for action in sorted(set(audit_actions()))}
+    return json.dumps(meanings, indent=2, ensure_ascii=False) + "\n"
 
 
 def audit_actions() -> Iterator[Action]:

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from registry.access import Actor
 from registry.models import AuditEvent
+from registry.webhooks.fanout import fan_out
 
 _pending: ContextVar[list[AuditEvent] | None] = ContextVar("pending_audit_events", default=None)
 
@@ -83,5 +84,6 @@ def audit(
 
 
 def _write(events: list[AuditEvent]) -> None:
+    fan_out(events)  # before the chain's head is locked
     for event in events:
         event.save(force_insert=True)  # one by one: the trigger hands each its place in the chain

@@ -71,7 +71,12 @@ def mlflow_process(mlflow_database, django_db_setup, database_name, django_db_bl
     home = tmp_path_factory.mktemp("mlflow")
     with django_db_blocker.unblock():
         _clone_database(mlflow_database)
-        environment = {**os.environ, "MLFLOW_URL": f"http://127.0.0.1:{free_port()}", "VAR_DIR": str(home)}
+        environment = {
+            **os.environ,
+            "MLFLOW_URL": f"http://127.0.0.1:{free_port()}",
+            "VAR_DIR": str(home),
+            "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",  # where tests receive
+        }
         _point_at(database_name)
     server = Server(environment["MLFLOW_URL"], home / "artifacts", home / "log")
     with server.log.open("wb") as log:

@@ -25,7 +25,7 @@ def test_every_audit_action_is_explained():
 
 
 def test_every_operation_of_the_api_is_explained():
-    lines = reference.pages()["api.md"].splitlines()
+    lines = reference.pages()[reference.FOLDER / "api.md"].splitlines()
 
     assert [line for line in lines if line.startswith("| `") and line.endswith("|  |")] == []
 

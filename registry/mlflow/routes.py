@@ -40,6 +40,7 @@ READ = {
     # registered models and versions
     "_get_registered_model", "_search_registered_models", "_get_latest_versions", "_get_model_version",
     "_search_model_versions", "_get_model_version_download_uri", "_get_model_version_by_alias", "_list_webhooks",
+    "_get_webhook",
     # traces and assessments
     "_get_trace", "_get_trace_info_v3", "_search_traces_v3", "_batch_get_traces", "_batch_get_trace_infos",
     "_query_trace_metrics", "_calculate_trace_filter_correlation", "_get_assessment", "_deprecated_search_traces_v2",
@@ -62,7 +63,7 @@ WRITE = {
     "_create_registered_model", "_update_registered_model", "_rename_registered_model", "_delete_registered_model",
     "_set_registered_model_tag", "_delete_registered_model_tag", "_set_registered_model_alias",
     "_delete_registered_model_alias", "_create_model_version", "_update_model_version", "_delete_model_version",
-    "_set_model_version_tag", "_delete_model_version_tag", "_transition_stage", "_create_webhook", "_get_webhook",
+    "_set_model_version_tag", "_delete_model_version_tag", "_transition_stage", "_create_webhook",
     "_update_webhook", "_delete_webhook", "_test_webhook",
     # traces and assessments
     "_start_trace_v3", "_delete_traces", "_set_trace_tag", "_set_trace_tag_v3", "_delete_trace_tag",

@@ -62,6 +62,7 @@ def application() -> ASGIApp:
     from registry.mlflow.gate import Gate, django_request
     from registry.mlflow.store import RegistryStore
     from registry.mlflow.tracking import TrackingStore
+    from registry.mlflow.webhooks import tested_by_our_store, told_by_our_outbox
     from registry.mlflow.workspaces import WorkspaceStore
 
     def build_tracking(store_uri: str, artifact_uri: str) -> TrackingStore:
@@ -74,6 +75,8 @@ def application() -> ASGIApp:
     handlers._model_registry_store_registry.register("controlplane", build_registry)
     workspaces._get_workspace_store_registry().register("controlplane", WorkspaceStore)
     handlers.initialize_backend_stores(tracking_uri(), REGISTRY_URI, ARTIFACT_ROOT_URI, WORKSPACE_URI)
+    handlers.deliver_webhook = told_by_our_outbox  # MLflow's own would post from threads of this process
+    handlers.test_webhook = tested_by_our_store
     flask_app.register_error_handler(MlflowException, _in_json)
     inner = flask_app.wsgi_app
 

@@ -1,7 +1,7 @@
 """MLflow's model registry, kept in our tables: its methods parse, call one service or query, and answer in its words."""
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -27,7 +27,6 @@ from mlflow.store.model_registry import (
     SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFAULT,
     SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD,
 )
-from mlflow.store.model_registry.abstract_store import AbstractStore
 from mlflow.utils import validation
 
 from registry import services
@@ -36,12 +35,13 @@ from registry.mlflow import search
 from registry.mlflow.caller import get_caller
 from registry.mlflow.entities import model_version, registered_model
 from registry.mlflow.errors import in_mlflows_words
+from registry.mlflow.webhooks import WebhookMethods
 from registry.models import Alias, ModelVersion, RegisteredModel
 
 NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
 
 
-class RegistryStore(AbstractStore):  # type: ignore[misc]  # MLflow has no types
+class RegistryStore(WebhookMethods):
     """The caller's team's models. A method that MLflow has and this lacks would silently answer None, so none is."""
 
     @property
@@ -256,24 +256,6 @@ class RegistryStore(AbstractStore):  # type: ignore[misc]  # MLflow has no types
             _model(name)  # says so where there is no such model at all
             raise MlflowException(f"Registered model alias {alias} not found.", INVALID_PARAMETER_VALUE)
         return model_version(version)
-
-    # --- what is not kept here -------------------------------------------------------------------------------------
-
-    def list_webhooks(self, max_results: int | None = None, page_token: str | None = None) -> PagedList[Any]:
-        """Return no webhooks: MLflow's own would call addresses that nobody checked."""
-        return PagedList([], None)
-
-    def list_webhooks_by_event(
-        self, event: Any, max_results: int | None = None, page_token: str | None = None
-    ) -> PagedList[Any]:
-        """Return no webhooks, which MLflow asks for after each write."""
-        return PagedList([], None)
-
-    def _no_webhooks(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse to keep webhooks of MLflow's."""
-        raise MlflowException("Webhooks are not kept by the MLflow process.", NOT_IMPLEMENTED)
-
-    create_webhook = get_webhook = update_webhook = delete_webhook = test_webhook = _no_webhooks
 
 
 def _every_model() -> QuerySet[RegisteredModel]:

@@ -18,6 +18,7 @@ from registry.models.fields import DIGEST_HELP
 from registry.models.promotions import Approval, Binding, Comment, Promotion, PromotionPolicy
 from registry.models.reviews import CriterionReview
 from registry.models.teams import ApiToken, LoginFailure, Membership, Role, Team
+from registry.models.webhooks import Webhook
 
 __all__ = [
     "DIGEST_HELP",
@@ -51,4 +52,5 @@ __all__ = [
     "Team",
     "VersionReading",
     "VersionTag",
+    "Webhook",
 ]

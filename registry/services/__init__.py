@@ -21,6 +21,14 @@ from registry.services.tags import model_tag_delete, model_tag_set, version_tag_
 from registry.services.teams import team_change, team_create, team_guard, team_join, team_leave
 from registry.services.tokens import token_create, token_revoke, token_use
 from registry.services.versions import version_create
+from registry.services.webhooks import (
+    webhook_create,
+    webhook_delete,
+    webhook_redeliver,
+    webhook_rotate,
+    webhook_test,
+    webhook_update,
+)
 
 __all__ = [
     "LoginAttempt",
@@ -66,4 +74,10 @@ __all__ = [
     "version_stage",
     "version_tag_delete",
     "version_tag_set",
+    "webhook_create",
+    "webhook_delete",
+    "webhook_redeliver",
+    "webhook_rotate",
+    "webhook_test",
+    "webhook_update",
 ]

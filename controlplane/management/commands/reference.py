@@ -4,13 +4,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from controlplane.reference import FOLDER, stale_pages
+from controlplane.reference import ROOT, stale_pages
 
 
 class Command(BaseCommand):
     """Write the reference pages."""
 
-    help = "Write docs/reference from the code."
+    help = "Write docs/reference, and the list of actions that webhooks are told, from the code."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -22,9 +22,9 @@ class Command(BaseCommand):
         stale = stale_pages()
         if options["check"]:
             if stale:
-                raise CommandError(f"Stale in docs/reference: {', '.join(stale)}. Run `make docs`.")
+                raise CommandError(f"Stale: {', '.join(map(str, stale))}. Run `make docs`.")
             return
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        for name, text in stale.items():
-            (FOLDER / name).write_text(text)
-        self.stdout.write(f"Wrote {', '.join(stale) or 'nothing: all was up to date'}.")
+        for place, text in stale.items():
+            (ROOT / place).parent.mkdir(parents=True, exist_ok=True)
+            (ROOT / place).write_text(text)
+        self.stdout.write(f"Wrote {', '.join(map(str, stale)) or 'nothing: all was up to date'}.")
