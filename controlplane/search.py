@@ -62,7 +62,7 @@ def _versions(actor: Actor, query: str) -> list[Hit]:
     if asked is None or not asked["name"]:
         return []
     found = ModelVersion.objects.filter(
-        model__team__in=actor.teams(), model__archived_at=None, archived_at=None,
+        model__team__in=actor.teams(), model__in=RegisteredModel.objects.live(), archived_at=None,
         model__name__icontains=asked["name"], number=int(asked["number"][:9]),
     ).select_related("model")  # fmt: skip
     return [Hit("dot", str(v), v.get_artifact_state_display(), v.path) for v in found[:PER_KIND]]

@@ -13,7 +13,9 @@ MOST_VERSIONS = 50  # in one turn; the next turn takes the rest
 @shared_task
 def read_versions() -> None:
     """Queue a job for each registered version whose files nobody reads yet."""
-    unread = ModelVersion.objects.filter(artifact_state="unread", archived_at__isnull=True, reading=None).order_by("id")
+    unread = ModelVersion.objects.filter(
+        artifact_state="unread", archived_at__isnull=True, reading=None, model__is_prompt=False
+    ).order_by("id")
     for version_id in list(unread.values_list("pk", flat=True)[:MOST_VERSIONS]):
         if job := services.version_read_start(version_id=version_id):
             nudge.delay(job.queue)

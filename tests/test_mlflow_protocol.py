@@ -9,6 +9,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
 
+from registry import services
+from registry.artifacts import ArtifactError
 from registry.models import ArtifactState, AuditEvent, ExperimentOwner, ModelVersion, RegisteredModel
 from tests.factories import make_model, read_files
 
@@ -202,7 +204,6 @@ def test_renamed_model_keeps_its_versions(engineer, model):
 REFUSALS = [
     ("create_registered_model", ["MODEL"], "RESOURCE_ALREADY_EXISTS"),
     ("create_registered_model", ["a;b"], "INVALID_PARAMETER_VALUE"),
-    ("register_prompt", ["greeting", "Hello {{name}}"], "NOT_IMPLEMENTED"),
     ("get_registered_model", ["missing"], "RESOURCE_DOES_NOT_EXIST"),
     ("get_model_version", ["MODEL", 99], "RESOURCE_DOES_NOT_EXIST"),
     ("get_model_version_by_alias", ["MODEL", "nobody"], "INVALID_PARAMETER_VALUE"),
@@ -210,6 +211,7 @@ REFUSALS = [
     ("search_registered_models", ["size = 3"], "INVALID_PARAMETER_VALUE"),
     ("search_registered_models", ["", 10, ["name", "name DESC"]], "INVALID_PARAMETER_VALUE"),
     ("search_model_versions", ["name > 'a'"], "INVALID_PARAMETER_VALUE"),
+    ("search_model_versions", ["name == 'a'"], "INVALID_PARAMETER_VALUE"),
     ("search_model_versions", ["name = 'a\x00'"], "INVALID_PARAMETER_VALUE"),
     ("search_model_versions", ["", 10, None, "bm9uZQ=="], "INVALID_PARAMETER_VALUE"),
 ]
@@ -271,3 +273,13 @@ def test_model_filters(engineer, model):
     assert search("tags.team = 'us'") == []
     assert search(f"name != '{model}'") == []
     assert search(f"name IN ('{model}')") == [model]
+
+
+def test_reading_the_files_changes_nothing_that_clients_compare(engineer, model):
+    before = engineer.client.get_model_version(model, 1)
+    version = ModelVersion.objects.get(model__name=model, number=1)
+    services.version_settle(version_id=version.pk, outcome=ArtifactError("no files"))
+
+    assert engineer.client.get_model_version(model, 1) == before
+    version.refresh_from_db()
+    assert version.artifact_state == ArtifactState.REFUSED

@@ -12,10 +12,9 @@ from typing import Any, Generic, TypeVar
 
 from django.db.models import CharField, Exists, Lookup, Model, OuterRef, Q, QuerySet, TextField
 from mlflow.exceptions import MlflowException
-from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
 from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils, SearchUtils
 
-from registry.models import ModelTag, VersionTag
+from registry.models import PROMPT_TAG, ModelTag, VersionTag
 
 PAGE_CAP = 1000  # rows in one page, whatever the client asks for: its own default is 200,000
 Row = TypeVar("Row", bound=Model)
@@ -47,6 +46,9 @@ LOOKUPS = {
     "<": "lt", "<=": "lte", ">": "gt", ">=": "gte",
 }  # fmt: skip
 NEGATED = {"!=", "NOT IN"}
+NUMERIC = {"=", "!=", "<", "<=", ">", ">="}
+LISTED = {"IN", "NOT IN"}
+TEXTUAL = {"=", "!=", "LIKE", "ILIKE", *LISTED}
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Kind:
     listed: frozenset[str]  # attributes that take IN
     tags: type[ModelTag | VersionTag]
     tag_owner: str
+    is_prompt: str  # our field
     order: dict[str, str]  # MLflow's key: our field
     ties: tuple[tuple[str, bool], ...]  # appended, so that the order is total: (field, ascending)
 
@@ -72,6 +75,7 @@ MODELS = Kind(
     listed=frozenset({"name"}),
     tags=ModelTag,
     tag_owner="model",
+    is_prompt="is_prompt",
     order={"name": "name", "timestamp": "updated_at", "last_updated_timestamp": "updated_at"},
     ties=(("name", True),),
 )
@@ -83,6 +87,7 @@ VERSIONS = Kind(
     listed=frozenset({"name", "run_id"}),
     tags=VersionTag,
     tag_owner="version",
+    is_prompt="model__is_prompt",
     order={
         "name": "model__name", "version_number": "number", "creation_timestamp": "created_at",
         "last_updated_timestamp": "updated_at",
@@ -106,6 +111,7 @@ def filter_rows(kind: Kind, rows: QuerySet[Row], text: str | None) -> QuerySet[R
         MlflowException: INVALID_PARAMETER_VALUE, the text is no such filter.
     """
     by_tag: dict[str, Q] = {}
+    prompts: bool | None = None  # models are meant unless the first clause about it says prompts
     for clause in kind.parse(text):
         key, comparator, value = clause["key"], clause["comparator"], clause["value"]
         _check_value(value)
@@ -114,11 +120,14 @@ def filter_rows(kind: Kind, rows: QuerySet[Row], text: str | None) -> QuerySet[R
             rows = rows.exclude(condition) if comparator in NEGATED else rows.filter(condition)
         elif comparator not in ("=", "!=", "LIKE", "ILIKE"):
             raise MlflowException.invalid_parameter_value(f"Invalid comparator for tag: {comparator}")
-        elif key == IS_PROMPT_TAG_KEY:  # prompts are not kept here, so every row is a model
-            rows = rows.none() if (comparator == "=") == (value.lower() == "true") else rows
         else:
+            if key == PROMPT_TAG and prompts is None:
+                prompts = (comparator, value.lower()) in (("=", "true"), ("!=", "false"))
             condition = Q(**{f"value__{LOOKUPS[comparator]}": value})
             by_tag[key] = by_tag.get(key, Q()) & (~condition if comparator in NEGATED else condition)
+    if not prompts:
+        by_tag.pop(PROMPT_TAG, None)  # models lack the tag
+    rows = rows.filter(**{kind.is_prompt: bool(prompts)})
     for key, condition in by_tag.items():
         rows = rows.filter(Exists(kind.tags.objects.filter(condition, key=key, **{kind.tag_owner: OuterRef("pk")})))
     return rows
@@ -144,18 +153,17 @@ def page_of(
 def _attribute(kind: Kind, key: str, comparator: str, value: Any) -> Q:
     if key not in kind.attributes:
         raise MlflowException.invalid_parameter_value(f"Invalid attribute name: {key}")
-    is_number = key in kind.numbers
-    numeric = comparator in ("<", "<=", ">", ">=")
-    textual = comparator in ("LIKE", "ILIKE") or (comparator in ("IN", "NOT IN"))
-    if (textual if is_number else numeric) or (comparator in ("IN", "NOT IN") and key not in kind.listed):
-        raise MlflowException.invalid_parameter_value(f"Invalid comparator for attribute {key}: {comparator}")
-    if is_number:
+    if key in kind.numbers:
+        if comparator not in NUMERIC:
+            raise MlflowException.invalid_parameter_value(f"Invalid comparator for attribute {key}: {comparator}")
         try:
             value = int(str(value))
         except ValueError:
             raise MlflowException.invalid_parameter_value(
                 f"Invalid value for numeric attribute '{key}': {value!r}"
             ) from None
+    elif comparator not in TEXTUAL or (comparator in LISTED and key not in kind.listed):
+        raise MlflowException.invalid_parameter_value(f"Invalid comparator for attribute: {comparator}")
     return Q(**{f"{kind.attributes[key]}__{LOOKUPS[comparator]}": value})
 
 

@@ -12,7 +12,7 @@ from mlflow.entities.model_registry.model_version_stages import (
     get_canonical_stage,
 )
 from mlflow.exceptions import MlflowException
-from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
+from mlflow.prompt.registry_utils import handle_resource_already_exist_error, has_prompt_tag
 from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
     NOT_IMPLEMENTED,
@@ -59,7 +59,6 @@ class RegistryStore(WebhookMethods):
         validation._validate_model_name(name)
         for tag in tags or []:
             validation._validate_registered_model_tag(tag.key, tag.value)
-        _refuse_prompt(tags)
         caller = get_caller()
         with in_mlflows_words():
             try:
@@ -68,9 +67,12 @@ class RegistryStore(WebhookMethods):
                     tags={tag.key: tag.value for tag in tags or []},
                 )  # fmt: skip
             except ConflictError as taken:
+                if own := _every_model().filter(name=name).first():
+                    handle_resource_already_exist_error(name, own.is_prompt, has_prompt_tag(tags))
                 raise MlflowException(
-                    f"Registered Model (name={name}) already exists. {taken}", RESOURCE_ALREADY_EXISTS
-                ) from None
+                    f"Registered Model (name={name}) already exists in another team. Choose another name.",
+                    RESOURCE_ALREADY_EXISTS,
+                ) from taken
         return registered_model(model, [])
 
     def update_registered_model(
@@ -87,9 +89,11 @@ class RegistryStore(WebhookMethods):
         with in_mlflows_words():
             try:
                 services.model_rename(actor=get_caller().actor, model=_model(name), name=new_name)
-            except ConflictError as refused:
+            except ConflictError:
                 if _every_model().filter(name=new_name).exists():
-                    raise MlflowException(str(refused), RESOURCE_ALREADY_EXISTS) from None
+                    raise MlflowException(
+                        f"Registered Model (name={new_name}) already exists.", RESOURCE_ALREADY_EXISTS
+                    ) from None
                 raise
         return self.get_registered_model(new_name)
 
@@ -127,7 +131,6 @@ class RegistryStore(WebhookMethods):
         """Set one tag of the model."""
         validation._validate_model_name(name)
         validation._validate_registered_model_tag(tag.key, tag.value)
-        _refuse_prompt([tag])
         with in_mlflows_words():
             services.model_tag_set(actor=get_caller().actor, model=_model(name), key=tag.key, value=tag.value)
 
@@ -147,7 +150,6 @@ class RegistryStore(WebhookMethods):
         """Register the next version; the author of its run counts as a contributor."""
         for tag in tags or []:
             validation._validate_model_version_tag(tag.key, tag.value)
-        _refuse_prompt(tags)
         model = _model(name)
         if model_id and not run_id:
             run_id = _get_tracking_store().get_logged_model(model_id).source_run_id
@@ -219,7 +221,6 @@ class RegistryStore(WebhookMethods):
     def set_model_version_tag(self, name: str, version: int | str, tag: entities.ModelVersionTag) -> None:
         """Set one tag of the version."""
         validation._validate_model_version_tag(tag.key, tag.value)
-        _refuse_prompt([tag])
         with in_mlflows_words():
             found = _version(name, version)
             services.version_tag_set(actor=get_caller().actor, version=found, key=tag.key, value=tag.value)
@@ -250,6 +251,11 @@ class RegistryStore(WebhookMethods):
         """Return the version that an alias points at."""
         validation._validate_model_name(name)
         validation._validate_model_alias_name(alias)
+        if alias.lower() == "latest":
+            versions = self.get_latest_versions(name)
+            if not versions:
+                raise MlflowException(f"Latest version not found for model {name}.", RESOURCE_DOES_NOT_EXIST)
+            return max(versions, key=lambda version: int(version.version))
         held = Alias.objects.filter(model__name=name, model__in=_every_model(), name=alias)
         version = _versions().filter(pk__in=held.values("version")).first()
         if version is None:
@@ -259,7 +265,7 @@ class RegistryStore(WebhookMethods):
 
 
 def _every_model() -> QuerySet[RegisteredModel]:
-    return RegisteredModel.objects.live().filter(team=get_caller().team)
+    return RegisteredModel.objects.kept().filter(team=get_caller().team)
 
 
 def _models() -> QuerySet[RegisteredModel]:
@@ -316,12 +322,11 @@ def _authors(run_id: str | None) -> list[User]:
 
 
 def _check_size(asked: int, most: int) -> None:
-    if not isinstance(asked, int) or not 1 <= asked <= most:
+    if not isinstance(asked, int) or asked < 1:
         raise MlflowException.invalid_parameter_value(
-            f"Invalid value for max_results. It must be a positive integer of at most {most}, but got {asked}"
+            f"Invalid value for max_results. It must be a positive integer, but got {asked}"
         )
-
-
-def _refuse_prompt(tags: Sequence[Any] | None) -> None:
-    if any(tag.key == IS_PROMPT_TAG_KEY and tag.value.lower() == "true" for tag in tags or []):
-        raise MlflowException("Prompts are not kept in this registry; it holds models alone.", NOT_IMPLEMENTED)
+    if asked > most:
+        raise MlflowException.invalid_parameter_value(
+            f"Invalid value for request parameter max_results. It must be at most {most}, but got value {asked}"
+        )

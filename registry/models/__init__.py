@@ -4,6 +4,7 @@ from registry.models.aliases import Alias, AliasMove, Rollback
 from registry.models.artifacts import ReferenceProfile, VersionReading
 from registry.models.audit import AuditCheck, AuditEvent, IdempotencyKey
 from registry.models.catalogue import (
+    PROMPT_TAG,
     ArtifactState,
     ExperimentOwner,
     ModelQuerySet,
@@ -22,6 +23,7 @@ from registry.models.webhooks import Webhook
 
 __all__ = [
     "DIGEST_HELP",
+    "PROMPT_TAG",
     "AcceptanceCriterion",
     "Alias",
     "AliasMove",

@@ -23,12 +23,23 @@ class Task(models.TextChoices):
     REGRESSION = "regression", "Regression"
 
 
+PROMPT_TAG = "mlflow.prompt.is_prompt"  # what makes a registered model a prompt, to MLflow's clients
+
+
 class ModelQuerySet(models.QuerySet["RegisteredModel"]):
     """Reads that more than one caller needs."""
 
-    def live(self) -> "ModelQuerySet":
-        """Keep the models that are not archived."""
+    def kept(self) -> "ModelQuerySet":
+        """Keep what is not archived: models, and the prompts that MLflow's clients keep beside them."""
         return self.filter(archived_at__isnull=True)
+
+    def live(self) -> "ModelQuerySet":
+        """Keep the models that are not archived; a prompt is none: nothing evaluates, promotes or serves it."""
+        return self.kept().filter(is_prompt=False)
+
+    def prompts(self) -> "ModelQuerySet":
+        """Keep the prompts that are not archived."""
+        return self.kept().filter(is_prompt=True)
 
     def visible_to(self, user: User) -> "ModelQuerySet":
         """Keep the models of the user's teams."""
@@ -45,6 +56,7 @@ class RegisteredModel(models.Model):
     purpose = models.TextField(blank=True, help_text="what decision it serves, in plain words")
     description = models.TextField(blank=True)
     revalidate_by = models.DateField(null=True, blank=True)
+    is_prompt = models.BooleanField(default=False, editable=False, help_text="a prompt of MLflow's, not a model")
     last_number = models.PositiveIntegerField(default=0, help_text="the highest version number ever given")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -66,7 +78,7 @@ class RegisteredModel(models.Model):
     @property
     def path(self) -> str:
         """The address of its page, which is also its subject in the audit trail."""
-        return f"/models/{quote(self.name, safe='')}/"
+        return f"/{'prompts' if self.is_prompt else 'models'}/{quote(self.name, safe='')}/"
 
 
 class ArtifactState(models.TextChoices):

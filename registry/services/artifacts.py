@@ -79,7 +79,11 @@ def version_settle(*, version_id: int, outcome: ArtifactReading | ArtifactError)
             "flavors": outcome.found.flavors, "dependencies": outcome.found.dependencies,
             "example": outcome.found.example, "licence": outcome.found.licence,
         }  # fmt: skip
-    version.save()
+    version.save(  # not updated_at: to MLflow's clients nothing changed
+        update_fields=[
+            "artifact_state", "artifact_path", "artifact_digest", "manifest", "format", "signature", "refusal",
+        ]
+    )  # fmt: skip
     VersionReading.objects.update_or_create(version=version, defaults=facts)
     audit(
         action="version.verify", subject=version.path, actor=None, process="registry", team=version.model.team.slug,

@@ -31,6 +31,7 @@ def model_rename(*, actor: Actor, model: RegisteredModel, name: str) -> Register
     try:
         with transaction.atomic():
             model.save(update_fields=["name", "updated_at"])
+            model.versions.filter(archived_at=None).update(updated_at=Now())  # MLflow's clients see it as theirs, too
     except IntegrityError:
         raise ConflictError(f"A model named {name} exists. Choose another name.") from None
     audit(

@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
-from registry.models import ModelTag, RegisteredModel, Role, Task, Team
+from registry.models import PROMPT_TAG, ModelTag, RegisteredModel, Role, Task, Team
 from registry.sources import check_name
 
 EDITABLE = ("task", "risk_tier", "purpose", "description", "revalidate_by")
@@ -18,7 +18,7 @@ def model_create(
     *, actor: Actor, team: Team, name: str, task: str = Task.CLASSIFICATION, risk_tier: int = 2, purpose: str = "",
     description: str = "", tags: Mapping[str, str] | None = None,
 ) -> RegisteredModel:  # fmt: skip
-    """Register a model of ``team``.
+    """Register a model of ``team``, or, where the tags say so, a prompt.
 
     Raises:
         InvalidError: name, task or tier is not acceptable.
@@ -26,20 +26,26 @@ def model_create(
     """
     actor.require(team, Role.ENGINEER, Role.ADMIN)
     _check(name=name, task=task, risk_tier=risk_tier)
+    tags = tags or {}
     try:
         with transaction.atomic():
             model = RegisteredModel.objects.create(
                 team=team, name=name, task=task, risk_tier=risk_tier, purpose=purpose, description=description,
-                created_by=actor.user,
+                is_prompt=is_prompt(tags), created_by=actor.user,
             )  # fmt: skip
     except IntegrityError:
         raise ConflictError(f"A model named {name} exists. Choose another name.") from None
-    ModelTag.objects.bulk_create(ModelTag(model=model, key=k, value=v) for k, v in (tags or {}).items())
+    ModelTag.objects.bulk_create(ModelTag(model=model, key=k, value=v) for k, v in tags.items())
     audit(
         action="model.create", subject=model.path, actor=actor, team=team.slug,
         payload={"after": {"task": task, "risk_tier": risk_tier, "purpose": purpose}},
     )  # fmt: skip
     return model
+
+
+def is_prompt(tags: Mapping[str, str]) -> bool:
+    """Tell whether tags make a prompt of what they are on, as MLflow's clients see it."""
+    return tags.get(PROMPT_TAG, "").lower() == "true"
 
 
 @audited()

@@ -2,13 +2,20 @@
 
 from registry.access import Actor
 from registry.audit_trail import audit, audited
-from registry.models import ModelTag, ModelVersion, RegisteredModel, Role, VersionTag
+from registry.errors import InvalidError
+from registry.models import PROMPT_TAG, ModelTag, ModelVersion, RegisteredModel, Role, VersionTag
+from registry.services.models import is_prompt
 
 
 @audited()
 def model_tag_set(*, actor: Actor, model: RegisteredModel, key: str, value: str) -> ModelTag:
-    """Set one tag of a model."""
+    """Set one tag of a model.
+
+    Raises:
+        InvalidError: it would make a prompt of a model, or a model of a prompt.
+    """
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
+    _refuse_other_kind(model, key, value)
     before = model.tags.filter(key=key).values_list("value", flat=True).first()
     tag, _ = ModelTag.objects.update_or_create(model=model, key=key, defaults={"value": value})
     audit(
@@ -20,8 +27,13 @@ def model_tag_set(*, actor: Actor, model: RegisteredModel, key: str, value: str)
 
 @audited()
 def model_tag_delete(*, actor: Actor, model: RegisteredModel, key: str) -> None:
-    """Remove one tag of a model; removing one that is not there changes nothing."""
+    """Remove one tag of a model; removing one that is not there changes nothing.
+
+    Raises:
+        InvalidError: it would make a model of a prompt.
+    """
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
+    _refuse_other_kind(model, key, "")
     before = model.tags.filter(key=key).values_list("value", flat=True).first()
     if before is not None:
         model.tags.filter(key=key).delete()
@@ -55,3 +67,12 @@ def version_tag_delete(*, actor: Actor, version: ModelVersion, key: str) -> None
             action="version.untag", subject=version.path, actor=actor, team=version.model.team.slug,
             payload={"key": key, "before": before},
         )  # fmt: skip
+
+
+def _refuse_other_kind(model: RegisteredModel, key: str, value: str) -> None:
+    if key == PROMPT_TAG and is_prompt({key: value}) != model.is_prompt:
+        raise InvalidError(
+            f"{model.name} was registered as a {'prompt' if model.is_prompt else 'model'} and stays one; register another "
+            "under a name of its own.",
+            field="key",
+        )
