@@ -234,8 +234,10 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "registry.api.schema.add_conventions"],
     "ENUM_NAME_OVERRIDES": {
         "CriteriaState": "registry.models.CriteriaSet.State",
+        "DeliveryState": "jobs.models.DELIVERIES",
         "JobState": "jobs.models.STATES",
         "ObjectiveKind": "monitoring.models.Slo.Kind",
+        "WebhookStatus": "registry.models.Webhook.Status",
         "PromotionState": "registry.api.serializers.PROMOTION_STATES",
     },
 }

@@ -18,6 +18,7 @@ from registry import services
 from registry.models import AuditEvent, Membership, Role
 from tests import factories
 from tests.api import Api, problem
+from tests.webhooks import make_webhook, sent_to
 
 pytestmark = pytest.mark.django_db
 
@@ -120,6 +121,8 @@ def foreign(team, settings):
     )  # fmt: skip
     settings.REPORT_ROOT.mkdir()
     (settings.REPORT_ROOT / report.html).write_text("<p>Drift</p>")
+    webhook, _ = make_webhook(other, name=SECRET, events=["model.create"])
+    factories.make_model(other)  # told to the webhook
     token, _ = factories.make_token(other, Role.VIEWER)
     return {
         ("models", "name"): champion.model.name,
@@ -130,6 +133,8 @@ def foreign(team, settings):
         ("criteria", "pk"): draft.pk,
         ("rollbacks", "pk"): rolled_back.pk,
         ("tokens", "pk"): token.pk,
+        ("webhooks", "pk"): webhook.pk,
+        ("deliveries", "delivery"): sent_to(webhook).get().pk,
         ("teams", "slug"): other.slug,
         ("members", "username"): actor.user.username,
         ("jobs", "pk"): job.pk,

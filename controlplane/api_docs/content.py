@@ -28,6 +28,8 @@ EXAMPLES: dict[str, object] = {
     "seen": "sha256:…",
     "note": "Right call; the feed of weather data was late.",
     "body": "How does it do on small airports?",
+    "url": "https://hooks.example.com/control-plane",
+    "events": ["promotion.*", "alias.rollback"],
     "expires_at": "2027-12-31T00:00:00Z",
     "revalidate_by": "2027-12-31",
     "from": "2027-01-01T00:00:00Z",

@@ -18,6 +18,16 @@ from registry.api.reviews import PromotionReviews
 from registry.api.rollbacks import ModelRollback, RollbackReview, Rollbacks
 from registry.api.teams import Member, Members, OneTeam, Teams
 from registry.api.versions import Version, VersionEvidence, Versions, VersionVerify
+from registry.api.webhooks import (
+    Webhook,
+    WebhookDeliveries,
+    WebhookDelivery,
+    WebhookEvents,
+    WebhookRedeliver,
+    WebhookRotate,
+    Webhooks,
+    WebhookTest,
+)
 
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("me", Me.as_view(), name="api_me"),
@@ -49,4 +59,16 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("promotions/<int:pk>/reviews", PromotionReviews.as_view(), name="api_promotion_reviews"),
     path("audit", Events.as_view(), name="api_audit"),
     path("audit/export", EventExport.as_view(), name="audit_export"),
+    path("webhook-events", WebhookEvents.as_view(), name="api_webhook_events"),
+    path("webhooks", Webhooks.as_view(), name="api_webhooks"),
+    path("webhooks/<int:pk>", Webhook.as_view(), name="api_webhook"),
+    path("webhooks/<int:pk>/test", WebhookTest.as_view(), name="api_webhook_test"),
+    path("webhooks/<int:pk>/rotate-secret", WebhookRotate.as_view(), name="api_webhook_rotate"),
+    path("webhooks/<int:pk>/deliveries", WebhookDeliveries.as_view(), name="api_webhook_deliveries"),
+    path("webhooks/<int:pk>/deliveries/<int:delivery>", WebhookDelivery.as_view(), name="api_webhook_delivery"),
+    path(
+        "webhooks/<int:pk>/deliveries/<int:delivery>/redeliver",
+        WebhookRedeliver.as_view(),
+        name="api_webhook_redeliver",
+    ),
 ]

@@ -56,6 +56,8 @@ def webhook_create(
     if team.webhooks.count() >= MOST_PER_TEAM:
         raise ConflictError(f"{team.name} has {MOST_PER_TEAM} webhooks; delete one that nobody needs.")
     if flavour == Webhook.Flavour.STANDARD:
+        if secret:
+            raise InvalidError("The secret of this webhook is made here and shown once; leave it out.", field="secret")
         secret = _new_secret()
     webhook = Webhook.objects.create(
         team=team, flavour=flavour, name=name, url=url, description=description, events=chosen, status=status,
