@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 
 from registry.errors import InvalidError
-from registry.models import AuditEvent, ModelVersion, RegisteredModel, Webhook
+from registry.models import PROMPT_TAG, AuditEvent, ModelVersion, RegisteredModel, Webhook
 
 EVERY = "*"
 # What a webhook itself does is not told: a test would be followed by the news of the test.
@@ -36,9 +36,9 @@ MLFLOW_EVENTS: dict[str, tuple[str, ...]] = {
     "prompt_alias.deleted": ("name", "alias"),
     "budget_policy.exceeded": (),  # of MLflow's gateway, which is not offered here: may be asked for, never happens
 }
-# MLflow keeps prompts as models; these tags make and fill one, and are not told.
-IS_PROMPT, PROMPT_TEXT, PROMPT_TYPE = "mlflow.prompt.is_prompt", "mlflow.prompt.text", "_mlflow_prompt_type"
-_MODEL = re.compile(r"/models/(?P<name>[^/]+)/(versions/(?P<number>\d+)/)?$")
+# Tags that MLflow's clients fill a prompt with; what they hold is not told as a tag.
+PROMPT_TEXT, PROMPT_TYPE = "mlflow.prompt.text", "_mlflow_prompt_type"
+_SUBJECT = re.compile(r"/(?P<kind>models|prompts)/(?P<name>[^/]+)/(versions/(?P<number>\d+)/)?$")
 
 
 @cache
@@ -102,16 +102,16 @@ def mlflow_event(event: AuditEvent, *, at: datetime) -> tuple[str, dict[str, Any
     Whatever door the change came through, this is read from its audit event and, for what was created, from the
     created rows themselves, in the transaction of the change.
     """
-    place = _MODEL.fullmatch(event.subject)
+    place = _SUBJECT.fullmatch(event.subject)
     names: dict[str, Any] = {"name": unquote(place["name"])} if place else {}
     if place and place["number"]:
         names["version"] = place["number"]
     told, said = event.payload, None
     match event.action:
         case "model.create":
-            said = ("registered_model.created", _created_model(names["name"]))
+            said = ("registered_model.created", _created_model(event.team, names["name"]))
         case "version.create":
-            said = ("model_version.created", _created_version(names["name"], int(names["version"])))
+            said = ("model_version.created", _created_version(event.team, names["name"], int(names["version"])))
         case "version.tag":
             said = ("model_version_tag.set", names | {"key": told["key"], "value": told["after"]})
         case "version.untag":
@@ -129,7 +129,7 @@ def mlflow_event(event: AuditEvent, *, at: datetime) -> tuple[str, dict[str, Any
             said = ("model_version_alias.created", moved)
     if said is None:
         return None
-    name, data = _as_prompt(*said) if _is_prompt(said[1]["name"]) else said
+    name, data = _as_prompt(*said) if place and place["kind"] == "prompts" else said
     return (name, mlflow_body(name, data, at=at)) if name in MLFLOW_EVENTS else None
 
 
@@ -151,18 +151,14 @@ def mlflow_example(name: str, *, at: datetime) -> dict[str, Any]:
     return mlflow_body(name, {field: values[field] for field in MLFLOW_EVENTS[name]}, at=at)
 
 
-def _is_prompt(name: str) -> bool:
-    tags = RegisteredModel.objects.live().filter(name=name, tags__key=IS_PROMPT, tags__value__iexact="true")
-    return tags.exists()
-
-
-def _created_model(name: str) -> dict[str, Any]:
-    model = RegisteredModel.objects.live().get(name=name)
+def _created_model(team: str, name: str) -> dict[str, Any]:
+    model = RegisteredModel.objects.kept().get(team__slug=team, name=name)
     return {"name": name, "tags": dict(model.tags.values_list("key", "value")), "description": model.description}
 
 
-def _created_version(name: str, number: int) -> dict[str, Any]:
-    version = ModelVersion.objects.get(model__name=name, model__archived_at=None, number=number)
+def _created_version(team: str, name: str, number: int) -> dict[str, Any]:
+    models = RegisteredModel.objects.kept().filter(team__slug=team, name=name)
+    version = ModelVersion.objects.get(model__in=models, number=number)
     return {
         "name": name,
         "version": str(number),
@@ -184,6 +180,6 @@ def _as_prompt(name: str, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         data = {key: value for key, value in data.items() if key not in ("source", "run_id")}
         data["template"] = data["tags"].get(PROMPT_TEXT)
     if "tags" in data:
-        hidden = (IS_PROMPT, PROMPT_TYPE) + ((PROMPT_TEXT,) if entity == "prompt_version" else ())
+        hidden = (PROMPT_TAG, PROMPT_TYPE) + ((PROMPT_TEXT,) if entity == "prompt_version" else ())
         data["tags"] = {key: value for key, value in data["tags"].items() if key not in hidden}
     return f"{entity}.{action}", data
