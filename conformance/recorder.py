@@ -14,8 +14,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 
 INSTANTS = {"creation_timestamp", "last_updated_timestamp", "creation_time"}
-# Who called is nobody for MLflow's own server; a workspace is a team; a token is opaque.
-UNSEEN = {"user_id", "workspace", "token", "registered_by"}
+# Who called is nobody for MLflow's own server; a workspace is a team; a client sets the last one at some later time.
+UNSEEN = {"user_id", "workspace", "registered_by", "_mlflow_experiment_ids"}
 PYTHON_SET = re.compile(r"\{('\w+'(?:, '\w+')*)\}")  # printed in another order by each process
 HEX_ID = re.compile(r"\b[0-9a-f]{32}\b")
 
@@ -72,7 +72,7 @@ class Recorder:
         if isinstance(value, Enum):
             return value.name
         if isinstance(value, dict):
-            return {str(key): self._seen(value[key], str(key)) for key in value}
+            return {str(key): self._seen(value[key], str(key)) for key in value if key not in UNSEEN}
         if isinstance(value, list):
             rows = [self._seen(item) for item in value]
             for row in rows:
