@@ -5,12 +5,12 @@ BIN := .venv/bin
 CHECK_ENV := DEPLOYMENT=test SECRET_KEY=check DATABASE_URL=postgresql://none@127.0.0.1:1/none BROKER_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop reset test check fmt bench lock docs clean env dev-env chromium
+.PHONY: help demo stop reset test check fmt bench lock docs clean env dev-env chromium pango
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
 
-demo: env ## Start the whole product with real data, or say where it runs; DETACH=1 returns once all is healthy.
+demo: env pango ## Start the whole product with real data, or say where it runs; DETACH=1 returns once all is healthy.
 	@$(BIN)/python -m controlplane.supervisor demo $(if $(filter-out 0,$(DETACH)),--detach)
 
 stop: ## Stop the demo, wherever it was started; its data stays.
@@ -19,7 +19,7 @@ stop: ## Stop the demo, wherever it was started; its data stays.
 reset: env ## Stop the demo and delete all its data, after asking; YES=1 does not ask.
 	@YES=$(YES) $(BIN)/python -m controlplane.supervisor reset
 
-test: dev-env chromium ## Run all tests, with a PostgreSQL, a broker and a browser of their own; ARGS is passed to pytest.
+test: dev-env chromium pango ## Run all tests, with a PostgreSQL, a broker and a browser of their own; ARGS is passed to pytest.
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: dev-env ## Check style, types, imports, templates, migrations and reference pages; changes nothing.
@@ -63,3 +63,6 @@ dev-env: env
 
 chromium:
 	@sh deploy/chromium.sh
+
+pango:
+	@sh deploy/pango.sh

@@ -1,7 +1,7 @@
 """Numbers, sizes and times as a person reads them. Pure: no settings, no clock."""
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 MINUS = "\N{MINUS SIGN}"
@@ -107,3 +107,10 @@ def since(moment: datetime, now: datetime, *, short: bool = False) -> str:
 
 def _signed(text: str) -> str:
     return text.replace("-", MINUS, 1) if text.startswith("-") else text
+
+
+def stamp(text: str | None) -> str:
+    """Return an instant that stands as text in a document, such as ``2026-11-26T05:02:44Z``, as ``26 Nov 2026, 05:02 UTC``."""
+    if not text:
+        return NOTHING
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%d %b %Y, %H:%M} UTC".lstrip("0")

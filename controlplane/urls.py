@@ -12,6 +12,7 @@ import registry.urls
 import rollouts.urls
 from controlplane.api_docs.views import api_docs
 from controlplane.health import health
+from controlplane.review_pack.views import ReviewPack, pack_page
 
 APPS = [registry.urls, experiments.urls, monitoring.urls, rollouts.urls, jobs.urls]
 
@@ -20,6 +21,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("search/", controlplane.views.search_results, name="search"),
     path("api/docs/", api_docs, name="api_docs"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("promotions/<int:pk>/review-pack/", pack_page, name="review_pack"),
+    path("api/v1/promotions/<int:pk>/review-pack", ReviewPack.as_view(), name="api_review_pack"),
     *(path("", include(app.urlpatterns)) for app in APPS),
     *(path("api/v1/", include(app.api_urlpatterns)) for app in APPS),
 ]

@@ -13,6 +13,7 @@ from experiments.models import Dataset, DatasetVersion, Evaluation, TrainingRun
 from experiments.profile import in_interval
 from registry.access import Actor
 from registry.models import Evidence, ModelVersion
+from registry.review_pack import moment
 
 MOST_SLICES = 6
 
@@ -106,3 +107,42 @@ def dataset_rows(data: DatasetVersion, split: str) -> pd.DataFrame:
         DataChangedError: the file no longer holds the version's rows.
     """
     return split_rows(data, load_frame(data.parquet, data.digest), split)
+
+
+def data_record(version: ModelVersion) -> dict[str, Any]:
+    """Return what a version was made from and measured on: data, their digests and splits, and the run between."""
+    run = TrainingRun.objects.select_related("dataset_version__dataset", "job").filter(version=version).first()
+    evaluations = evaluations_of_version(version)
+    used = {e.dataset_version_id: e.dataset_version for e in evaluations}
+    if run:
+        used[run.dataset_version_id] = run.dataset_version
+    return {
+        "training_digest": version.data_digest,
+        "data_sets": [_data(used[key]) for key in sorted(used)],
+        "training": {
+            "pipeline": run.pipeline, "params": run.params, "data": str(run.dataset_version), "run_id": run.run_id,
+            "job": run.job_id, "at": moment(run.created_at), "validation": run.metrics,
+        } if run else None,
+        "evaluations": [
+            {
+                "suite": e.suite, "data": str(e.dataset_version), "job": e.job_id, "at": moment(e.created_at),
+                "against": e.against.number if e.against else None,
+            }
+            for e in evaluations
+        ],
+    }  # fmt: skip
+
+
+def evaluations_of_version(version: ModelVersion) -> list[Evaluation]:
+    """Return the evaluations of one version, oldest first."""
+    rows = version.evaluations.select_related("dataset_version__dataset", "against__model", "job")
+    return list(rows.order_by("id"))
+
+
+def _data(data: DatasetVersion) -> dict[str, Any]:
+    return {
+        "name": str(data), "path": data.path, "digest": data.digest, "rows": data.rows, "source": data.source,
+        "starts_at": moment(data.starts_at), "ends_at": moment(data.ends_at), "target": data.target,
+        "features": data.features(), "splits": data.splits, "failed_checks": data.failed_checks,
+        "parent": str(data.parent) if data.parent else None,
+    }  # fmt: skip

@@ -29,6 +29,7 @@ TITLES = {
     428: "A precondition is needed",
     429: "Too many requests",
     500: "The server failed",
+    503: "Not available here",
 }
 
 

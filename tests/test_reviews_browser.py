@@ -102,5 +102,5 @@ def test_product_answers_all_questions_on_a_phone(page, live_server, promotion):
 
 def test_pages_in_both_themes_and_widths(page, live_server, promotion):
     log_in(page, factories.make_user(promotion.model.team, Role.PRODUCT), live_server)
-    for path in ("review/1/", "review/2/", "review/5/", "review/7/", "review/summary/", ""):
+    for path in ("review/1/", "review/2/", "review/5/", "review/7/", "review/summary/", "review-pack/", ""):
         check_page(page, f"{promotion.path}{path}", live_server)

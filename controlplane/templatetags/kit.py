@@ -27,6 +27,7 @@ register.filter("metric", _of_a_number(formats.metric))
 register.filter("signed", _of_a_number(formats.signed))
 register.filter("percent", _of_a_number(formats.percent))
 register.filter("duration", _of_a_number(formats.duration))
+register.filter("stamp", formats.stamp)
 register.filter("bytes", _of_a_number(formats.size))
 
 

@@ -1,6 +1,7 @@
 """Reads that join tables or build a record."""
 
 from monitoring.selectors.objectives import SloStatus, Step, slo_statuses
+from monitoring.selectors.plan import monitoring_plan
 from monitoring.selectors.reference import reference_of
 from monitoring.selectors.traffic import FRESH, ArmTraffic, Figures, Traffic, traffic
 
@@ -11,6 +12,7 @@ __all__ = [
     "SloStatus",
     "Step",
     "Traffic",
+    "monitoring_plan",
     "reference_of",
     "slo_statuses",
     "traffic",

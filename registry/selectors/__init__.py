@@ -11,6 +11,7 @@ from registry.selectors.promotions import (
     promotion_checks,
     quorum_reached,
 )
+from registry.selectors.review_pack import promotion_record
 from registry.selectors.reviews import (
     REVIEWERS,
     Question,
@@ -38,6 +39,7 @@ __all__ = [
     "opinions_of",
     "promotion_binding",
     "promotion_checks",
+    "promotion_record",
     "questions_of",
     "questions_to_answer",
     "quorum_reached",

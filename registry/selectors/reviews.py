@@ -79,6 +79,12 @@ def questions_of(promotion: Promotion, actor: Actor) -> list[Question]:
     return questions
 
 
+def weak_parts(promotion: Promotion, checks: list[Check]) -> list[tuple[Check, str]]:
+    """Return each check with a sentence about the part of the data on which it does worst; empty where none is known."""
+    parts, cases = _parts(promotion.version, checks), promotion.criteria_set.nouns.cases
+    return [(check, _weakest(check, parts, cases)) for check in checks]
+
+
 def opinions_of(promotion: Promotion) -> list[tuple[CriterionReview, bool]]:
     """Return each person's latest opinion on the whole promotion, and whether it was given to what is shown now."""
     binding = promotion_binding(promotion, promotion_checks(promotion))

@@ -5,6 +5,7 @@ from registry.services.artifacts import version_read_start, version_settle
 from registry.services.criteria import criteria_agree, criteria_draft
 from registry.services.evidence import evidence_record
 from registry.services.experiments import experiment_record
+from registry.services.exports import promotion_export
 from registry.services.lifecycle import model_archive, model_rename, version_archive, version_describe, version_stage
 from registry.services.models import model_create, model_update
 from registry.services.people import password_change, password_reset, person_activate, person_create
@@ -52,6 +53,7 @@ __all__ = [
     "person_create",
     "promotion_approve",
     "promotion_comment",
+    "promotion_export",
     "promotion_reject",
     "promotion_request",
     "promotion_withdraw",
