@@ -134,6 +134,7 @@ class Postgres:
         """
         options = [
             "listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", "max_connections=200",
+            "random_page_cost=1.1",  # of a solid-state disk; the default is of a spinning one
         ]  # fmt: skip
         if not durable:
             options += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]

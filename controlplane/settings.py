@@ -64,6 +64,8 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list(
 # --- storage -------------------------------------------------------------------------------------------------------
 # PostgreSQL, as the application's role, which can neither change the schema nor rewrite history.
 DATABASES = {"default": {**env.db_url_config(required("DATABASE_URL")), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
+# Pages read a few rows by index: starting parallel workers for one costs more than it saves.
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c max_parallel_workers_per_gather=0")
 # The same database as the schema's owner; for `manage.py provision` alone.
 if owner_url := env.str("DATABASE_OWNER_URL", ""):
     DATABASES["owner"] = env.db_url_config(checked("DATABASE_OWNER_URL", owner_url))

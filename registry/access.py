@@ -30,6 +30,8 @@ class Actor:
         """Return the role held in ``team``; None where the actor has no part in it."""
         if self.token and self.token.team_id != team.pk:
             return None
+        if self.token and self.token.role:  # read with the token, when the request began
+            return Role(self.token.role)
         held = team.memberships.filter(user=self.user).values_list("role", flat=True).first()
         return Role(held) if held else None
 

@@ -18,12 +18,23 @@ _RUN = """
 _LOGGED_MODEL = """
     SELECT m.artifact_location FROM mlflow.logged_models m JOIN mlflow.experiments e USING (experiment_id)
     WHERE m.model_id = %s AND e.workspace = %s"""
+_AUTHOR = """
+    SELECT r.user_id FROM mlflow.runs r JOIN mlflow.experiments e USING (experiment_id)
+    WHERE r.run_uuid = %s AND e.workspace = %s"""
 MAX_COPIES = 10  # a version copied from a copy of a copy, and so on
 
 
 def workspace_of(team: Team) -> str:
     """Return the name of the team's workspace in MLflow; made of the id, so it outlives any renaming."""
     return f"team-{team.pk}"
+
+
+def run_author(run_id: str, *, team: Team) -> str | None:
+    """Return who started a run of the team, as our tracking store recorded it; None where it has no such run."""
+    with connection.cursor() as cursor:
+        cursor.execute(_AUTHOR, [run_id, workspace_of(team)])
+        found = cursor.fetchone()
+    return str(found[0]) if found else None
 
 
 def resolve_source(source: str, run_id: str, *, team: Team) -> Path:

@@ -14,6 +14,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import User
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.signals import request_finished, request_started
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
@@ -63,7 +64,7 @@ class Gate:
             return
         if scope["type"] == "http":
             try:
-                caller = await anyio.to_thread.run_sync(_admit, scope)
+                caller = await anyio.to_thread.run_sync(_admitted, scope)
             except MlflowException as refused:
                 await _answer(refused)(scope, receive, send)
                 return
@@ -72,6 +73,14 @@ class Gate:
                 headers = [(name, value) for name, value in scope["headers"] if name.lower() != _WORKSPACE]
                 scope = {**scope, "headers": [*headers, (_WORKSPACE, caller.workspace.encode())]}
         await self.app(scope, receive, send)
+
+
+def _admitted(scope: Scope) -> Caller | None:
+    """Admit or refuse; once more where the database was restarted meanwhile, which spares each request a look before."""
+    try:
+        return _admit(scope)
+    except (OperationalError, InterfaceError):
+        return _admit(scope)
 
 
 def _admit(scope: Scope) -> Caller | None:
@@ -83,6 +92,7 @@ def _admit(scope: Scope) -> Caller | None:
     if scope["path"] in OPEN_PATHS:
         return None
     with django_request(), in_mlflows_words():
+        connection.health_check_done = True  # type: ignore[attr-defined]  # missing in the stubs
         headers = Headers(scope=scope)
         actor = _by_token(headers) or _by_session(headers)
         if actor is None:

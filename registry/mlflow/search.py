@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import CharField, Exists, Lookup, Model, OuterRef, Q, QuerySet, TextField
 from mlflow.exceptions import MlflowException
@@ -97,10 +97,10 @@ VERSIONS = Kind(
 
 
 @dataclass(frozen=True)
-class Page(Generic[Row]):
-    """One page, and the token of the next; empty after the last."""
+class Page:
+    """The ids of one page's rows in their order, and the token of the next page; empty after the last."""
 
-    rows: list[Row]
+    ids: list[int]
     token: str
 
 
@@ -133,9 +133,7 @@ def filter_rows(kind: Kind, rows: QuerySet[Row], text: str | None) -> QuerySet[R
     return rows
 
 
-def page_of(
-    kind: Kind, rows: QuerySet[Row], *, order_by: Sequence[str], max_results: int, token: str | None
-) -> Page[Row]:
+def page_of(kind: Kind, rows: QuerySet[Row], *, order_by: Sequence[str], max_results: int, token: str | None) -> Page:
     """Return one page of ``rows``; its cost does not grow with how deep it lies.
 
     Raises:
@@ -146,8 +144,8 @@ def page_of(
         rows = rows.filter(_after(order, _opened(order, token)))
     rows = rows.order_by(*(field if ascending else f"-{field}" for field, ascending in order))
     size = min(max_results, PAGE_CAP)
-    found = list(rows[: size + 1])
-    return Page(found[:size], _token(order, found[size - 1]) if len(found) > size else "")
+    found = list(rows.values_list("pk", *(field for field, _ in order))[: size + 1])
+    return Page([pk for pk, *_ in found[:size]], _token(found[size - 1][1:]) if len(found) > size else "")
 
 
 def _attribute(kind: Kind, key: str, comparator: str, value: Any) -> Q:
@@ -197,13 +195,8 @@ def _after(order: list[tuple[str, bool]], last: list[Any]) -> Q:
     return following
 
 
-def _token(order: list[tuple[str, bool]], row: Model) -> str:
-    values = []
-    for field, _ in order:
-        value: Any = row
-        for name in field.split("__"):
-            value = getattr(value, name)
-        values.append(value.isoformat() if isinstance(value, datetime) else value)
+def _token(last: Sequence[Any]) -> str:
+    values = [value.isoformat() if isinstance(value, datetime) else value for value in last]
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
 
 

@@ -59,6 +59,7 @@ def application() -> ASGIApp:
     from mlflow.server.fastapi_app import app
     from mlflow.tracking._workspace import registry as workspaces
 
+    from registry.mlflow.answers import answer_json
     from registry.mlflow.gate import Gate, django_request
     from registry.mlflow.store import RegistryStore
     from registry.mlflow.tracking import TrackingStore
@@ -77,6 +78,7 @@ def application() -> ASGIApp:
     handlers.initialize_backend_stores(tracking_uri(), REGISTRY_URI, ARTIFACT_ROOT_URI, WORKSPACE_URI)
     handlers.deliver_webhook = told_by_our_outbox  # MLflow's own would post from threads of this process
     handlers.test_webhook = tested_by_our_store
+    handlers.message_to_json = answer_json
     flask_app.register_error_handler(MlflowException, _in_json)
     inner = flask_app.wsgi_app
 

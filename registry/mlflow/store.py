@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from mlflow.entities import model_registry as entities
 from mlflow.entities.model_registry.model_version_stages import (
     ALL_STAGES,
@@ -29,13 +29,15 @@ from mlflow.store.model_registry import (
 from mlflow.utils import validation
 
 from registry import services
+from registry.adapters import run_author
 from registry.errors import ConflictError
 from registry.mlflow import search
 from registry.mlflow.caller import get_caller
 from registry.mlflow.entities import model_version, registered_model
 from registry.mlflow.errors import in_mlflows_words
+from registry.mlflow.rows import ModelRow, model_row, model_rows, version_row, version_rows
 from registry.mlflow.webhooks import WebhookMethods
-from registry.models import Alias, ModelVersion, RegisteredModel
+from registry.models import ModelVersion, RegisteredModel
 
 NEWEST_FIRST = ("last_updated_timestamp DESC", "name ASC", "version_number DESC")
 
@@ -72,7 +74,7 @@ class RegistryStore(WebhookMethods):
                     f"Registered Model (name={name}) already exists in another team. Choose another name.",
                     RESOURCE_ALREADY_EXISTS,
                 ) from taken
-        return registered_model(model, [])
+        return _registered_model(model)
 
     def update_registered_model(
         self, name: str, description: str | None, deployment_job_id: str | None = None
@@ -112,19 +114,16 @@ class RegistryStore(WebhookMethods):
                 search.MODELS, search.filter_rows(search.MODELS, _models(), filter_string),
                 order_by=order_by or (), max_results=max_results, token=page_token,
             )  # fmt: skip
-            latest = _latest([model.pk for model in page.rows])
-        return PagedList([registered_model(m, latest.get(m.pk, [])) for m in page.rows], page.token or None)
+        return PagedList([registered_model(row) for row in model_rows(page.ids)], page.token or None)
 
     def get_registered_model(self, name: str) -> entities.RegisteredModel:
         """Return one model, with the newest version of each stage and none of the others."""
-        model = _model(name)
-        return registered_model(model, _latest([model.pk]).get(model.pk, []))
+        return registered_model(_model_row(name))
 
     def get_latest_versions(self, name: str, stages: Sequence[str] | None = None) -> list[entities.ModelVersion]:
         """Return the newest version of each stage asked for."""
         wanted = {get_canonical_stage(stage) for stage in stages or ALL_STAGES}
-        model = _model(name)
-        return [model_version(v) for v in _latest([model.pk]).get(model.pk, []) if v.stage in wanted]
+        return [model_version(row) for row in _model_row(name).latest if row.stage in wanted]
 
     def set_registered_model_tag(self, name: str, tag: entities.RegisteredModelTag) -> None:
         """Set one tag of the model."""
@@ -158,14 +157,14 @@ class RegistryStore(WebhookMethods):
                 description=description or "", tags={tag.key: tag.value for tag in tags or []},
                 contributors=_authors(run_id), logged_model_id=model_id or "",
             )  # fmt: skip
-        return model_version(version)
+        return _model_version(version)
 
     def update_model_version(self, name: str, version: int | str, description: str | None) -> entities.ModelVersion:
         """Change the version's description."""
         with in_mlflows_words():
             found = _version(name, version)
             services.version_describe(actor=get_caller().actor, version=found, description=description or "")
-        return model_version(found)
+        return _model_version(found)
 
     def transition_model_version_stage(
         self, name: str, version: int | str, stage: str, archive_existing_versions: bool
@@ -182,7 +181,7 @@ class RegistryStore(WebhookMethods):
                 actor=get_caller().actor, version=_version(name, version), stage=stage,
                 archive_others=archive_existing_versions,
             )  # fmt: skip
-        return model_version(found)
+        return _model_version(found)
 
     def delete_model_version(self, name: str, version: int | str) -> None:
         """Archive the version, unless something governed refers to it."""
@@ -191,7 +190,12 @@ class RegistryStore(WebhookMethods):
 
     def get_model_version(self, name: str, version: int | str) -> entities.ModelVersion:
         """Return one version."""
-        return model_version(_version(name, version))
+        validation._validate_model_name(name)
+        number = validation._validate_model_version(version)
+        row = version_row(get_caller().team, name, number=number)
+        if row is None:
+            raise _no_version(name, version)
+        return model_version(row)
 
     def get_model_version_download_uri(self, name: str, version: int | str) -> str:
         """Return where a client reads the files: the logged model's or original's own place instead of its alias."""
@@ -215,7 +219,7 @@ class RegistryStore(WebhookMethods):
                 search.VERSIONS, search.filter_rows(search.VERSIONS, _versions(), filter_string),
                 order_by=order_by or NEWEST_FIRST, max_results=max_results, token=page_token,
             )  # fmt: skip
-        return PagedList([model_version(version) for version in page.rows], page.token or None)
+        return PagedList([model_version(row) for row in version_rows(page.ids)], page.token or None)
 
     def set_model_version_tag(self, name: str, version: int | str, tag: entities.ModelVersionTag) -> None:
         """Set one tag of the version."""
@@ -255,12 +259,11 @@ class RegistryStore(WebhookMethods):
             if not versions:
                 raise MlflowException(f"Latest version not found for model {name}.", RESOURCE_DOES_NOT_EXIST)
             return max(versions, key=lambda version: int(version.version))
-        held = Alias.objects.filter(model__name=name, model__in=_every_model(), name=alias)
-        version = _versions().filter(pk__in=held.values("version")).first()
-        if version is None:
+        row = version_row(get_caller().team, name, alias=alias)
+        if row is None:
             _model(name)  # says so where there is no such model at all
             raise MlflowException(f"Registered model alias {alias} not found.", INVALID_PARAMETER_VALUE)
-        return model_version(version)
+        return model_version(row)
 
 
 def _every_model() -> QuerySet[RegisteredModel]:
@@ -268,14 +271,13 @@ def _every_model() -> QuerySet[RegisteredModel]:
 
 
 def _models() -> QuerySet[RegisteredModel]:
-    return _every_model().select_related("team").prefetch_related("tags", "aliases__version")
+    return _every_model().select_related("team")
 
 
 def _versions() -> QuerySet[ModelVersion]:
     return (
         ModelVersion.objects.filter(archived_at=None, model__archived_at=None, model__team=get_caller().team)
-        .select_related("model__team", "created_by")
-        .prefetch_related("tags", "aliases")
+        .select_related("model__team")
         .defer("manifest", "signature")
     )
 
@@ -284,8 +286,24 @@ def _model(name: str) -> RegisteredModel:
     validation._validate_model_name(name)
     model = _models().filter(name=name).first()
     if model is None:
-        raise MlflowException(f"Registered Model with name={name} not found", RESOURCE_DOES_NOT_EXIST)
+        raise _no_model(name)
     return model
+
+
+def _model_row(name: str) -> ModelRow:
+    validation._validate_model_name(name)
+    row = model_row(get_caller().team, name)
+    if row is None:
+        raise _no_model(name)
+    return row
+
+
+def _no_model(name: str) -> MlflowException:
+    return MlflowException(f"Registered Model with name={name} not found", RESOURCE_DOES_NOT_EXIST)
+
+
+def _no_version(name: str, version: int | str) -> MlflowException:
+    return MlflowException(f"Model Version (name={name}, version={version}) not found", RESOURCE_DOES_NOT_EXIST)
 
 
 def _version(name: str, version: int | str) -> ModelVersion:
@@ -293,31 +311,25 @@ def _version(name: str, version: int | str) -> ModelVersion:
     number = validation._validate_model_version(version)
     found = _versions().filter(model__name=name, number=number).first()
     if found is None:
-        raise MlflowException(f"Model Version (name={name}, version={version}) not found", RESOURCE_DOES_NOT_EXIST)
+        raise _no_version(name, version)
     return found
 
 
-def _latest(models: list[int]) -> dict[int, list[ModelVersion]]:
-    """Return each model's newest version of each stage: one look into the index a stage, however many versions."""
-    newest = ModelVersion.objects.filter(model=OuterRef("pk"), archived_at=None).order_by("-number")
-    rows = RegisteredModel.objects.filter(pk__in=models).values_list(
-        *(Subquery(newest.filter(stage=stage).values("pk")[:1]) for stage in ALL_STAGES)
-    )
-    found: dict[int, list[ModelVersion]] = {}
-    for version in _versions().filter(pk__in={pk for row in rows for pk in row if pk}).order_by("number"):
-        found.setdefault(version.model_id, []).append(version)
-    return found
+def _registered_model(model: RegisteredModel) -> entities.RegisteredModel:
+    [row] = model_rows([model.pk])
+    return registered_model(row)
+
+
+def _model_version(version: ModelVersion) -> entities.ModelVersion:
+    [row] = version_rows([version.pk])
+    return model_version(row)
 
 
 def _authors(run_id: str | None) -> list[User]:
-    """Return who started the run, as our tracking store recorded it."""
-    if not run_id:
-        return []
-    try:
-        author = _get_tracking_store().get_run(run_id).info.user_id
-    except MlflowException:
-        return []  # an opaque run id of another system
-    return list(User.objects.filter(username=author))
+    """Return who started the run, beside the caller; nobody where it is an opaque id of another system."""
+    caller = get_caller()
+    author = run_author(run_id, team=caller.team) if run_id else None
+    return list(User.objects.filter(username=author)) if author and author != caller.username else []
 
 
 def _check_size(asked: int, most: int) -> None:

@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.db.models import Q
 
@@ -129,6 +130,7 @@ class ModelVersion(models.Model):
         indexes = [
             models.Index(fields=["model", "stage", "-number"], name="version_latest_by_stage"),
             models.Index(fields=["artifact_path"], opclasses=["varchar_pattern_ops"], name="version_by_artifact_path"),
+            models.Index(fields=["-updated_at"], condition=Q(archived_at__isnull=True), name="live_version_by_change"),
         ]
 
     def __str__(self) -> str:
@@ -154,6 +156,7 @@ class ModelTag(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "key"], name="model_tag_key_unique")]
+        indexes = [HashIndex(fields=["value"], name="model_tag_by_value")]
 
     def __str__(self) -> str:
         return f"{self.key}={self.value}"
@@ -168,6 +171,7 @@ class VersionTag(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["version", "key"], name="version_tag_key_unique")]
+        indexes = [HashIndex(fields=["value"], name="version_tag_by_value")]  # a B-tree refuses long values
 
     def __str__(self) -> str:
         return f"{self.key}={self.value}"

@@ -71,6 +71,8 @@ class ApiToken(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
 
+    role: str = ""  # of the person in the team, where the token was found by its secret
+
     class Meta:
         ordering = ["-id"]
 

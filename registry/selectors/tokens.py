@@ -1,11 +1,17 @@
 """Tokens, found by their secret."""
 
 import hashlib
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+from typing import Any, TypeVar
 
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.contrib.auth.models import User
+from django.db import connection, models
 
-from registry.models import ApiToken
+from registry.models import ApiToken, Team
+
+Found = TypeVar("Found", bound=models.Model)
 
 
 def token_digest(secret: str) -> str:
@@ -14,11 +20,39 @@ def token_digest(secret: str) -> str:
 
 
 def token_by_secret(secret: str) -> ApiToken | None:
-    """Return the live token with this secret; None if unknown, revoked, expired or its user is inactive or left."""
-    return (
-        ApiToken.objects.select_related("user", "team")
-        .filter(digest=token_digest(secret), revoked_at__isnull=True, user__is_active=True)
-        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))
-        .filter(user__memberships__team_id=F("team_id"))
-        .first()
+    """Return the live token with this secret; None if unknown, revoked, expired or its user is inactive or left.
+
+    It brings along its user, its team, and the role held there: what every request asks for. A queryset would take longer to
+    put this query together than PostgreSQL takes to answer it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_query(), [token_digest(secret)])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    values = iter(row)
+    token, user, team = _row(ApiToken, values), _row(User, values), _row(Team, values)
+    token.user, token.team, token.role = user, team, next(values)
+    return token
+
+
+def _row(model: type[Found], values: Iterator[Any]) -> Found:
+    names = [field.attname for field in model._meta.concrete_fields]
+    return model.from_db(connection.alias, names, list(islice(values, len(names))))
+
+
+@cache
+def _query() -> str:
+    columns = ", ".join(
+        f'{alias}."{field.column}"{"::json" if isinstance(field, models.JSONField) else ""}'
+        for alias, model in (("t", ApiToken), ("u", User), ("m", Team))
+        for field in model._meta.concrete_fields
     )
+    return f"""
+        SELECT {columns}, s.role
+        FROM registry_apitoken t
+        JOIN auth_user u ON u.id = t.user_id
+        JOIN registry_team m ON m.id = t.team_id
+        JOIN registry_membership s ON s.team_id = t.team_id AND s.user_id = t.user_id
+        WHERE t.digest = %s AND t.revoked_at IS NULL AND u.is_active
+          AND (t.expires_at IS NULL OR t.expires_at > statement_timestamp())"""  # noqa: S608  columns of our own models

@@ -22,10 +22,11 @@ def alias_set(*, actor: Actor, model: RegisteredModel, name: str, version: Model
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
     _refuse_guarded(model, name)
     model = _locked(model)
-    before = model.aliases.filter(name=name).values_list("version__number", flat=True).first()
-    alias, _ = Alias.objects.update_or_create(
-        model=model, name=name, defaults={"version": version, "set_by": actor.user}
-    )
+    alias = model.aliases.select_related("version").filter(name=name).first()
+    before = alias.version.number if alias else None
+    alias = alias or Alias(model=model, name=name)
+    alias.version, alias.set_by = version, actor.user
+    alias.save()
     audit(
         action="alias.set", subject=model.path, actor=actor, team=model.team.slug,
         payload={"alias": name, "before": before, "after": version.number},
