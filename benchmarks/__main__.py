@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-BENCHMARKS = ["pages"]
+BENCHMARKS = ["registry", "pages"]
 
 HEAD = """# Benchmarks
 
