@@ -13,7 +13,7 @@ from registry.access import actor_of
 # Section → (URL name, label, second key after `g`).
 NAVIGATION = {
     "Decide": [("inbox", "Inbox", "i"), ("promotions", "Promotions", "p")],
-    "Watch": [("slos", "SLOs", "s"), ("drift", "Drift", "d")],
+    "Watch": [("slos", "SLOs", "s"), ("drift", "Drift", "d"), ("alerts", "Alerts", "l")],
     "Build": [("models", "Models", "m"), ("runs", "Runs", "r"), ("datasets", "Data sets", "t"), ("jobs", "Jobs", "j")],
     "Prove": [("audit", "Audit", "a")],
     "": [("api_docs", "API docs", "h"), ("settings", "Settings", "e")],

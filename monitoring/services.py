@@ -1,23 +1,27 @@
 """Every write that people ask of monitoring: one action, one function, one transaction, one audit event."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from django.db import IntegrityError, transaction
+from django.db.models import Max, Sum
 
 from experiments.models import DatasetVersion
 from jobs.models import Job
 from jobs.services import job_create
-from monitoring.models import Slo
-from monitoring.selectors import reference_of
+from monitoring.models import Slo, TelemetryWindow
+from monitoring.selectors import reference_of, slo_statuses
 from registry.access import WRITERS, Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
-from registry.models import RegisteredModel, Role
+from registry.models import ModelVersion, RegisteredModel, Role
+from registry.services import budget_record, budgets_keep, traffic_record
 from serving.contract import CHAMPION, LATENCY_EDGES_US
 
 SLO_OWNERS = (Role.ENGINEER, Role.PRODUCT, Role.ADMIN)
 WINDOW_DAYS = (1, 7, 28, 30, 90)
 MAX_HOURS = 7 * 24
+RECENT = timedelta(minutes=10)
 EDGES_MS = tuple(edge / 1000 for edge in LATENCY_EDGES_US)
 
 
@@ -113,6 +117,34 @@ def drift_report_start(*, actor: Actor, model: RegisteredModel, hours: int = 24)
         payload={"job": job.pk, "version": version.number, "hours": hours},
     )  # fmt: skip
     return job
+
+
+def facts_push(*, now: datetime) -> None:
+    """Tell the registry what its gates look at: what is left of each error budget, and which versions still answer."""
+    slos = list(
+        Slo.objects.filter(model__archived_at__isnull=True, model__retired_at__isnull=True).select_related(
+            "model__team"
+        )
+    )
+    told: dict[RegisteredModel, list[str]] = {}
+    for status in slo_statuses(slos, now=now):
+        name = said_in_words(status.slo)
+        told.setdefault(status.slo.model, []).append(name)
+        budget_record(model=status.slo.model, objective=name, remaining=status.left, at=now, link=status.slo.path)
+    for model in RegisteredModel.objects.filter(budgets__isnull=False).distinct().select_related("team"):
+        budgets_keep(model=model, objectives=told.get(model, []))
+    lately = TelemetryWindow.objects.filter(started_at__gt=now - RECENT).order_by("version")
+    seen = lately.values("version").annotate(last=Max("started_at"), n=Sum("requests") + Sum("pinned"))
+    answered = {row["version"]: (row["last"], row["n"]) for row in seen}
+    for version in ModelVersion.objects.filter(pk__in=answered):
+        last, requests = answered[version.pk]
+        traffic_record(version=version, last_request_at=last, requests=requests)
+
+
+def said_in_words(slo: Slo) -> str:
+    """Return an objective as people say it, such as ``latency within 50 ms, 99% over 28 days``."""
+    within = f" within {slo.threshold_ms:g} ms" if slo.threshold_ms else ""
+    return f"{slo.kind}{within}, {float(slo.objective) * 100:g}% over {slo.window_days} days"
 
 
 def _objective(objective: Decimal | float | str) -> Decimal:

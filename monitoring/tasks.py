@@ -3,13 +3,19 @@
 from celery import shared_task
 from django.utils import timezone
 
-from monitoring import lake, shipping
+from monitoring import lake, services, shipping
 
 
 @shared_task
 def ship() -> None:
     """Ship the sealed segments of the prediction log."""
     shipping.ship()
+
+
+@shared_task
+def push_facts() -> None:
+    """Tell the registry about error budgets and traffic."""
+    services.facts_push(now=timezone.now())
 
 
 @shared_task

@@ -1,14 +1,18 @@
 """Who asks, by what means, and what the person's role in a team allows."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
+from django.utils import timezone
 from rest_framework.request import Request
 
-from registry.errors import RoleError
+from registry.errors import FreshLoginError, RoleError
 from registry.models import ApiToken, Role, Team
+from registry.policies import Policy
+from registry.sessions import confirmed_at
 
 WRITERS = (Role.ENGINEER, Role.PRODUCT, Role.APPROVER, Role.ADMIN)
 
@@ -20,6 +24,7 @@ class Actor:
     user: User
     via: str
     token: ApiToken | None = None
+    confirmed_at: datetime | None = None  # when a browser's session last saw the password; None for everything else
 
     def teams(self) -> QuerySet[Team]:
         """Return the teams whose objects the actor may see."""
@@ -55,6 +60,25 @@ class Actor:
             raise RoleError(f"This token lacks the scope {scope}.")
         return role
 
+    def require_fresh_login(self, policy: Policy) -> None:
+        """See that the person gave the password lately enough to decide; a token is not a browser left open.
+
+        Raises:
+            FreshLoginError: the log-in is older than the policy allows for decisions.
+        """
+        if self.needs_password(policy):
+            raise FreshLoginError(
+                f"Decisions here ask for a log-in no older than {policy.fresh_login_minutes} minutes. Confirm your "
+                "password, then decide again.",
+                unmet=[{"rule": "a fresh log-in", "who": "you: confirm your password at /confirm/"}],
+            )
+
+    def needs_password(self, policy: Policy) -> bool:
+        """Tell whether a decision now would be refused for an old log-in."""
+        if self.confirmed_at is None or policy.fresh_login_minutes is None:
+            return False
+        return timezone.now() - self.confirmed_at > timedelta(minutes=policy.fresh_login_minutes)
+
 
 def actor_of(request: HttpRequest | Request) -> Actor:
     """Return who makes this request; the view has already refused anonymous callers."""
@@ -63,7 +87,7 @@ def actor_of(request: HttpRequest | Request) -> Actor:
     token = getattr(request, "auth", None)
     if isinstance(token, ApiToken):
         return Actor(user, f"token:{token.prefix}", token)
-    return Actor(user, "session")
+    return Actor(user, "session", confirmed_at=datetime.fromtimestamp(confirmed_at(request.session), UTC))
 
 
 def job_scopes(request: HttpRequest | Request) -> tuple[list[str], list[str]]:

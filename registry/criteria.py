@@ -1,6 +1,7 @@
 """Whether a measured value meets a criterion. Pure: numbers in, a check out."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -9,13 +10,33 @@ class CheckStatus(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
+    WAIVED = "waived"
     NOT_MEASURED = "not_measured"
+    STALE = "stale"
     NOT_APPLICABLE = "not_applicable"
 
     @property
     def is_met(self) -> bool:
         """Whether an approval may rest on it; a comparison with no champion to compare with asks for nothing."""
-        return self in (CheckStatus.PASSED, CheckStatus.NOT_APPLICABLE)
+        return self in (CheckStatus.PASSED, CheckStatus.WAIVED, CheckStatus.NOT_APPLICABLE)
+
+
+def stale_because(
+    *, age: timedelta, max_age_days: int | None, data_digest: str, current_digest: str | None
+) -> str | None:
+    """Return in words why evidence no longer counts; None where it does.
+
+    Args:
+        age: since it was measured.
+        max_age_days: the policy's limit; None for none.
+        data_digest: of the rows it was measured on; empty where not known.
+        current_digest: of what the criterion's data set holds now; None where not known.
+    """
+    if current_digest and data_digest and current_digest != data_digest:
+        return "measured on other data than the data set holds now"
+    if max_age_days is not None and age > timedelta(days=max_age_days):
+        return f"measured {age.days} days ago; the policy counts evidence for {max_age_days}"
+    return None
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,12 @@ class FourEyesError(RefusedError):
     code = "four-eyes"
 
 
+class FreshLoginError(RefusedError):
+    """The policy asks for a newer log-in before a decision."""
+
+    code = "fresh-login"
+
+
 class GuardedAliasError(RefusedError):
     """A guarded alias moves by an approved promotion or a rollback alone."""
 
@@ -51,7 +57,7 @@ class ConflictError(RefusedError):
 
 
 class CriteriaError(RefusedError):
-    """Blocking criteria are not met."""
+    """Blocking criteria, or rules beside them such as the error budget, are not met."""
 
     code = "criteria"
     status = 409

@@ -4,5 +4,6 @@ from jobs.schedules import Schedule
 
 SCHEDULES = [
     Schedule("Read the files of new versions", "registry.tasks.read_versions", 2),
+    Schedule("Watch reviews, waivers and re-validations", "registry.tasks.watch_deadlines", 60),
     Schedule("Walk the audit chain", "registry.tasks.verify_audit_chain", 300),
 ]

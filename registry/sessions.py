@@ -14,14 +14,24 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.http import url_has_allowed_host_and_scheme
 
-BEGAN, SEEN, ENDED = "began_at", "seen_at", "ended"
+BEGAN, SEEN, ENDED, CONFIRMED = "began_at", "seen_at", "ended", "confirmed_at"
 SEEN_EVERY_S = 30  # a write every half minute is exact enough
 
 
 def begin(session: SessionBase) -> None:
     """Start the clocks of a session at log-in."""
-    session[BEGAN] = session[SEEN] = time.time()
+    session[BEGAN] = session[SEEN] = session[CONFIRMED] = time.time()
     session.pop(ENDED, None)
+
+
+def confirm(session: SessionBase) -> None:
+    """Note that the person gave the password again."""
+    session[CONFIRMED] = time.time()
+
+
+def confirmed_at(session: SessionBase) -> float:
+    """Return when the session last saw the person's password (seconds since 1970)."""
+    return float(session.get(CONFIRMED) or session.get(BEGAN) or 0)
 
 
 class SessionAgeMiddleware:

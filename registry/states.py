@@ -1,13 +1,14 @@
 """State tables of the registry: what may happen to a promotion, and when. Pure: no ORM, clock or settings."""
 
+from datetime import date, timedelta
 from enum import StrEnum
 
 
 class IllegalTransitionError(ValueError):
     """The event is not allowed in the present state."""
 
-    def __init__(self, state: str, event: str) -> None:
-        super().__init__(f"a promotion that is {state} cannot {event}")
+    def __init__(self, state: str, event: str, what: str = "promotion") -> None:
+        super().__init__(f"a {what} that is {state} cannot {event}")
 
 
 class PromotionState(StrEnum):
@@ -60,3 +61,99 @@ def next_state(state: PromotionState, event: PromotionEvent) -> PromotionState:
         return PROMOTION[state, event]
     except KeyError:
         raise IllegalTransitionError(state, event) from None
+
+
+class WaiverState(StrEnum):
+    """Where a waiver stands; one that has expired is still granted, and counts no longer."""
+
+    ASKED = "asked"
+    GRANTED = "granted"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+    REVOKED = "revoked"
+
+
+class WaiverEvent(StrEnum):
+    """What moves a waiver."""
+
+    GRANT = "be granted"
+    DECLINE = "be declined"
+    WITHDRAW = "be withdrawn"
+    REVOKE = "be revoked"
+
+
+WAIVER = {
+    (WaiverState.ASKED, WaiverEvent.GRANT): WaiverState.GRANTED,
+    (WaiverState.ASKED, WaiverEvent.DECLINE): WaiverState.DECLINED,
+    (WaiverState.ASKED, WaiverEvent.WITHDRAW): WaiverState.WITHDRAWN,
+    (WaiverState.GRANTED, WaiverEvent.REVOKE): WaiverState.REVOKED,
+}
+
+
+def next_waiver_state(state: WaiverState, event: WaiverEvent) -> WaiverState:
+    """Return the state that ``event`` leads a waiver to.
+
+    Raises:
+        IllegalTransitionError: the table has no such move.
+    """
+    try:
+        return WAIVER[state, event]
+    except KeyError:
+        raise IllegalTransitionError(state, event, "waiver") from None
+
+
+class RetirementState(StrEnum):
+    """Where a retirement stands."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+class RetirementEvent(StrEnum):
+    """What moves a retirement."""
+
+    APPROVE = "be approved"
+    REJECT = "be rejected"
+    WITHDRAW = "be withdrawn"
+
+
+RETIREMENT = {
+    (RetirementState.REQUESTED, RetirementEvent.APPROVE): RetirementState.APPROVED,
+    (RetirementState.REQUESTED, RetirementEvent.REJECT): RetirementState.REJECTED,
+    (RetirementState.REQUESTED, RetirementEvent.WITHDRAW): RetirementState.WITHDRAWN,
+}
+
+
+def next_retirement_state(state: RetirementState, event: RetirementEvent) -> RetirementState:
+    """Return the state that ``event`` leads a retirement to.
+
+    Raises:
+        IllegalTransitionError: the table has no such move.
+    """
+    try:
+        return RETIREMENT[state, event]
+    except KeyError:
+        raise IllegalTransitionError(state, event, "retirement") from None
+
+
+class RevalidationState(StrEnum):
+    """Where a model's re-validation stands."""
+
+    NOT_SET = "not set"
+    CURRENT = "current"
+    DUE = "due"
+    OVERDUE = "overdue"
+
+
+DUE_WITHIN = timedelta(days=30)
+
+
+def revalidation_state(due: date | None, today: date) -> RevalidationState:
+    """Return where a re-validation stands; on its date it is still in time."""
+    if due is None:
+        return RevalidationState.NOT_SET
+    if due < today:
+        return RevalidationState.OVERDUE
+    return RevalidationState.DUE if due - today <= DUE_WITHIN else RevalidationState.CURRENT

@@ -1,6 +1,7 @@
 """What the registry does by the clock; each is safe to run twice."""
 
 from celery import shared_task
+from django.utils import timezone
 
 from jobs.tasks import nudge
 from registry import services
@@ -19,6 +20,15 @@ def read_versions() -> None:
     for version_id in list(unread.values_list("pk", flat=True)[:MOST_VERSIONS]):
         if job := services.version_read_start(version_id=version_id):
             nudge.delay(job.queue)
+
+
+@shared_task
+def watch_deadlines() -> None:
+    """Raise an alert for each late review, ended waiver and overdue re-validation."""
+    now = timezone.now()
+    services.rollback_overdue(now=now)
+    services.waivers_watch(now=now)
+    services.revalidations_watch(now=now)
 
 
 @shared_task

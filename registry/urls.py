@@ -3,7 +3,22 @@
 from django.urls import URLPattern, URLResolver, path
 
 from registry.api.urls import api_urlpatterns
-from registry.views import accounts, audit, criteria, inbox, models, promotions, reviews, settings, teams, versions
+from registry.views import (
+    accounts,
+    alerts,
+    audit,
+    criteria,
+    inbox,
+    lifecycle,
+    models,
+    policies,
+    promotions,
+    reviews,
+    settings,
+    teams,
+    versions,
+    waivers,
+)
 
 __all__ = ["api_urlpatterns", "urlpatterns"]
 
@@ -11,12 +26,23 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", inbox.inbox, name="inbox"),
     path("login/", accounts.LogIn.as_view(), name="login"),
     path("logout/", accounts.LogOut.as_view(), name="logout"),
+    path("confirm/", accounts.confirm_password, name="confirm_password"),
     path("promotions/", inbox.promotions, name="promotions"),
     path("promotions/<int:pk>/", promotions.promotion, name="promotion"),
     path("promotions/<int:pk>/decide/", promotions.promotion_decide, name="promotion_decide"),
     path("promotions/<int:pk>/review/", reviews.review, name="review"),
     path("promotions/<int:pk>/review/<int:number>/", reviews.review_question, name="review_question"),
     path("promotions/<int:pk>/review/summary/", reviews.review_summary, name="review_summary"),
+    path("promotions/<int:pk>/waivers/", waivers.waiver_ask, name="waiver_ask"),
+    path("waivers/<int:pk>/decide/", waivers.waiver_decide, name="waiver_decide"),
+    path("alerts/", alerts.alerts, name="alerts"),
+    path("alerts/<int:pk>/acknowledge/", alerts.alert_acknowledge, name="alert_acknowledge"),
+    path("models/<str:name>/lifecycle/", lifecycle.lifecycle, name="lifecycle"),
+    path("models/<str:name>/revalidate/", lifecycle.revalidate, name="revalidate"),
+    path("models/<str:name>/revalidate/due/", lifecycle.revalidation_due, name="revalidation_due"),
+    path("models/<str:name>/retire/", lifecycle.retire, name="retire"),
+    path("retirements/<int:pk>/decide/", lifecycle.retirement_decide, name="retirement_decide"),
+    path("settings/policies/", policies.policies, name="policies"),
     path("models/", models.models, name="models"),
     path("models/new/", models.model_new, name="model_new"),
     path("models/<str:name>/", models.model, name="model"),

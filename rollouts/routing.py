@@ -37,7 +37,7 @@ def compose() -> list[Route]:
     versions that a promotion is open for, and versions that other aliases name.
     """
     champions = list(
-        Alias.objects.filter(name=CHAMPION, model__archived_at__isnull=True)
+        Alias.objects.filter(name=CHAMPION, model__archived_at__isnull=True, model__retired_at__isnull=True)
         .select_related("model", "version")
         .order_by("model__name")
     )
@@ -164,7 +164,11 @@ def _wanted(champions: dict[int, int]) -> tuple[dict[int, dict[int, Version]], d
 def is_routable(version: ModelVersion) -> bool:
     """Whether a gateway can be told to load the version: its files are verified and it says which columns it takes."""
     return bool(
-        version.is_servable and version.archived_at is None and version.signature.get("inputs") and _model_file(version)
+        version.is_servable
+        and version.archived_at is None
+        and version.retired_at is None
+        and version.signature.get("inputs")
+        and _model_file(version)
     )
 
 

@@ -16,6 +16,7 @@ from registry.models import (
     Membership,
     ModelVersion,
     Promotion,
+    PromotionPolicy,
     RegisteredModel,
     Role,
     Team,
@@ -100,6 +101,12 @@ def approve(promotion, *, actor=None) -> Promotion:
 def make_champion(model=None) -> ModelVersion:
     """Carry a version through request and approval to the alias champion."""
     return approve(make_promotion(model)).version
+
+
+def change_policy(team, tier=2, **rules) -> PromotionPolicy:
+    """Make a team's policy stricter, as its admin does."""
+    admin = make_actor(team, Role.ADMIN)
+    return services.policy_change(actor=admin, team=team, risk_tier=tier, changes=rules, reason="After the audit.")
 
 
 NOON = 1_795_608_000.0  # 2026-11-25 12:00 UTC

@@ -2,6 +2,7 @@
 
 import re
 from collections import namedtuple
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,14 @@ def foreign(team, settings):
     factories.make_champion(champion.model)
     draft = factories.make_criteria(champion.model, agreed=False)
     rolled_back = services.rollback(actor=actor, model=champion.model, to_version=champion, reason="Errors rose.")
-    promotion = factories.make_promotion(champion.model)
+    promotion = factories.make_promotion(champion.model, auc=0.6)
+    waiver = services.waiver_ask(
+        actor=actor, promotion_id=promotion.pk, criterion=1, reason="Few flights.", document="Minutes.",
+        expires_at=timezone.now() + timedelta(days=1),
+    )  # fmt: skip
+    alert = services.alert_raise(model=champion.model, kind="drift", title="Inputs drifted", key="drift")
+    old = factories.make_version(champion.model)
+    retirement = services.retirement_request(actor=actor, model=champion.model, version=old, reason="Replaced.")
     slo = slo_create(actor=actor, model=champion.model, kind="availability", objective="0.99", window_days=30)
     job = Job.objects.create(kind="train", queue="training", scope=other.slug, title="Train", subject=champion.path)
     dataset = Dataset.objects.create(team=other, name=SECRET, created_by=actor.user)
@@ -132,6 +140,9 @@ def foreign(team, settings):
         ("review", "number"): 1,
         ("criteria", "pk"): draft.pk,
         ("rollbacks", "pk"): rolled_back.pk,
+        ("waivers", "pk"): waiver.pk,
+        ("alerts", "pk"): alert.pk,
+        ("retirements", "pk"): retirement.pk,
         ("tokens", "pk"): token.pk,
         ("webhooks", "pk"): webhook.pk,
         ("deliveries", "delivery"): sent_to(webhook).get().pk,

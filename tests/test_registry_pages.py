@@ -61,7 +61,7 @@ def test_models_page_asks_the_same_number_of_queries_for_more_models(client, cha
         factories.make_model(champion.model.team, name=f"many-{number}")
     sign_in(client, champion.model.team, Role.VIEWER)
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(16):
         assert client.get("/models/").status_code == 200
 
 

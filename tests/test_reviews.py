@@ -5,7 +5,7 @@ from django.db import DatabaseError, connection, transaction
 
 from registry import selectors, services
 from registry.errors import ConflictError, FourEyesError, InvalidError, RoleError, StaleBindingError
-from registry.models import Alias, AuditEvent, Comment, CriterionReview, PromotionPolicy, Role
+from registry.models import Alias, AuditEvent, Comment, CriterionReview, Role
 from registry.states import PromotionState
 from tests import factories
 from tests.api import Api, problem
@@ -80,7 +80,7 @@ def test_who_drafted_the_criteria_says_whether_they_are_met_but_does_not_approve
     drafter = factories.Actor(promotion.criteria_set.drafted_by, "session")
 
     assert answer(drafter, promotion).verdict == "accept"
-    PromotionPolicy.objects.filter(risk_tier=2).update(required={"product": 1})
+    factories.change_policy(promotion.model.team, required={"approver": 1, "product": 1})
     with pytest.raises(FourEyesError):
         factories.approve(promotion, actor=drafter)
 
@@ -255,7 +255,7 @@ def test_pages_lead_through_the_questions_to_the_opinion(client, promotion, prod
 
 
 def test_summary_leads_to_the_approval_where_the_policy_asks_for_product(client, promotion, product):
-    PromotionPolicy.objects.filter(risk_tier=2).update(required={"product": 1})
+    factories.change_policy(promotion.model.team, required={"approver": 1, "product": 1})
     client.force_login(product.user)
     url = f"{promotion.path}review/summary/"
     page = client.get(url)
@@ -266,6 +266,8 @@ def test_summary_leads_to_the_approval_where_the_policy_asks_for_product(client,
     )
 
     assert answered.status_code == 302
+    assert promotion.approvals.get().role == Role.PRODUCT
+    factories.approve(promotion)
     assert Alias.objects.get(name="champion").version == promotion.version
 
 

@@ -155,6 +155,7 @@ def test_keeper_makes_a_team_and_a_person_who_logs_in():
     assert role_of(Team.objects.get(slug="fraud"), User.objects.get(username="ann")) == Role.ADMIN
 
 
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
 def test_keeper_switches_governance_off_on_the_record(team):
     assert "not governed" in run("team", team.slug, "--ungoverned")
 

@@ -17,6 +17,7 @@ from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
 from registry.models import Role, Team
+from registry.services import data_set_record
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
 RESERVED = "new"  # the address of the page that makes one
@@ -94,4 +95,5 @@ def dataset_version_add(
         action="dataset.version", subject=version.path, actor=actor, team=dataset.team.slug,
         payload={"digest": version.digest, "rows": version.rows, "job": job.pk if job else None},
     )  # fmt: skip
+    data_set_record(team=dataset.team, name=dataset.name, digest=version.digest)
     return version

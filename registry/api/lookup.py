@@ -4,7 +4,18 @@ from django.db.models import Prefetch, QuerySet
 from django.shortcuts import get_object_or_404
 
 from registry.access import Actor
-from registry.models import Alias, CriteriaSet, ModelVersion, Promotion, RegisteredModel, Rollback
+from registry.models import (
+    Alert,
+    Alias,
+    CriteriaSet,
+    ModelVersion,
+    Promotion,
+    RegisteredModel,
+    Retirement,
+    Revalidation,
+    Rollback,
+    Waiver,
+)
 
 
 def models_of(actor: Actor) -> QuerySet[RegisteredModel]:
@@ -54,3 +65,25 @@ def rollbacks_of(actor: Actor) -> QuerySet[Rollback]:
     return Rollback.objects.filter(model__team__in=actor.teams()).select_related(
         "model__team", "from_version", "to_version", "requested_by", "reviewed_by"
     )
+
+
+def waivers_of(actor: Actor) -> QuerySet[Waiver]:
+    """Return the waivers of the actor's teams."""
+    rows = Waiver.objects.filter(promotion__model__team__in=actor.teams())
+    return rows.select_related("promotion", "criterion", "asked_by", "decided_by", "revoked_by")
+
+
+def alerts_of(actor: Actor) -> QuerySet[Alert]:
+    """Return the alerts of the actor's teams."""
+    return Alert.objects.filter(model__team__in=actor.teams()).select_related("model__team", "acknowledged_by")
+
+
+def retirements_of(actor: Actor) -> QuerySet[Retirement]:
+    """Return the retirements of the actor's teams."""
+    rows = Retirement.objects.filter(model__team__in=actor.teams())
+    return rows.select_related("model__team", "version", "requested_by", "decided_by")
+
+
+def revalidations_of(model: RegisteredModel) -> QuerySet[Revalidation]:
+    """Return the re-validations of a model."""
+    return model.revalidations.select_related("model", "version", "done_by")

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,7 +14,9 @@ from registry import selectors, services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.models import TeamView
 from registry.api.serializers import PromotionSerializer, TokenSerializer
+from registry.errors import ConflictError, FreshLoginError
 from registry.models import ApiToken, Membership, Role
+from registry.sessions import confirm
 
 
 class MembershipSerializer(serializers.ModelSerializer[Membership]):
@@ -56,6 +59,30 @@ class Me(ApiView):
             "teams": memberships,
         }
         return Response(MeSerializer(me).data)
+
+
+class ConfirmBody(Strict):
+    """The own password."""
+
+    password = serializers.CharField(trim_whitespace=False)
+
+
+class SessionConfirm(ApiView):
+    """Confirming the password before a decision."""
+
+    @extend_schema(summary="Confirm your password", request=ConfirmBody, responses={204: None}, tags=["You"])
+    def post(self, request: Request) -> Response:
+        """Give the password again, where a policy asks for a fresh log-in before decisions. For sessions alone."""
+        if self.actor.token:
+            raise ConflictError("A token has no session to confirm; policies ask nothing of it.")
+        attempt = services.login_attempt(
+            username=self.actor.user.get_username(), password=self.body(ConfirmBody)["password"],
+            address=request.META.get("REMOTE_ADDR", ""), now=timezone.now(),
+        )  # fmt: skip
+        if attempt.user is None:
+            raise FreshLoginError("The password does not match.")
+        confirm(request._request.session)
+        return Response(status=204)
 
 
 class ItemSerializer(serializers.Serializer[Any]):

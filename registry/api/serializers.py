@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from registry.criteria import CheckStatus
 from registry.models import (
     AcceptanceCriterion,
     Alias,
@@ -19,8 +20,9 @@ from registry.models import (
     RegisteredModel,
     Rollback,
     VersionReading,
+    Waiver,
 )
-from registry.selectors import Check, promotion_binding
+from registry.selectors import Check, lapses, promotion_binding
 from registry.states import PromotionState
 
 Person = serializers.CharField
@@ -164,14 +166,32 @@ class PromotionSerializer(serializers.ModelSerializer[Promotion]):
     class Meta:
         model = Promotion
         fields: tuple[str, ...] = ("id", "model", "version", "alias", "replaces", "criteria_set", "state", "description",
-                  "requested_by", "requested_at", "decided_at", "completed_at", "path")  # fmt: skip
+                  "policy", "requested_by", "requested_at", "decided_at", "completed_at", "path")  # fmt: skip
+
+
+class WaiverSerializer(serializers.ModelSerializer[Waiver]):
+    """A rule that one promotion may pass without meeting it: why, until when, by whom."""
+
+    criterion = serializers.IntegerField(
+        source="criterion.position", allow_null=True, default=None, help_text="null: the gate of the error budget"
+    )
+    asked_by = Person(source="asked_by.username")
+    decided_by = Person(source="decided_by.username", allow_null=True, default=None)
+    revoked_by = Person(source="revoked_by.username", allow_null=True, default=None)
+
+    class Meta:
+        model = Waiver
+        fields = ("id", "promotion", "rule", "criterion", "state", "reason", "evidence", "link", "document", "expires_at",
+                  "asked_by", "asked_at", "decided_by", "decided_at", "note", "revoked_by", "revoked_at",
+                  "revoke_reason")  # fmt: skip
 
 
 class CheckSerializer(serializers.Serializer[Check]):
     """A criterion held against the latest evidence."""
 
     title = serializers.CharField()
-    status = serializers.ChoiceField(choices=["passed", "failed", "not_measured", "not_applicable"])
+    status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
+    why = serializers.CharField(help_text="what is wrong with the evidence, where it is stale")
     blocks = serializers.BooleanField(help_text="an approval is refused because of it")
     margin = serializers.FloatField(
         allow_null=True, help_text="distance to the threshold; negative is on the wrong side"
@@ -180,6 +200,7 @@ class CheckSerializer(serializers.Serializer[Check]):
     criterion = CriterionSerializer()
     evidence = EvidenceSerializer(allow_null=True)
     champion = serializers.IntegerField(source="champion.number", allow_null=True, default=None)
+    waiver = WaiverSerializer(allow_null=True)
 
 
 class RuleSerializer(serializers.Serializer[Any]):
@@ -210,6 +231,14 @@ class CommentSerializer(serializers.ModelSerializer[Comment]):
         fields = ("id", "author", "body", "at")
 
 
+class LapseSerializer(serializers.Serializer[Any]):
+    """An approval that counts no longer, and what changed under it."""
+
+    approver = Person(source="approval.approver.username")
+    at = serializers.DateTimeField(allow_null=True, help_text="when the last of the changes happened")
+    because = serializers.ListField(child=serializers.CharField())
+
+
 class PromotionDetailSerializer(PromotionSerializer):
     """A promotion with everything a decision rests on."""
 
@@ -217,14 +246,21 @@ class PromotionDetailSerializer(PromotionSerializer):
     checks = serializers.SerializerMethodField()
     rules = serializers.SerializerMethodField()
     approvals = ApprovalSerializer(many=True)
+    lapses = serializers.SerializerMethodField(help_text="approvals that what changed since has made void")
     comments = CommentSerializer(many=True)
 
     class Meta(PromotionSerializer.Meta):
-        fields = (*PromotionSerializer.Meta.fields, "binding", "checks", "rules", "approvals", "comments")
+        fields = (*PromotionSerializer.Meta.fields, "binding", "checks", "rules", "approvals", "lapses", "comments")
 
     def get_binding(self, promotion: Promotion) -> str:
-        """Return the digest over artifact, criteria and evidence."""
+        """Return the digest over artifact, criteria, evidence and waivers."""
         return promotion_binding(promotion, self.context["checks"]).digest
+
+    @extend_schema_field(LapseSerializer(many=True))
+    def get_lapses(self, promotion: Promotion) -> Any:
+        """Return the lapsed approvals of an open promotion."""
+        binding = promotion_binding(promotion, self.context["checks"])
+        return LapseSerializer(lapses(promotion, binding), many=True).data
 
     @extend_schema_field(CheckSerializer(many=True))
     def get_checks(self, promotion: Promotion) -> Any:

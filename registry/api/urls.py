@@ -2,10 +2,21 @@
 
 from django.urls import URLPattern, URLResolver, path
 
+from registry.api.alerts import AlertAcknowledge, Alerts, ModelBudgets
 from registry.api.audit import EventExport, Events
 from registry.api.criteria import CriteriaAgree, ModelCriteria
+from registry.api.lifecycle import (
+    ModelRetire,
+    ModelRevalidations,
+    RetirementApprove,
+    RetirementReject,
+    Retirements,
+    RetirementWithdraw,
+    RevalidationDue,
+)
 from registry.api.models import Model, ModelAlias, Models
-from registry.api.people import Inbox, Me, Token, Tokens
+from registry.api.people import Inbox, Me, SessionConfirm, Token, Tokens
+from registry.api.policies import Policies, PolicyVersions
 from registry.api.promotions import (
     Promotion,
     PromotionApprove,
@@ -18,6 +29,7 @@ from registry.api.reviews import PromotionReviews
 from registry.api.rollbacks import ModelRollback, RollbackReview, Rollbacks
 from registry.api.teams import Member, Members, OneTeam, Teams
 from registry.api.versions import Version, VersionEvidence, Versions, VersionVerify
+from registry.api.waivers import PromotionWaivers, WaiverDecline, WaiverGrant, WaiverRevoke, WaiverWithdraw
 from registry.api.webhooks import (
     Webhook,
     WebhookDeliveries,
@@ -31,6 +43,7 @@ from registry.api.webhooks import (
 
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("me", Me.as_view(), name="api_me"),
+    path("session/confirm", SessionConfirm.as_view(), name="api_session_confirm"),
     path("inbox", Inbox.as_view(), name="api_inbox"),
     path("teams", Teams.as_view(), name="api_teams"),
     path("teams/<slug:slug>", OneTeam.as_view(), name="api_team"),
@@ -57,6 +70,23 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("promotions/<int:pk>/withdraw", PromotionWithdraw.as_view(), name="api_promotion_withdraw"),
     path("promotions/<int:pk>/comments", PromotionComments.as_view(), name="api_promotion_comments"),
     path("promotions/<int:pk>/reviews", PromotionReviews.as_view(), name="api_promotion_reviews"),
+    path("promotions/<int:pk>/waivers", PromotionWaivers.as_view(), name="api_promotion_waivers"),
+    path("waivers/<int:pk>/grant", WaiverGrant.as_view(), name="api_waiver_grant"),
+    path("waivers/<int:pk>/decline", WaiverDecline.as_view(), name="api_waiver_decline"),
+    path("waivers/<int:pk>/withdraw", WaiverWithdraw.as_view(), name="api_waiver_withdraw"),
+    path("waivers/<int:pk>/revoke", WaiverRevoke.as_view(), name="api_waiver_revoke"),
+    path("policies", Policies.as_view(), name="api_policies"),
+    path("policies/versions", PolicyVersions.as_view(), name="api_policy_versions"),
+    path("alerts", Alerts.as_view(), name="api_alerts"),
+    path("alerts/<int:pk>/acknowledge", AlertAcknowledge.as_view(), name="api_alert_acknowledge"),
+    path("models/<str:name>/budgets", ModelBudgets.as_view(), name="api_model_budgets"),
+    path("models/<str:name>/revalidations", ModelRevalidations.as_view(), name="api_model_revalidations"),
+    path("models/<str:name>/revalidations/due", RevalidationDue.as_view(), name="api_revalidation_due"),
+    path("models/<str:name>/retire", ModelRetire.as_view(), name="api_model_retire"),
+    path("retirements", Retirements.as_view(), name="api_retirements"),
+    path("retirements/<int:pk>/approve", RetirementApprove.as_view(), name="api_retirement_approve"),
+    path("retirements/<int:pk>/reject", RetirementReject.as_view(), name="api_retirement_reject"),
+    path("retirements/<int:pk>/withdraw", RetirementWithdraw.as_view(), name="api_retirement_withdraw"),
     path("audit", Events.as_view(), name="api_audit"),
     path("audit/export", EventExport.as_view(), name="audit_export"),
     path("webhook-events", WebhookEvents.as_view(), name="api_webhook_events"),

@@ -15,16 +15,21 @@ from registry.models.catalogue import (
     VersionTag,
 )
 from registry.models.criteria import AcceptanceCriterion, CriteriaSet, Evidence
+from registry.models.facts import Alert, DataSetHead, ErrorBudget, VersionTraffic
 from registry.models.fields import DIGEST_HELP
-from registry.models.promotions import Approval, Binding, Comment, Promotion, PromotionPolicy
+from registry.models.lifecycle import Retirement, Revalidation
+from registry.models.policies import PromotionPolicy
+from registry.models.promotions import Approval, Binding, Comment, Promotion
 from registry.models.reviews import CriterionReview
 from registry.models.teams import ApiToken, LoginFailure, Membership, Role, Team
+from registry.models.waivers import Waiver
 from registry.models.webhooks import Webhook
 
 __all__ = [
     "DIGEST_HELP",
     "PROMPT_TAG",
     "AcceptanceCriterion",
+    "Alert",
     "Alias",
     "AliasMove",
     "ApiToken",
@@ -36,6 +41,8 @@ __all__ = [
     "Comment",
     "CriteriaSet",
     "CriterionReview",
+    "DataSetHead",
+    "ErrorBudget",
     "Evidence",
     "ExperimentOwner",
     "IdempotencyKey",
@@ -48,11 +55,15 @@ __all__ = [
     "PromotionPolicy",
     "ReferenceProfile",
     "RegisteredModel",
+    "Retirement",
+    "Revalidation",
     "Role",
     "Rollback",
     "Task",
     "Team",
     "VersionReading",
     "VersionTag",
+    "VersionTraffic",
+    "Waiver",
     "Webhook",
 ]

@@ -58,11 +58,13 @@ class RegisteredModel(models.Model):
     description = models.TextField(blank=True)
     revalidate_by = models.DateField(null=True, blank=True)
     is_prompt = models.BooleanField(default=False, editable=False, help_text="a prompt of MLflow's, not a model")
+    revalidate_why = models.TextField(blank=True, help_text="what brought the date forward; empty: the calendar")
     last_number = models.PositiveIntegerField(default=0, help_text="the highest version number ever given")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     archived_at = models.DateTimeField(null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True, help_text="none of its versions serves again")
 
     objects = ModelQuerySet.as_manager()
 
@@ -117,6 +119,7 @@ class ModelVersion(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     archived_at = models.DateTimeField(null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True, help_text="it never serves again")
 
     class Meta:
         ordering = ["-number"]

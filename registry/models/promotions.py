@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -17,28 +18,25 @@ from registry.states import PromotionState
 
 @dataclass(frozen=True)
 class Binding:
-    """What an approval is bound to; if one of the three changes, the approval lapses."""
+    """What an approval is bound to; if one of the four changes, the approval lapses."""
 
     artifact: str
     criteria: str
     evidence: tuple[int, ...]
+    waivers: tuple[int, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as it is kept with an approval."""
+        return {
+            "artifact": self.artifact, "criteria": self.criteria, "evidence": list(self.evidence),
+            "waivers": list(self.waivers),
+        }  # fmt: skip
 
     @property
     def digest(self) -> str:
-        """Return ``sha256:…`` over the three."""
-        text = json.dumps([self.artifact, self.criteria, list(self.evidence)], separators=(",", ":"))
+        """Return ``sha256:…`` over the four."""
+        text = json.dumps(list(self.as_json().values()), separators=(",", ":"))
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-class PromotionPolicy(models.Model):
-    """How many approvals a risk tier asks for; ``required`` maps a role to a count."""
-
-    risk_tier = models.PositiveSmallIntegerField(unique=True)
-    required = models.JSONField(help_text='such as {"approver": 2}')
-    rollback_review_hours = models.PositiveIntegerField(default=24)
-
-    def __str__(self) -> str:
-        return f"policy of tier {self.risk_tier}"
 
 
 class Promotion(models.Model):
@@ -53,6 +51,9 @@ class Promotion(models.Model):
         max_length=12, choices=[(s.value, s.value.replace("_", " ")) for s in PromotionState], default="requested"
     )
     description = models.TextField(blank=True)
+    policy = models.JSONField(
+        default=dict, help_text="the rules in force when it was requested, then when it was decided"
+    )
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     requested_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -89,7 +90,7 @@ class Approval(models.Model):
     role = models.CharField(max_length=10, choices=Role)
     decision = models.CharField(max_length=10, choices=Decision)
     reason = models.TextField()
-    binding = models.JSONField(help_text="{artifact, criteria, evidence}")
+    binding = models.JSONField(help_text="{artifact, criteria, evidence, waivers}")
     binding_digest = models.CharField(max_length=71, help_text=DIGEST_HELP)
     decided_at = models.DateTimeField(auto_now_add=True)
 

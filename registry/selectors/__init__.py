@@ -1,15 +1,27 @@
 """Reads that join tables or build a record."""
 
-from registry.selectors.inbox import Item, in_flight, last_decisions, waiting
+from registry.selectors.checks import Check, checks_of
+from registry.selectors.inbox import OPEN, Item, in_flight, last_decisions, waiting
+from registry.selectors.policies import (
+    TIERS,
+    policies_by_team,
+    policies_in_force,
+    policy_for,
+    policy_of,
+    policy_snapshot,
+)
 from registry.selectors.promotions import (
-    Check,
+    Lapse,
     Rule,
-    checks_of,
     contributor_ids,
     decision_rules,
+    gates,
+    lapses,
     promotion_binding,
     promotion_checks,
+    promotion_waivers,
     quorum_reached,
+    spent_budgets,
 )
 from registry.selectors.review_pack import promotion_record
 from registry.selectors.reviews import (
@@ -25,25 +37,37 @@ from registry.selectors.reviews import (
 from registry.selectors.tokens import token_by_secret, token_digest
 
 __all__ = [
+    "OPEN",
     "REVIEWERS",
+    "TIERS",
     "Check",
     "Item",
+    "Lapse",
     "Question",
     "Rule",
     "checks_of",
     "contributor_ids",
     "decision_rules",
+    "gates",
     "had_part_in",
     "in_flight",
+    "lapses",
     "last_decisions",
     "opinions_of",
+    "policies_by_team",
+    "policies_in_force",
+    "policy_for",
+    "policy_of",
+    "policy_snapshot",
     "promotion_binding",
     "promotion_checks",
     "promotion_record",
+    "promotion_waivers",
     "questions_of",
     "questions_to_answer",
     "quorum_reached",
     "refusals_of",
+    "spent_budgets",
     "to_review",
     "token_by_secret",
     "token_digest",

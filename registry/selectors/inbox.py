@@ -1,13 +1,17 @@
 """What waits for a person, what the person has in flight, and what was decided last."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time
 
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
 
 from registry.access import Actor
-from registry.models import CriteriaSet, Promotion, PromotionPolicy, RegisteredModel, Role, Rollback
+from registry.models import Alert, Approval, CriteriaSet, Promotion, RegisteredModel, Retirement, Role, Rollback, Waiver
+from registry.selectors.policies import policies_by_team
+from registry.selectors.promotions import promotion_binding, promotion_checks
 from registry.selectors.reviews import questions_to_answer, to_review
+from registry.states import DUE_WITHIN, RevalidationState, revalidation_state
 
 OPEN = ("requested", "approved", "rolling_out")
 
@@ -29,42 +33,40 @@ class Item:
 
 def waiting(actor: Actor) -> list[Item]:
     """Return what asks for a decision of ``actor``, oldest first."""
-    roles = dict(actor.user.memberships.filter(team__in=actor.teams()).values_list("team_id", "role"))
-    deciding = {
-        # product decides at the end of its questions, which are asked below
-        tier: {team for team, role in roles.items() if role in required and role != Role.PRODUCT}
-        for tier, required in PromotionPolicy.objects.values_list("risk_tier", "required")
-    }
+    teams = list(actor.teams())
+    roles = dict(actor.user.memberships.filter(team__in=teams).values_list("team_id", "role"))
+    held = policies_by_team(teams)
+    # product decides at the end of its questions, which are asked below
+    deciding = [key for key, p in held.items() if roles[key[0]] in p.required and roles[key[0]] != Role.PRODUCT]
     items = [
-        *_approvals(actor, deciding),
-        *_product_reviews(actor),
-        *_questions(actor),
-        *_agreements(actor, roles),
-        *_reviews(actor, roles),
-    ]
+        *_approvals(actor, deciding), *_product_reviews(actor), *_questions(actor), *_agreements(actor, roles),
+        *_reviews(actor, roles), *_waivers(actor, roles), *_retirements(actor, roles), *_revalidations(actor, roles),
+        *_alerts(actor, roles),
+    ]  # fmt: skip
     return sorted(items, key=lambda item: item.since)
 
 
-def _approvals(actor: Actor, deciding: dict[int, set[int]]) -> list[Item]:
+def _approvals(actor: Actor, deciding: list[tuple[int, int]]) -> list[Item]:
     mine = Q(pk__in=[])
-    for tier, teams in deciding.items():
-        mine |= Q(model__risk_tier=tier, model__team__in=teams)
+    for team, tier in deciding:
+        mine |= Q(model__risk_tier=tier, model__team=team)
     asked = (
         Promotion.objects.filter(mine, state="requested")
         .exclude(requested_by=actor.user)
         .exclude(version__created_by=actor.user)
         .exclude(version__contributors=actor.user)
         .exclude(criteria_set__drafted_by=actor.user)
-        .exclude(approvals__approver=actor.user)
-        .select_related("model", "version", "replaces", "requested_by")
+        .annotate(looked=Exists(Approval.objects.filter(promotion=OuterRef("pk"), approver=actor.user)))
+        .select_related("model__team", "version__model__team", "replaces", "requested_by", "criteria_set")
     )
     return [
         Item(
-            "pending", "Approve", f"{p.model.name} v{p.version.number} to {p.alias}",
+            "pending", "Look again" if p.looked else "Approve", f"{p.model.name} v{p.version.number} to {p.alias}",
             p.description or f"Requested by {p.requested_by.get_username()}.", p.path, p.model,
             f"replaces v{p.replaces.number}" if p.replaces else "first champion", p.requested_at,
         )
         for p in asked
+        if not (p.looked and _stands(p, actor))
     ]  # fmt: skip
 
 
@@ -88,6 +90,12 @@ def _questions(actor: Actor) -> list[Item]:
         )
         for r in questions_to_answer(actor)
     ]  # fmt: skip
+
+
+def _stands(promotion: Promotion, actor: Actor) -> bool:
+    """Tell whether the actor's approval is of what would be approved now."""
+    binding = promotion_binding(promotion, promotion_checks(promotion))
+    return promotion.approvals.filter(approver=actor.user, binding_digest=binding.digest).exists()
 
 
 def _agreements(actor: Actor, roles: dict[int, str]) -> list[Item]:
@@ -121,6 +129,84 @@ def _reviews(actor: Actor, roles: dict[int, str]) -> list[Item]:
             r.reason, r.model.path, r.model, f"left v{r.from_version.number}", r.requested_at, r.review_due_at,
         )
         for r in due
+    ]  # fmt: skip
+
+
+def _waivers(actor: Actor, roles: dict[int, str]) -> list[Item]:
+    teams = [team for team, role in roles.items() if role == Role.APPROVER]
+    asked = (
+        Waiver.objects.filter(state="asked", promotion__state="requested", promotion__model__team__in=teams)
+        .exclude(asked_by=actor.user)
+        .exclude(promotion__requested_by=actor.user)
+        .exclude(promotion__version__created_by=actor.user)
+        .exclude(promotion__version__contributors=actor.user)
+        .exclude(promotion__criteria_set__drafted_by=actor.user)
+        .select_related("promotion__model", "promotion__version", "criterion", "asked_by")
+    )
+    return [
+        Item(
+            "unsure", "Waive",
+            f"{w.criterion.label if w.criterion else 'Error budget'} for {w.promotion.model.name} v{w.promotion.version.number}",
+            f"{w.asked_by.get_username()} asks: {w.reason}", w.path, w.promotion.model,
+            f"until {w.expires_at:%d %b %Y}", w.asked_at,
+        )
+        for w in asked
+    ]  # fmt: skip
+
+
+def _retirements(actor: Actor, roles: dict[int, str]) -> list[Item]:
+    teams = [team for team, role in roles.items() if role == Role.APPROVER]
+    asked = Retirement.objects.filter(state="requested", model__team__in=teams).exclude(requested_by=actor.user)
+    return [
+        Item(
+            "pending", "Retire", f"Retire {r.title}", r.reason, f"{r.model.path}lifecycle/", r.model,
+            "never serves again", r.requested_at,
+        )
+        for r in asked.select_related("model", "version")
+    ]  # fmt: skip
+
+
+def _revalidations(actor: Actor, roles: dict[int, str]) -> list[Item]:
+    teams = [team for team, role in roles.items() if role == Role.APPROVER]
+    today = timezone.now().date()
+    due = (
+        RegisteredModel.objects.live()
+        .filter(team__in=teams, retired_at__isnull=True, revalidate_by__lte=today + DUE_WITHIN)
+        .filter(aliases__name="champion")
+        .exclude(aliases__name="champion", aliases__version__created_by=actor.user)
+        .exclude(aliases__name="champion", aliases__version__contributors=actor.user)
+    )
+    items = []
+    for model in due:
+        assert model.revalidate_by is not None  # noqa: S101  by the filter
+        late = revalidation_state(model.revalidate_by, today) is RevalidationState.OVERDUE
+        asked = datetime.combine(model.revalidate_by - DUE_WITHIN, time(), UTC)
+        items.append(Item(
+            "fail" if late else "pending", "Overdue" if late else "Re-validate", f"Re-validate {model.name}",
+            model.revalidate_why or "The calendar asks for it.", f"{model.path}lifecycle/", model,
+            f"due {model.revalidate_by:%d %b %Y}", asked, datetime.combine(model.revalidate_by, time(), UTC),
+        ))  # fmt: skip
+    return items
+
+
+# What is a decision of the rules goes to those who decide, whatever else to those who run the model.
+GOVERNANCE_ALERTS = ("review_overdue", "waiver_ended", "revalidation_overdue")
+ALERTED = {True: (Role.APPROVER, Role.ADMIN), False: (Role.ENGINEER, Role.APPROVER)}
+
+
+def _alerts(actor: Actor, roles: dict[int, str]) -> list[Item]:
+    governing, running = (
+        [team for team, role in roles.items() if role in ALERTED[governance]] for governance in (True, False)
+    )
+    mine = Q(model__team__in=governing, kind__in=GOVERNANCE_ALERTS)
+    mine |= Q(model__team__in=running) & ~Q(kind__in=GOVERNANCE_ALERTS)
+    opened = Alert.objects.filter(mine, cleared_at__isnull=True, acknowledged_by__isnull=True)
+    return [
+        Item(
+            "fail" if a.severity == Alert.Severity.CRITICAL else "warn", "Alert", a.title,
+            "Nobody has taken it on yet.", f"/alerts/#alert-{a.pk}", a.model, a.kind.replace("_", " "), a.raised_at,
+        )
+        for a in opened.select_related("model")
     ]  # fmt: skip
 
 

@@ -1,153 +1,54 @@
-"""What an approver is shown: each criterion as a check, the binding, and what still stands in the way."""
+"""What an approver is shown: the binding, what stands in the way, and which approvals lapsed and why."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
+from django.utils import timezone
 
 from registry.access import Actor
-from registry.criteria import CheckStatus, Measured, margin
-from registry.models import (
-    AcceptanceCriterion,
-    Approval,
-    Binding,
-    CriteriaSet,
-    Evidence,
-    ModelVersion,
-    Promotion,
-    PromotionPolicy,
-    Role,
-)
-from registry.states import PromotionState
-
-STATUS_WORDS = {
-    CheckStatus.PASSED: ("pass", "Passed"),
-    CheckStatus.FAILED: ("fail", "Failed"),
-    CheckStatus.NOT_MEASURED: ("skipped", "Not measured"),
-    CheckStatus.NOT_APPLICABLE: ("skipped", "Skipped"),
-}
-ORDER = [CheckStatus.FAILED, CheckStatus.NOT_MEASURED, CheckStatus.PASSED, CheckStatus.NOT_APPLICABLE]
+from registry.criteria import CheckStatus, metric_label
+from registry.models import Approval, Binding, ErrorBudget, Evidence, Promotion, RegisteredModel, Role, Waiver
+from registry.policies import Policy
+from registry.selectors.checks import Check, Judged, checks_of
+from registry.selectors.policies import policy_for
+from registry.states import PromotionState, RevalidationState, WaiverState, revalidation_state
 
 
-@dataclass(frozen=True)
-class Check:
-    """One criterion held against the latest evidence of one version."""
-
-    criterion: AcceptanceCriterion
-    status: CheckStatus
-    evidence: Evidence | None = None
-    margin: float | None = None
-    champion: ModelVersion | None = None
-
-    @property
-    def title(self) -> str:
-        """Such as ``C1 Average precision against the champion, origin=JFK``."""
-        words = self.criterion.label
-        words += " against the champion" if self.criterion.against_champion else ""
-        return words + (f", {self.criterion.data_slice}" if self.criterion.data_slice else "")
-
-    @property
-    def blocks(self) -> bool:
-        """Whether an approval is refused because of it."""
-        return self.criterion.blocking and not self.status.is_met
-
-    @property
-    def mark(self) -> str:
-        """The status mark's shape; an advisory miss is a warning."""
-        if self.status is CheckStatus.FAILED and not self.criterion.blocking:
-            return "warn"
-        return STATUS_WORDS[self.status][0]
-
-    @property
-    def status_label(self) -> str:
-        """The status in a word or two."""
-        if self.status is CheckStatus.FAILED and not self.criterion.blocking:
-            return "Advisory"
-        return STATUS_WORDS[self.status][1]
-
-    @property
-    def sign(self) -> str:
-        """The criterion's direction as a sign."""
-        return "≥" if self.criterion.direction == AcceptanceCriterion.Direction.AT_LEAST else "≤"
-
-    @property
-    def who(self) -> str:
-        """Who can clear it, and how."""
-        if self.status is CheckStatus.NOT_MEASURED:
-            return "An engineer starts an evaluation of the version."
-        return "An engineer registers a better version; or product drafts new criteria and a second person agrees."
-
-
-def checks_of(version: ModelVersion, criteria: CriteriaSet, phase: str = "before_approval") -> list[Check]:
-    """Return each criterion of one phase as a check against the latest evidence: failures first, then by position."""
-    champion = ModelVersion.objects.filter(aliases__model_id=version.model_id, aliases__name="champion").first()
-    return _checks(version, criteria, phase, champion, Evidence.objects.all())
-
-
-def _checks(
-    version: ModelVersion,
-    criteria: CriteriaSet,
-    phase: str,
-    champion: ModelVersion | None,
-    evidence: QuerySet[Evidence],
-) -> list[Check]:
-    latest: dict[tuple[str, str, int | None], list[Evidence]] = {}
-    measured = evidence.filter(version=version, artifact_digest=version.artifact_digest).order_by("-id")
-    for one in measured.defer("detail"):
-        latest.setdefault((one.metric, one.data_slice, one.against_id), []).append(one)
-    checks = []
-    for criterion in criteria.criteria.all():
-        if criterion.phase != phase:
-            continue
-        if criterion.against_champion and (champion is None or champion.pk == version.pk):
-            checks.append(Check(criterion, CheckStatus.NOT_APPLICABLE))
-            continue
-        against = champion.pk if criterion.against_champion and champion else None
-        found = [
-            e
-            for e in latest.get((criterion.metric, criterion.data_slice, against), [])
-            if criterion.data_set in ("", e.data_set)
-        ]
-        checks.append(_check(criterion, found[0] if found else None, champion))
-    return sorted(checks, key=lambda check: (ORDER.index(check.status), check.criterion.position))
-
-
-def _check(criterion: AcceptanceCriterion, evidence: Evidence | None, champion: ModelVersion | None) -> Check:
-    if evidence is None:
-        return Check(criterion, CheckStatus.NOT_MEASURED, champion=champion)
-    by_interval = criterion.basis == AcceptanceCriterion.Basis.INTERVAL
-    at_least = criterion.direction == AcceptanceCriterion.Direction.AT_LEAST
-    if by_interval and (evidence.ci_low is None or evidence.ci_high is None):
-        return Check(criterion, CheckStatus.NOT_MEASURED, evidence, champion=champion)
-    room = margin(
-        Measured(evidence.value, evidence.ci_low, evidence.ci_high),
-        threshold=criterion.threshold,
-        at_least=at_least,
-        by_interval=by_interval,
-    )
-    return Check(criterion, CheckStatus.PASSED if room >= 0 else CheckStatus.FAILED, evidence, room, champion)
+def promotion_waivers(promotion: Promotion) -> list[Waiver]:
+    """Return the waivers of a promotion, newest first."""
+    return list(promotion.waivers.select_related("asked_by", "decided_by", "revoked_by", "criterion", "evidence"))
 
 
 def promotion_checks(promotion: Promotion) -> list[Check]:
     """Return the checks before approval: as they stand now, or, once decided, as they stood then.
 
-    A version that became champion has no other one to be compared with, and may be measured again later; neither
-    changes what was decided.
+    A version that became champion has no other one to be compared with, and may be measured again later; evidence ages
+    and waivers end; none of it changes what was decided.
     """
+    waivers = promotion_waivers(promotion)
     if promotion.decided_at is None:
-        return checks_of(promotion.version, promotion.criteria_set)
+        return checks_of(promotion.version, promotion.criteria_set, waivers=waivers)
     decision = promotion.approvals.last()
     seen = Q(pk__in=decision.binding["evidence"]) if decision else Q(measured_at__lte=promotion.decided_at)
-    return _checks(
-        promotion.version, promotion.criteria_set, "before_approval", promotion.replaces, Evidence.objects.filter(seen)
-    )
+    judged = Judged(
+        champion=promotion.replaces, evidence=Evidence.objects.filter(seen), heads={}, at=promotion.decided_at,
+        max_evidence_days=promotion.policy.get("rules", {}).get("max_evidence_days"), waivers=waivers,
+    )  # fmt: skip
+    return judged.checks(promotion.version, promotion.criteria_set)
 
 
 def promotion_binding(promotion: Promotion, checks: list[Check]) -> Binding:
-    """Return what an approval given now would be bound to."""
+    """Return what an approval given now would be bound to: also the waivers that it would rest on."""
+    rests_on = {check.waiver.pk for check in checks if check.status is CheckStatus.WAIVED and check.waiver}
+    budget = Waiver.objects.live(promotion.decided_at or timezone.now()).filter(
+        promotion=promotion, rule=Waiver.Rule.BUDGET
+    )  # fmt: skip
     return Binding(
         artifact=promotion.version.artifact_digest,
         criteria=promotion.criteria_set.digest,
         evidence=tuple(sorted(check.evidence.pk for check in checks if check.evidence)),
+        waivers=tuple(sorted(rests_on | set(budget.values_list("pk", flat=True)))),
     )
 
 
@@ -161,7 +62,7 @@ def contributor_ids(promotion: Promotion) -> set[int]:
     }
 
 
-def quorum_reached(promotion: Promotion, policy: PromotionPolicy, binding: Binding) -> bool:
+def quorum_reached(promotion: Promotion, policy: Policy, binding: Binding) -> bool:
     """Tell whether each role the policy asks for has given enough approvals of exactly this binding."""
     given = promotion.approvals.filter(decision=Approval.Decision.APPROVE, binding_digest=binding.digest)
     return all(given.filter(role=role).count() >= needed for role, needed in policy.required.items())
@@ -174,19 +75,67 @@ class Rule:
     met: bool
     text: str
     who: str = ""
+    key: str = ""
+
+
+def spent_budgets(model: RegisteredModel, policy: Policy) -> list[ErrorBudget]:
+    """Return the budgets of which no more is left than the policy asks for; none where it has no gate."""
+    if policy.min_budget is None:
+        return []
+    return list(model.budgets.filter(remaining__lte=policy.min_budget))
+
+
+def gates(promotion: Promotion, policy: Policy, *, now: datetime) -> list[Rule]:
+    """Return the rules beside the criteria that bind every approver: retirement, re-validation, error budget."""
+    model, team = promotion.model, promotion.model.team.name
+    rules = []
+    if model.retired_at or promotion.version.retired_at:
+        what = model.name if model.retired_at else f"v{promotion.version.number}"
+        rules.append(Rule(False, f"{what} is retired", "Nobody: what is retired never serves again.", "retired"))
+    if policy.block_overdue:
+        due = model.revalidate_by
+        if revalidation_state(due, now.date()) is RevalidationState.OVERDUE:
+            who = f"An approver of {team} who had no part in the champion re-validates {model.name}."
+            rules.append(Rule(False, f"The re-validation has been due since {due:%d %b %Y}", who, "revalidation"))
+        elif due:
+            rules.append(Rule(True, f"Re-validation in date until {due:%d %b %Y}", key="revalidation"))
+    if policy.min_budget is not None:
+        rules += _budget_rules(promotion, policy, now)
+    return rules
+
+
+def _budget_rules(promotion: Promotion, policy: Policy, now: datetime) -> list[Rule]:
+    assert policy.min_budget is not None  # noqa: S101  asked by the caller
+    waiver = promotion.waivers.live(now).filter(rule=Waiver.Rule.BUDGET).first()
+    spent = spent_budgets(promotion.model, policy)
+    asks = f"the policy asks for more than {policy.min_budget:.0%}"
+    if waiver and spent:
+        return [Rule(True, f"Error budget: waived until {waiver.expires_at:%d %b %Y}", key="budget")]
+    if spent:
+        who = (
+            "Time without failures fills it again; or an engineer or product member asks for a waiver, and an approver "
+            "who had no part in the version grants it."
+        )
+        return [
+            Rule(False, f"Error budget: {budget.remaining or 0:.0%} of {budget.objective} left, {asks}", who, "budget")
+            for budget in spent
+        ]
+    least = promotion.model.budgets.filter(remaining__isnull=False).order_by("remaining").first()
+    told = f"{least.remaining:.0%} left" if least else "nothing told yet"
+    return [Rule(True, f"Error budget: {told}, {asks}", key="budget")]
 
 
 def decision_rules(promotion: Promotion, actor: Actor, checks: list[Check]) -> list[Rule]:
     """Return every rule that an approval by ``actor`` rests on, unmet ones first."""
     team = promotion.model.team
-    policy = PromotionPolicy.objects.get(risk_tier=promotion.model.risk_tier)
+    policy = policy_for(promotion.model)
     binding = promotion_binding(promotion, checks)
     rules = [
         Rule(False, f"{check.title} is {check.status_label.lower()}", check.who) for check in checks if check.blocks
     ]
     if not rules:
-        met = sum(check.status is CheckStatus.PASSED for check in checks)
-        rules.append(Rule(True, f"All blocking criteria are met; {met} passed"))
+        rules.append(Rule(True, f"All blocking criteria are met; {_told(checks)}"))
+    rules += gates(promotion, policy, now=timezone.now())
     role = actor.role_in(team)
     asked = " or ".join(Role(name).label.lower() for name in policy.required)
     if role and role in policy.required:
@@ -204,13 +153,70 @@ def decision_rules(promotion: Promotion, actor: Actor, checks: list[Check]) -> l
             decision=Approval.Decision.APPROVE, binding_digest=binding.digest, role=name
         ).count()
         rules.append(Rule(True, f"{given} of {needed} {Role(name).label.lower()} approvals given"))
-    lapsed = promotion.approvals.filter(decision=Approval.Decision.APPROVE).exclude(binding_digest=binding.digest)
-    if promotion.state == PromotionState.REQUESTED and lapsed.exists():
-        rules.append(
-            Rule(
-                False,
-                "An earlier approval lapsed, since what it was bound to has changed",
-                "The same person can look again.",
-            )
-        )
     return sorted(rules, key=lambda rule: rule.met)
+
+
+def _told(checks: list[Check]) -> str:
+    passed = sum(check.status is CheckStatus.PASSED for check in checks)
+    waived = sum(check.status is CheckStatus.WAIVED for check in checks)
+    return f"{passed} passed" + (f", {waived} waived" if waived else "")
+
+
+@dataclass(frozen=True)
+class Lapse:
+    """An approval that no longer counts: of whom, since when, and what changed under it."""
+
+    approval: Approval
+    at: datetime | None
+    because: list[str]
+
+
+def lapses(promotion: Promotion, binding: Binding) -> list[Lapse]:
+    """Return the approvals of an open promotion that what changed since has made void, each explained."""
+    if promotion.state != PromotionState.REQUESTED:
+        return []
+    given = promotion.approvals.filter(decision=Approval.Decision.APPROVE).exclude(binding_digest=binding.digest)
+    waivers = {waiver.pk: waiver for waiver in promotion_waivers(promotion)}
+    return [_lapse(approval, binding, waivers) for approval in given.select_related("approver")]
+
+
+def _lapse(approval: Approval, now: Binding, waivers: dict[int, Waiver]) -> Lapse:
+    then = approval.binding
+    because, moments = [], []
+    if then["artifact"] != now.artifact:
+        because.append("the artifact has another digest")
+    if then["criteria"] != now.criteria:
+        because.append("the criteria have another digest")
+    old, new = set(then["evidence"]), set(now.evidence)
+    rows = Evidence.objects.in_bulk(old ^ new)
+    for pk in sorted(new - old):
+        before = next((k for k in sorted(old - new) if _same_question(rows[k], rows[pk])), None)
+        because.append(
+            f"{metric_label(rows[pk].metric)} was measured again: E-{pk} instead of E-{before}"
+            if before
+            else f"{metric_label(rows[pk].metric)} was measured: E-{pk}"
+        )
+        moments.append(rows[pk].measured_at)
+    replaced = {k for k in old - new for pk in new - old if _same_question(rows[k], rows[pk])}
+    because += [f"E-{pk} no longer answers a criterion" for pk in sorted(old - new - replaced)]
+    held = set(then.get("waivers", []))
+    for pk in sorted(held - set(now.waivers)):
+        text, at = _ended(waivers[pk])
+        because.append(text)
+        moments.append(at)
+    for pk in sorted(set(now.waivers) - held):
+        because.append(f"waiver W-{pk} was granted")
+        moments.append(waivers[pk].decided_at or approval.decided_at)
+    return Lapse(approval, max(moments, default=None), because)
+
+
+def _same_question(a: Evidence, b: Evidence) -> bool:
+    return (a.metric, a.data_slice) == (b.metric, b.data_slice)
+
+
+def _ended(waiver: Waiver) -> tuple[str, datetime]:
+    if waiver.state == WaiverState.REVOKED and waiver.revoked_at and waiver.revoked_by:
+        return f"waiver W-{waiver.pk} was revoked by {waiver.revoked_by.get_username()}", waiver.revoked_at
+    if waiver.expires_at <= timezone.now():
+        return f"waiver W-{waiver.pk} expired", waiver.expires_at
+    return f"waiver W-{waiver.pk} is no longer needed", timezone.now()

@@ -3,9 +3,11 @@
 from typing import Any
 
 from registry.criteria import CheckStatus
-from registry.models import Approval, AuditEvent, Evidence, Promotion, PromotionPolicy
+from registry.models import Approval, AuditEvent, Evidence, Promotion, Waiver
 from registry.review_pack import moment
-from registry.selectors.promotions import Check, promotion_binding, promotion_checks
+from registry.selectors.checks import Check
+from registry.selectors.policies import policy_snapshot
+from registry.selectors.promotions import promotion_binding, promotion_checks, promotion_waivers
 from registry.selectors.reviews import weak_parts
 
 EXPORT = "promotion.export"  # an export is no part of what is exported
@@ -21,7 +23,7 @@ def promotion_record(promotion: Promotion) -> dict[str, Any]:
         "scope": _scope(promotion),
         "criteria": _criteria(promotion, checks),
         "evidence": evidence,
-        "waivers": [],
+        "waivers": [_waiver(waiver) for waiver in promotion_waivers(promotion)],
         "product_review": _reviews(promotion),
         "policy": _policy(promotion),
         "approvals": [
@@ -145,12 +147,28 @@ def _reviews(promotion: Promotion) -> list[dict[str, Any]]:
 
 
 def _policy(promotion: Promotion) -> dict[str, Any]:
-    policy = PromotionPolicy.objects.get(risk_tier=promotion.model.risk_tier)
+    """Return the policy that decided it, or would decide it now."""
+    held = promotion.policy if promotion.decided_at and promotion.policy else policy_snapshot(promotion.model)
     return {
-        "risk_tier": policy.risk_tier,
-        "approvals_required": policy.required,
-        "rollback_review_hours": policy.rollback_review_hours,
+        "risk_tier": held["risk_tier"],
+        "installation": held["installation"],
+        "team": held["team"],
+        "approvals_required": held["rules"]["required"],
+        **held["rules"],
     }
+
+
+def _waiver(waiver: Waiver) -> dict[str, Any]:
+    return {
+        "id": waiver.pk, "rule": waiver.rule, "criterion": waiver.criterion.position if waiver.criterion else None,
+        "state": waiver.state, "reason": waiver.reason, "evidence": waiver.evidence_id, "link": waiver.link,
+        "document": waiver.document, "expires_at": moment(waiver.expires_at),
+        "requested_by": waiver.asked_by.get_username(), "requested_at": moment(waiver.asked_at),
+        "granted_by": waiver.decided_by.get_username() if waiver.decided_by and waiver.state != "declined" else None,
+        "decided_at": moment(waiver.decided_at), "note": waiver.note,
+        "revoked_by": waiver.revoked_by.get_username() if waiver.revoked_by else None,
+        "revoked_at": moment(waiver.revoked_at), "revoke_reason": waiver.revoke_reason,
+    }  # fmt: skip
 
 
 def _approval(approval: Approval, binding: str) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from django.db.models import Exists, Max, OuterRef, Q, Subquery
 
 from registry.access import Actor
 from registry.criteria import Measured
-from registry.models import Comment, CriterionReview, Evidence, ModelVersion, Promotion, PromotionPolicy, Role
+from registry.models import Comment, CriterionReview, Evidence, ModelVersion, Promotion, Role
 from registry.plain_words import Plain, plain, weakest_part
-from registry.selectors.promotions import Check, promotion_binding, promotion_checks
+from registry.selectors.checks import Check
+from registry.selectors.policies import policies_by_team
+from registry.selectors.promotions import promotion_binding, promotion_checks
 
 REVIEWERS = (Role.PRODUCT, Role.APPROVER)
 
@@ -133,13 +135,13 @@ def to_review(actor: Actor) -> list[Promotion]:
         .annotate(opinion=Subquery(opinion.values("evidence")[:1]), newest=Max("version__evidence__id"))
         .select_related("model", "version", "replaces", "criteria_set", "requested_by")
     )
-    required = dict(PromotionPolicy.objects.values_list("risk_tier", "required"))
+    policies = policies_by_team(list(actor.teams()))
     return [
         promotion
         for promotion in found
         if _is_due(promotion)
         or (
-            Role.PRODUCT in required[promotion.model.risk_tier]
+            Role.PRODUCT in policies[promotion.model.team_id, promotion.model.risk_tier].required
             and promotion.criteria_set.drafted_by_id != actor.user.pk
         )
     ]

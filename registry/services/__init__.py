@@ -1,14 +1,17 @@
 """Every write of the registry: one action, one function, one transaction, one audit event."""
 
-from registry.services.aliases import alias_delete, alias_set, rollback, rollback_review
+from registry.services.alerts import alert_acknowledge, alert_clear, alert_raise
+from registry.services.aliases import alias_delete, alias_set, rollback, rollback_overdue, rollback_review
 from registry.services.artifacts import version_read_start, version_settle
 from registry.services.criteria import criteria_agree, criteria_draft
 from registry.services.evidence import evidence_record
 from registry.services.experiments import experiment_record
 from registry.services.exports import promotion_export
+from registry.services.facts import budget_record, budgets_keep, data_set_record, traffic_record
 from registry.services.lifecycle import model_archive, model_rename, version_archive, version_describe, version_stage
 from registry.services.models import model_create, model_update
 from registry.services.people import password_change, password_reset, person_activate, person_create
+from registry.services.policies import policy_change, policy_default, policy_difference
 from registry.services.promotions import (
     promotion_approve,
     promotion_comment,
@@ -16,12 +19,28 @@ from registry.services.promotions import (
     promotion_request,
     promotion_withdraw,
 )
+from registry.services.retirement import (
+    obstacles,
+    retirement_approve,
+    retirement_reject,
+    retirement_request,
+    retirement_withdraw,
+)
+from registry.services.revalidation import revalidation_bring_forward, revalidation_record, revalidations_watch
 from registry.services.reviews import review_record
 from registry.services.sessions import LoginAttempt, login_attempt, logout_record
 from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
 from registry.services.teams import team_change, team_create, team_guard, team_join, team_leave
 from registry.services.tokens import token_create, token_revoke, token_use
 from registry.services.versions import version_create
+from registry.services.waivers import (
+    waiver_ask,
+    waiver_decline,
+    waiver_grant,
+    waiver_revoke,
+    waiver_withdraw,
+    waivers_watch,
+)
 from registry.services.webhooks import (
     webhook_create,
     webhook_delete,
@@ -33,10 +52,16 @@ from registry.services.webhooks import (
 
 __all__ = [
     "LoginAttempt",
+    "alert_acknowledge",
+    "alert_clear",
+    "alert_raise",
     "alias_delete",
     "alias_set",
+    "budget_record",
+    "budgets_keep",
     "criteria_agree",
     "criteria_draft",
+    "data_set_record",
     "evidence_record",
     "experiment_record",
     "login_attempt",
@@ -47,18 +72,30 @@ __all__ = [
     "model_tag_delete",
     "model_tag_set",
     "model_update",
+    "obstacles",
     "password_change",
     "password_reset",
     "person_activate",
     "person_create",
+    "policy_change",
+    "policy_default",
+    "policy_difference",
     "promotion_approve",
     "promotion_comment",
     "promotion_export",
     "promotion_reject",
     "promotion_request",
     "promotion_withdraw",
+    "retirement_approve",
+    "retirement_reject",
+    "retirement_request",
+    "retirement_withdraw",
+    "revalidation_bring_forward",
+    "revalidation_record",
+    "revalidations_watch",
     "review_record",
     "rollback",
+    "rollback_overdue",
     "rollback_review",
     "team_change",
     "team_create",
@@ -68,6 +105,7 @@ __all__ = [
     "token_create",
     "token_revoke",
     "token_use",
+    "traffic_record",
     "version_archive",
     "version_create",
     "version_describe",
@@ -76,6 +114,12 @@ __all__ = [
     "version_stage",
     "version_tag_delete",
     "version_tag_set",
+    "waiver_ask",
+    "waiver_decline",
+    "waiver_grant",
+    "waiver_revoke",
+    "waiver_withdraw",
+    "waivers_watch",
     "webhook_create",
     "webhook_delete",
     "webhook_redeliver",

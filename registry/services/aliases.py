@@ -1,14 +1,16 @@
 """Aliases, and the way back: rollback to a former champion."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from registry import selectors
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, FourEyesError, GuardedAliasError, InvalidError
-from registry.models import Alias, AliasMove, ModelVersion, Promotion, PromotionPolicy, RegisteredModel, Role, Rollback
+from registry.models import Alert, Alias, AliasMove, ModelVersion, Promotion, RegisteredModel, Role, Rollback
+from registry.services.alerts import alert_clear, alert_raise
 from registry.states import PromotionEvent, PromotionState, next_state
 
 
@@ -61,7 +63,7 @@ def rollback(
 
     Raises:
         InvalidError: no reason was given.
-        ConflictError: the version never held the alias, holds it now, or is not servable.
+        ConflictError: the version never held the alias, holds it now, is retired or not servable.
     """
     actor.require(model.team, Role.ENGINEER, Role.APPROVER)
     if not reason.strip():
@@ -76,7 +78,9 @@ def rollback(
         raise ConflictError(f"v{to_version.number} never was {alias}; a version gets there by a promotion.")
     if not to_version.is_servable:
         raise ConflictError(f"v{to_version.number} cannot be served: {to_version.refusal or 'its files are not read'}")
-    policy = PromotionPolicy.objects.get(risk_tier=model.risk_tier)
+    if model.retired_at or to_version.retired_at:
+        raise ConflictError(f"{model if model.retired_at else to_version} is retired and never serves again.")
+    policy = selectors.policy_for(model)
     done = Rollback.objects.create(
         model=model, alias=alias, from_version=current.version, to_version=to_version, reason=reason.strip(),
         requested_by=actor.user, review_due_at=timezone.now() + timedelta(hours=policy.rollback_review_hours),
@@ -120,7 +124,27 @@ def rollback_review(*, actor: Actor, rollback_id: int, note: str) -> Rollback:
         action="alias.rollback_review", subject=done.model.path, actor=actor, team=done.model.team.slug,
         payload={"rollback": done.pk, "note": done.review_note},
     )  # fmt: skip
+    alert_clear(model=done.model, key=review_key(done.pk))
     return done
+
+
+@audited()
+def rollback_overdue(*, now: datetime) -> int:
+    """Raise an alert for each rollback whose review is late; return how many are late. Safe to repeat."""
+    late = Rollback.objects.filter(reviewed_by__isnull=True, review_due_at__lt=now, model__archived_at__isnull=True)
+    late = late.select_related("model__team", "to_version")
+    for done in late:
+        alert_raise(
+            model=done.model, kind="review_overdue", severity=Alert.Severity.CRITICAL, key=review_key(done.pk),
+            title=f"Nobody reviewed the rollback to v{done.to_version.number} until {done.review_due_at:%d %b %H:%M} UTC",
+            link=f"{done.model.path}#rollback-{done.pk}",
+        )  # fmt: skip
+    return len(late)
+
+
+def review_key(rollback_id: int) -> str:
+    """Return the key of the alert about a late review."""
+    return f"rollback:{rollback_id}:review"
 
 
 def _locked(model: RegisteredModel) -> RegisteredModel:

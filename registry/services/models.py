@@ -1,9 +1,12 @@
 """Registered models."""
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
+from registry import selectors
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
@@ -55,6 +58,7 @@ def model_update(*, actor: Actor, model: RegisteredModel, **changes: object) -> 
     Raises:
         InvalidError: a field is unknown or its value not acceptable.
         RoleError: the actor may not make this change.
+        ConflictError: a promotion is open, so the tier stays; or the re-validation would be put off.
     """
     model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
     actor.require(model.team, Role.ENGINEER, Role.PRODUCT, Role.ADMIN)
@@ -62,6 +66,10 @@ def model_update(*, actor: Actor, model: RegisteredModel, **changes: object) -> 
         raise InvalidError(f"{field} cannot be changed.", field=field)
     if changes.get("risk_tier", model.risk_tier) != model.risk_tier:
         actor.require(model.team, Role.ADMIN)
+        if model.promotions.filter(state__in=selectors.OPEN).exists():
+            raise ConflictError("The risk tier does not change while a promotion is open; it is decided first.")
+    if "revalidate_by" in changes:
+        _refuse_later(model, changes["revalidate_by"])
     before = {field: getattr(model, field) for field in changes}
     for field, value in changes.items():
         setattr(model, field, value)
@@ -72,6 +80,16 @@ def model_update(*, actor: Actor, model: RegisteredModel, **changes: object) -> 
         payload={"before": _json(before), "after": _json(dict(changes))},
     )  # fmt: skip
     return model
+
+
+def _refuse_later(model: RegisteredModel, asked: object) -> None:
+    """A date of re-validation moves forward by hand, and back by a re-validation alone."""
+    latest = model.revalidate_by or timezone.now().date() + timedelta(selectors.policy_for(model).revalidation_days)
+    if asked != model.revalidate_by and not (isinstance(asked, date) and asked <= latest):
+        raise ConflictError(
+            f"revalidate_by can be brought forward from {latest}; a later date comes from a re-validation.",
+            unmet=[{"rule": "a re-validation", "who": f"an approver of {model.team.name}, at {model.path}lifecycle/"}],
+        )
 
 
 def _check(*, name: str, task: str, risk_tier: int) -> None:

@@ -1,5 +1,7 @@
 """Promotions: a version asks for an alias, others decide, and the alias moves in the transaction that completes it."""
 
+from datetime import timedelta
+
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -17,11 +19,18 @@ from registry.models import (
     CriteriaSet,
     ModelVersion,
     Promotion,
-    PromotionPolicy,
     RegisteredModel,
     Role,
 )
-from registry.states import IllegalTransitionError, PromotionEvent, PromotionState, next_state
+from registry.policies import Policy
+from registry.states import (
+    IllegalTransitionError,
+    PromotionEvent,
+    PromotionState,
+    RevalidationState,
+    next_state,
+    revalidation_state,
+)
 
 DECIDE = ApiToken.Scope.DECIDE
 
@@ -33,11 +42,14 @@ def promotion_request(
     """Ask that ``version`` take ``alias``, judged by the model's agreed criteria.
 
     Raises:
-        ConflictError: the version is not servable or holds the alias, no criteria are agreed, another promotion of the
-            alias is open, or the model's re-validation is overdue; says what to do.
+        ConflictError: the version is not servable, is retired or holds the alias, no criteria are agreed, another
+            promotion of the alias is open, or the model's re-validation is overdue; says what to do.
     """
     model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=version.model_id)
     actor.require(model.team, Role.ENGINEER)
+    version = model.versions.get(pk=version.pk)
+    if model.retired_at or version.retired_at:
+        raise ConflictError(f"{model if model.retired_at else version} is retired and never serves again.")
     if not version.is_servable:
         raise ConflictError(f"v{version.number} cannot be served: {version.refusal or 'its files are not read yet'}")
     criteria = model.criteria_sets.filter(state=CriteriaSet.State.AGREED).first()
@@ -46,8 +58,16 @@ def promotion_request(
             f"{model.name} has no agreed acceptance criteria.",
             unmet=[{"rule": "agreed criteria", "who": f"product of {model.team.name} drafts, a second person agrees"}],
         )
-    if model.revalidate_by and model.revalidate_by < timezone.now().date():
-        raise ConflictError(f"The re-validation of {model.name} has been due since {model.revalidate_by}.")
+    policy = selectors.policy_for(model)
+    overdue = revalidation_state(model.revalidate_by, timezone.now().date()) is RevalidationState.OVERDUE
+    if overdue and policy.block_overdue:
+        raise ConflictError(
+            f"The re-validation of {model.name} has been due since {model.revalidate_by}.",
+            unmet=[{
+                "rule": "a re-validation in date",
+                "who": f"an approver of {model.team.name} who had no part in the champion re-validates the model",
+            }],
+        )  # fmt: skip
     held = model.aliases.select_related("version").filter(name=alias).first()
     if held and held.version_id == version.pk:
         raise ConflictError(f"v{version.number} is {alias} already.")
@@ -56,6 +76,7 @@ def promotion_request(
             promotion = Promotion.objects.create(
                 model=model, version=version, alias=alias, replaces=held.version if held else None,
                 criteria_set=criteria, description=description.strip(), requested_by=actor.user,
+                policy=selectors.policy_snapshot(model),
             )  # fmt: skip
     except IntegrityError:
         raise ConflictError(f"Another promotion to {alias} is open; it is decided or withdrawn first.") from None
@@ -75,13 +96,14 @@ def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str
 
     Raises:
         FourEyesError: the actor requested, made or contributed to the version, or drafted its criteria.
+        FreshLoginError: the policy asks for a newer log-in.
         StaleBindingError: something changed since the approver looked.
-        CriteriaError: blocking criteria are not met; names each.
+        CriteriaError: blocking criteria, the error budget or the date of re-validation are not met; names each.
         ConflictError: the promotion was already decided, or the actor approved it before.
         InvalidError: no reason was given.
     """
     promotion = _locked(promotion_id)
-    policy = PromotionPolicy.objects.get(risk_tier=promotion.model.risk_tier)
+    policy = selectors.policy_for(promotion.model)
     role = actor.require(promotion.model.team, *(Role(name) for name in policy.required), scope=DECIDE)
     if actor.user.pk in selectors.contributor_ids(promotion):
         raise FourEyesError(
@@ -92,21 +114,22 @@ def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str
         raise ConflictError(f"This promotion is already {promotion.get_state_display()}.")
     if not reason.strip():
         raise InvalidError("An approval needs a reason: what did you look at, and what decided it?", field="reason")
+    actor.require_fresh_login(policy)
     checks = selectors.promotion_checks(promotion)
     binding = selectors.promotion_binding(promotion, checks)
     if seen != binding.digest:
-        raise StaleBindingError("The artifact, criteria or evidence changed since you looked. Look again and decide.")
-    if unmet := [check for check in checks if check.blocks]:
-        raise CriteriaError(
-            f"{len(unmet)} blocking criteria are not met.",
-            unmet=[{"rule": f"{check.title}: {check.status_label.lower()}", "who": check.who} for check in unmet],
+        raise StaleBindingError(
+            "The artifact, criteria, evidence or waivers changed since you looked. Look again and decide."
         )
+    _refuse_unmet(promotion, policy, checks)
     _record(promotion, actor, role, Approval.Decision.APPROVE, reason, binding)
     if selectors.quorum_reached(promotion, policy, binding):
         _advance(promotion, PromotionEvent.QUORUM_REACHED, decided_at=Now())
+        Promotion.objects.filter(pk=promotion.pk).update(policy=selectors.policy_snapshot(promotion.model))
     audit(
         action="promotion.approve", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
-        payload={"reason": reason.strip(), "binding": binding.digest, "role": role, "state": promotion.state},
+        payload={"reason": reason.strip(), "binding": binding.digest, "role": role, "state": promotion.state,
+                 "waivers": list(binding.waivers)},
     )  # fmt: skip
     if promotion.state == PromotionState.APPROVED:
         _complete(promotion, actor)
@@ -118,6 +141,7 @@ def promotion_reject(*, actor: Actor, promotion_id: int, reason: str) -> Promoti
     """Refuse a promotion; one refusal is enough.
 
     Raises:
+        FreshLoginError: the policy asks for a newer log-in.
         InvalidError: no reason was given.
         ConflictError: it was already decided.
     """
@@ -125,6 +149,7 @@ def promotion_reject(*, actor: Actor, promotion_id: int, reason: str) -> Promoti
     role = actor.require(promotion.model.team, Role.APPROVER, Role.PRODUCT, scope=DECIDE)
     if not reason.strip():
         raise InvalidError("A refusal needs a reason that its author can act on.", field="reason")
+    actor.require_fresh_login(selectors.policy_for(promotion.model))
     binding = selectors.promotion_binding(promotion, selectors.promotion_checks(promotion))
     _refuse_decided(promotion, PromotionEvent.REJECT)
     _record(promotion, actor, role, Approval.Decision.REJECT, reason, binding)
@@ -175,6 +200,18 @@ def promotion_comment(*, actor: Actor, promotion_id: int, body: str) -> Comment:
     return comment
 
 
+def _refuse_unmet(promotion: Promotion, policy: Policy, checks: list[selectors.Check]) -> None:
+    failed = [check for check in checks if check.blocks]
+    closed = [rule for rule in selectors.gates(promotion, policy, now=timezone.now()) if not rule.met]
+    if failed or closed:
+        said = f"{len(failed)} blocking criteria are not met." if failed else ""
+        raise CriteriaError(
+            " ".join([said, *(f"{rule.text}." for rule in closed)]).strip(),
+            unmet=[{"rule": f"{check.title}: {check.status_label.lower()}", "who": check.who} for check in failed]
+            + [{"rule": rule.text, "who": rule.who} for rule in closed],
+        )
+
+
 def _locked(promotion_id: int) -> Promotion:
     # The model's row first: alias moves, rollbacks and requests of one model all queue there, in one order.
     model_id = Promotion.objects.values_list("model_id", flat=True).get(pk=promotion_id)
@@ -193,8 +230,7 @@ def _record(
         with transaction.atomic():
             Approval.objects.create(
                 promotion=promotion, approver=actor.user, role=role, decision=decision, reason=reason.strip(),
-                binding={"artifact": binding.artifact, "criteria": binding.criteria, "evidence": list(binding.evidence)},
-                binding_digest=binding.digest,
+                binding=binding.as_json(), binding_digest=binding.digest,
             )  # fmt: skip
     except IntegrityError:
         raise ConflictError("You decided on this before; the promotion waits for others.") from None
@@ -223,6 +259,9 @@ def _complete(promotion: Promotion, actor: Actor) -> None:
         defaults={"version": promotion.version, "promotion": promotion, "rollback": None, "set_by": actor.user},
     )  # fmt: skip
     _advance(promotion, PromotionEvent.COMPLETE, completed_at=Now())
+    if promotion.model.revalidate_by is None:  # the clock starts with the first champion
+        first_due = timezone.now().date() + timedelta(days=selectors.policy_for(promotion.model).revalidation_days)
+        RegisteredModel.objects.filter(pk=promotion.model_id).update(revalidate_by=first_due)
     audit(
         action="promotion.complete", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
         payload={"model": promotion.model.name, "alias": promotion.alias, "after": promotion.version.number,

@@ -108,7 +108,8 @@ def team_guard(*, actor: Actor, team: Team, aliases: list[str]) -> Team:
 def team_change(*, team: Team, name: str = "", governed: bool | None = None, process: str) -> Team:
     """Rename a team, or switch its governance on or off.
 
-    Only the installation's keeper does this, at a shell: an admin who could would be rid of every approval.
+    Only the installation's keeper does this, at a shell, and switches it off as the schema's owner: an admin who could
+    would be rid of every approval.
     """
     team = Team.objects.select_for_update().get(pk=team.pk)
     before = {"name": team.name, "governed": team.governed}

@@ -9,12 +9,17 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
 
 from registry import services
 from registry.access import actor_of
+from registry.errors import FreshLoginError, RefusedError
 from registry.models import Membership
-from registry.sessions import ENDED, begin
+from registry.sessions import ENDED, begin, confirm
 
 
 class LogInForm(AuthenticationForm):
@@ -96,3 +101,39 @@ class LogOut(LogoutView):
         if request.user.is_authenticated:
             services.logout_record(actor=actor_of(request))
         return super().post(request, *args, **kwargs)
+
+
+def password_confirm(request: HttpRequest) -> None:
+    """Check the person's own password again, throttled like a log-in; the session then counts as fresh.
+
+    Raises:
+        FreshLoginError: it does not match, or has to wait.
+    """
+    attempt = services.login_attempt(
+        username=request.user.get_username(),
+        password=request.POST.get("password", ""),
+        address=request.META.get("REMOTE_ADDR", ""),
+        now=timezone.now(),
+    )
+    if attempt.user is None:
+        wait = " Wait a moment before the next attempt." if attempt.wait_until else ""
+        raise FreshLoginError(f"The password does not match.{wait}")
+    confirm(request.session)
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+def confirm_password(request: HttpRequest) -> HttpResponse:
+    """Ask for the password again before a decision, then go back to where it is made."""
+    back = request.POST.get("next") or request.GET.get("next") or "/"
+    back = back if url_has_allowed_host_and_scheme(back, {request.get_host()}) else "/"
+    refused: RefusedError | None = None
+    if request.method == "POST":
+        try:
+            password_confirm(request)
+        except FreshLoginError as error:
+            refused = error
+        else:
+            return redirect(back)
+    context = {"next": back, "refused": refused}
+    return render(request, "registration/confirm.html", context, status=refused.status if refused else 200)

@@ -1,9 +1,11 @@
 """Registered models: the list, one model, and going back to a former champion."""
 
 from django.contrib import messages
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import Count, Exists, Min, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from jobs.paging import page_of
@@ -11,7 +13,8 @@ from registry import services
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
 from registry.forms import ModelForm, champion_choices
-from registry.models import Alias, Promotion, RegisteredModel, Role, Rollback, Task
+from registry.models import Alert, Alias, ErrorBudget, Promotion, RegisteredModel, Role, Rollback, Task
+from registry.states import revalidation_state
 
 OPEN = ("requested", "approved", "rolling_out")
 SORTS = {"name": ("name", "id"), "-updated": ("-updated_at", "-id")}
@@ -30,6 +33,10 @@ def models(request: HttpRequest) -> HttpResponse:
     chosen = {key: request.GET.get(key, "") for key in ("q", "team", "task", "tier", "state")}
     sort = request.GET.get("sort", "name")
     champion = Alias.objects.filter(model=OuterRef("pk"), name="champion")
+    alerts = Alert.objects.filter(model=OuterRef("pk"), cleared_at__isnull=True).order_by().values("model")
+    alerts = alerts.annotate(n=Count("pk"))
+    budgets = ErrorBudget.objects.filter(model=OuterRef("pk")).order_by().values("model")
+    budgets = budgets.annotate(least=Min("remaining"))
     rows = (
         RegisteredModel.objects.live()
         .filter(team__in=actor.teams())
@@ -37,6 +44,8 @@ def models(request: HttpRequest) -> HttpResponse:
         .annotate(
             champion=Subquery(champion.values("version__number")[:1]),
             champion_since=Subquery(champion.values("set_at")[:1]),
+            alerts_open=Coalesce(Subquery(alerts.values("n")[:1]), 0),
+            budget_left=Subquery(budgets.values("least")[:1]),
             asking=Exists(Promotion.objects.filter(model=OuterRef("pk"), state__in=OPEN)),
         )
     )
@@ -54,6 +63,8 @@ def models(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(champion__isnull=True)
     elif chosen["state"] == "asking":
         rows = rows.filter(asking=True)
+    elif chosen["state"] == "alert":
+        rows = rows.filter(alerts_open__gt=0)
     context = {
         "page": page_of(request, rows, *SORTS.get(sort, SORTS["name"])),
         "chosen": chosen,
@@ -103,6 +114,9 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "may_train": role == Role.ENGINEER,
         "may_roll_back": role in (Role.ENGINEER, Role.APPROVER),
         "may_review": role == Role.APPROVER,
+        "now": timezone.now(),
+        "revalidation": revalidation_state(found.revalidate_by, timezone.now().date()),
+        "alerts": found.alerts.filter(cleared_at__isnull=True),
         "to_review": found.rollbacks.filter(reviewed_by__isnull=True).select_related("requested_by", "to_version"),
     }
     if context["tab"] == "versions":

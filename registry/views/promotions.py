@@ -1,15 +1,20 @@
 """One promotion, like a pull request: description, checks, timeline, and the decision box."""
 
+from datetime import timedelta
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from registry import selectors, services
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
-from registry.models import AuditEvent, Promotion, PromotionPolicy, Role
+from registry.models import AuditEvent, Promotion, Role
 from registry.states import PromotionState
+from registry.views.accounts import password_confirm
 
 DECISIONS = {"approve", "reject", "withdraw", "comment"}
 
@@ -23,7 +28,7 @@ def visible_promotion(actor: Actor, pk: int) -> Promotion:
 @require_GET
 def promotion(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a promotion with its checks, timeline and decision box."""
-    return _page(request, visible_promotion(actor_of(request), pk))
+    return promotion_page(request, visible_promotion(actor_of(request), pk))
 
 
 @require_POST
@@ -33,6 +38,9 @@ def promotion_decide(request: HttpRequest, pk: int) -> HttpResponse:
     found = visible_promotion(actor, pk)
     action, reason = request.POST.get("action", ""), request.POST.get("reason", "")
     try:
+        if action in ("approve", "reject") and "password" in request.POST:
+            password_confirm(request)
+            actor = actor_of(request)
         if action == "approve":
             done = services.promotion_approve(
                 actor=actor, promotion_id=found.pk, reason=reason, seen=request.POST.get("seen", "")
@@ -53,42 +61,75 @@ def promotion_decide(request: HttpRequest, pk: int) -> HttpResponse:
         elif action == "comment":
             services.promotion_comment(actor=actor, promotion_id=found.pk, body=reason)
         else:
-            return _page(request, found, status=400)
+            return promotion_page(request, found, status=400)
     except RefusedError as refused:
-        return _page(request, visible_promotion(actor, pk), refused=refused, reason=reason, status=refused.status)
+        return promotion_page(
+            request, visible_promotion(actor, pk), refused=refused, reason=reason, status=refused.status
+        )
     return redirect("promotion", pk=pk)
 
 
-def _page(
-    request: HttpRequest, found: Promotion, *, refused: RefusedError | None = None, reason: str = "", status: int = 200
-) -> HttpResponse:
+def promotion_page(
+    request: HttpRequest, found: Promotion, *, refused: RefusedError | None = None, reason: str = "",
+    asked: dict[str, str] | None = None, status: int = 200,
+) -> HttpResponse:  # fmt: skip
+    """Render the page of a promotion.
+
+    Args:
+        refused: what was just refused.
+        reason: what was typed into the decision box.
+        asked: what was typed when a waiver was asked for; its dialog opens again.
+    """
     actor = actor_of(request)
     checks = selectors.promotion_checks(found)
     binding = selectors.promotion_binding(found, checks)
-    rules = selectors.decision_rules(found, actor, checks) if found.state == PromotionState.REQUESTED else []
-    policy = PromotionPolicy.objects.get(risk_tier=found.model.risk_tier)
+    is_open = found.state == PromotionState.REQUESTED
+    rules = selectors.decision_rules(found, actor, checks) if is_open else []
+    policy = selectors.policy_for(found.model)
     role = actor.role_in(found.model.team)
+    lapses = selectors.lapses(found, binding)
+    contributes = actor.user.pk in selectors.contributor_ids(found)
     context = {
         "promotion": found,
         "model": found.model,
         "checks": checks,
         "tally": _tally(checks),
         "rules": rules,
-        "unmet": sum(not rule.met for rule in rules),
+        "unmet": (unmet := sum(not rule.met for rule in rules)),
+        "unmet_words": f"{unmet} rule{'' if unmet == 1 else 's'} unmet",
         "binding": binding,
-        "timeline": _timeline(found),
         "opinions": selectors.opinions_of(found),
         "objections": selectors.refusals_of(found),
         "may_review": role in selectors.REVIEWERS,
+        "timeline": timeline(found, lapses),
         "approvals": found.approvals.select_related("approver"),
-        "may_decide": role in policy.required or role == Role.PRODUCT,
+        "lapsed": {lapse.approval.pk: lapse for lapse in lapses},
+        "policy": policy,
+        "waivers": selectors.promotion_waivers(found),
+        "now": timezone.now(),
+        "waivable": _waivable(checks, rules) if is_open else [],
+        "may_ask_waiver": is_open and role in (Role.ENGINEER, Role.PRODUCT),
+        "may_grant": is_open and role == Role.APPROVER and not contributes,
+        "may_revoke": role == Role.APPROVER,
+        "last_day": timezone.now().date() + timedelta(days=policy.max_waiver_days - 1),
+        "asked": asked or {},
+        "me": actor.user,
+        "may_decide": role in policy.required or role in (Role.PRODUCT, Role.APPROVER),
+        "needs_password": actor.needs_password(policy),
         "may_comment": role not in (None, Role.VIEWER),
         "may_withdraw": found.requested_by_id == actor.user.pk,
         "refused": refused,
         "reason": reason,
-        "is_open": found.state == PromotionState.REQUESTED,
+        "is_open": is_open,
     }
     return render(request, "registry/promotion.html", context, status=status)
+
+
+def _waivable(checks: list[selectors.Check], rules: list[selectors.Rule]) -> list[dict[str, Any]]:
+    """Return what a waiver may be asked for: each blocking criterion that is not met, and the spent budget."""
+    found = [{"position": check.criterion.position, "title": check.title} for check in checks if check.may_be_waived]
+    budget = next((rule for rule in rules if rule.key == "budget" and not rule.met), None)
+    return found + ([{"position": "budget", "title": budget.text}] if budget else [])
 
 
 def _tally(checks: list[selectors.Check]) -> str:
@@ -98,19 +139,38 @@ def _tally(checks: list[selectors.Check]) -> str:
     return ", ".join(f"{count} {word}" for word, count in words.items())
 
 
-def _timeline(found: Promotion) -> list[dict[str, object]]:
-    """Return the audit events of the promotion with the words of its comments and decisions, oldest first."""
+MARKS = {
+    "promotion.approve": "pass", "promotion.reject": "fail", "promotion.complete": "pass", "waiver.ask": "pending",
+    "waiver.grant": "unsure", "waiver.decline": "fail", "waiver.revoke": "warn",
+}  # fmt: skip
+
+
+def timeline(found: Promotion, lapses: list[selectors.Lapse]) -> list[dict[str, Any]]:
+    """Return what happened to the promotion, oldest first: its audit events, the words said, and lapsed approvals."""
     comments = {comment.pk: comment.body for comment in found.comments.all()}
-    marks = {"promotion.approve": "pass", "promotion.reject": "fail", "promotion.complete": "pass"}
-    return [
+    events: list[dict[str, Any]] = [
         {
-            "seq": event.seq,
+            "anchor": f"e{event.seq}",
             "at": event.at,
             "actor": event.actor,
             "action": event.action,
-            "mark": marks.get(event.action, "dot"),
+            "mark": MARKS.get(event.action, "dot"),
             "payload": event.payload,
-            "body": comments.get(event.payload.get("comment"), event.payload.get("reason", "")),
+            "body": comments.get(event.payload.get("comment"))
+            or event.payload.get("reason")
+            or event.payload.get("note", ""),
         }
         for event in AuditEvent.objects.filter(subject=found.path).order_by("seq")
     ]
+    events += [
+        {
+            "anchor": f"lapse{lapse.approval.pk}",
+            "at": lapse.at or lapse.approval.decided_at,
+            "actor": lapse.approval.approver.get_username(),
+            "action": "lapse",
+            "mark": "warn",
+            "because": lapse.because,
+        }
+        for lapse in lapses
+    ]
+    return sorted(events, key=lambda event: event["at"])

@@ -2,13 +2,13 @@
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from registry import selectors, services
 from registry.access import Actor, actor_of
 from registry.errors import InvalidError, RefusedError
-from registry.models import Approval, CriterionReview, Promotion, PromotionPolicy, Role
+from registry.models import Approval, CriterionReview, Promotion, Role
 from registry.selectors import Question
 from registry.states import PromotionState
 from registry.views.promotions import visible_promotion
@@ -122,7 +122,7 @@ def _summary_page(
     questions = selectors.questions_of(found, actor)
     checks = selectors.promotion_checks(found)
     binding = selectors.promotion_binding(found, checks)
-    policy = get_object_or_404(PromotionPolicy, risk_tier=found.model.risk_tier)
+    policy = selectors.policy_for(found.model)
     role = actor.role_in(found.model.team)
     decides = role in policy.required and role == Role.PRODUCT
     given = [question.answer.verdict for question in questions if question.answer and question.stands]

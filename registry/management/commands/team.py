@@ -1,5 +1,6 @@
 """`manage.py team`: make a team, rename it, or switch its governance."""
 
+from contextlib import nullcontext
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -8,6 +9,7 @@ from django.core.validators import validate_slug
 
 from registry import services
 from registry.models import Team
+from registry.owner import as_owner
 
 PROCESS = "manage.py"
 
@@ -39,7 +41,8 @@ class Command(BaseCommand):
                 actor=None, slug=slug, name=options["name"] or slug, governed=governed, process=PROCESS
             )
         else:
-            team = services.team_change(
-                team=team, name=options["name"], governed=options["governed"], process=PROCESS
-            )  # fmt: skip
+            with as_owner() if team.governed and options["governed"] is False else nullcontext():
+                team = services.team_change(
+                    team=team, name=options["name"], governed=options["governed"], process=PROCESS
+                )  # fmt: skip
         self.stdout.write(f"{team.name} ({team.slug}) is {'governed' if team.governed else 'not governed'}.")
