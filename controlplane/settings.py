@@ -77,6 +77,14 @@ DATA_ROOT = Path(env.str("DATA_ROOT", str(VAR_DIR / "datasets")))  # data set ve
 LAKE_ROOT = Path(env.str("LAKE_ROOT", str(VAR_DIR / "lake")))  # the shipped prediction log, as Delta tables
 SPOOL_ROOT = Path(env.str("SPOOL_ROOT", str(VAR_DIR / "spool")))  # prediction records of the gateway, until shipped
 ROUTING_TABLE_PATH = Path(env.str("ROUTING_TABLE_PATH", str(VAR_DIR / "routing/table.json")))  # read by the gateway
+# What signs approved versions: an EC private key (PEM). Without one, a demo makes its own; production has to name it.
+SIGNING_KEY_FILE = Path(env.str("SIGNING_KEY_FILE", str(VAR_DIR / "signing/key.pem")))
+if PRODUCTION and not env.str("SIGNING_KEY_FILE", ""):
+    raise ImproperlyConfigured(
+        "SIGNING_KEY_FILE is not set. Name the PEM file of the EC private key that signs versions."
+    )
+# Public keys (PEM) whose signatures count, comma-separated; by default the file beside the private key that ends in .pub.
+SIGNING_TRUSTED_KEYS = [Path(path) for path in env.list("SIGNING_TRUSTED_KEYS", default=[])]
 REPORT_ROOT = Path(env.str("REPORT_ROOT", str(VAR_DIR / "reports")))  # generated HTML, shown in a sandboxed frame
 
 # --- where the other processes answer ------------------------------------------------------------------------------

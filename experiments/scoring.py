@@ -13,6 +13,7 @@ from django.conf import settings
 from experiments.flavor import TRUSTED
 from experiments.metrics import Floats
 from registry.models import ArtifactState, ModelVersion
+from registry.selectors import signature_of
 from serving.contract import File, manifest_digest, model_file
 
 
@@ -64,6 +65,9 @@ def _model_file(version: ModelVersion) -> bytes:
         raise ScoringError(
             f"{version} is not verified or not of a format that can be scored. {version.refusal}".strip()
         )
+    signature = signature_of(version)
+    if signature.fault:
+        raise ScoringError(f"The signature of {version} does not hold. {signature.fault}")
     files = [File(**entry) for entry in version.manifest]
     if manifest_digest(files) != version.artifact_digest:
         raise ScoringError(f"The manifest of {version} does not have the digest that was registered.")

@@ -7,7 +7,7 @@ interrupted or run twice, by several processes at once, and the next run complet
 import hashlib
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from django.conf import settings
@@ -15,6 +15,7 @@ from django.db import connection, transaction
 
 from registry.audit_trail import audit, audited
 from registry.models import Alias, AliasMove, ModelVersion, Promotion, RegisteredModel
+from registry.selectors import bundles_of
 from registry.states import PromotionState
 from rollouts.models import RoutingTable
 from serving import contract
@@ -155,9 +156,10 @@ def _wanted(champions: dict[int, int]) -> tuple[dict[int, dict[int, Version]], d
     wanted.update(former.values_list("version_id", flat=True).iterator())
     wanted.update(Promotion.objects.filter(model__in=champions, state__in=OPEN).values_list("version_id", flat=True))
     versions: dict[int, dict[int, Version]] = {model: {} for model in champions}
-    for version in ModelVersion.objects.filter(pk__in=wanted).order_by("-number"):
+    bundles = bundles_of(wanted)
+    for version in ModelVersion.objects.filter(pk__in=wanted).select_related("model__team").order_by("-number"):
         if is_routable(version):
-            versions[version.model_id][version.number] = _version(version)
+            versions[version.model_id][version.number] = _version(version, bundles.get(version.pk))
     return versions, aliases
 
 
@@ -176,7 +178,7 @@ def _model_file(version: ModelVersion) -> str | None:
     return contract.model_file(version.format, (file["path"] for file in version.manifest))
 
 
-def _version(version: ModelVersion) -> Version:
+def _version(version: ModelVersion, bundle: dict[str, Any] | None) -> Version:
     return Version(
         number=version.number,
         format=version.format,
@@ -185,6 +187,8 @@ def _version(version: ModelVersion) -> Version:
         digest=version.artifact_digest,
         manifest=msgspec.convert(version.manifest, list[File]),
         columns=msgspec.convert(version.signature["inputs"], list[Column]),
+        signature=msgspec.json.encode(bundle, order="sorted").decode() if bundle else "",
+        governed=version.model.team.governed,
     )
 
 

@@ -17,6 +17,7 @@ from serving.describe import describe, gateway_state
 from serving.fleet import Fleet, Snapshot
 from serving.protocol import Fault
 from serving.settings import Settings
+from serving.signatures import Trust
 from serving.spool import Spool, seal_abandoned
 
 Message = MutableMapping[str, Any]
@@ -96,7 +97,10 @@ class Gateway:
         seal_abandoned(self._settings.spool_root)
         self._spool = Spool(self._settings)
         self._core = Core(self._spool)
-        self._fleet = Fleet(self._settings.routing_table_path, self._put_in_force)
+        self._fleet = Fleet(
+            self._settings.routing_table_path, self._put_in_force,
+            trust=Trust(self._settings.trusted_keys, self._settings.signatures_required),
+        )  # fmt: skip
         self._put_in_force(self._core.snapshot)
         self._tasks = [asyncio.create_task(self._follow_table()), asyncio.create_task(self._keep_spool())]
         await send({"type": "lifespan.startup.complete"})

@@ -74,6 +74,8 @@ class Version(msgspec.Struct, frozen=True):
     digest: str  # sha256:… over the manifest
     manifest: list[File]
     columns: list[Column]
+    signature: str = ""  # over the manifest: a bundle in the OpenSSF model signing format
+    governed: bool = False  # whether its team's rules ask for a signature before it answers
 
 
 class Arm(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from serving.contract import (
 from serving.inputs import Signature
 from serving.probe import probe
 from serving.runtimes import Runtime, load_runtime
+from serving.signatures import Trust
 
 logger = logging.getLogger("serving")
 
@@ -89,23 +90,25 @@ EMPTY = Snapshot(0, "", "", {}, {}, [])
 class Fleet:
     """Follows the routing table on disk; one thread at a time calls ``follow``.
 
-    A version is loaded and warm before anything is routed to it, and whatever is loaded already switches at once. A
+    A version is checked for its signature, loaded and warm before anything is routed to it, and whatever is loaded already switches at once. A
     route whose arms cannot all be loaded stays as it was; so does everything where the table itself is broken.
     """
 
-    def __init__(self, path: Path, on_change: Callable[[Snapshot], None]) -> None:
+    def __init__(self, path: Path, on_change: Callable[[Snapshot], None], *, trust: Trust | None = None) -> None:
         self.snapshot = EMPTY
         self._path = path
         self._on_change = on_change
+        self._trust = trust or Trust()
         self._table: RoutingTable | None = None
         self._seen: tuple[int, int, int] | None = None
         self._servables: dict[bytes, Servable] = {}
         self._refused: dict[bytes, RefusedVersion] = {}
+        self._unproven: dict[bytes, RefusedVersion] = {}  # for their signature, loaded or not
         self._refused_at = 0.0
 
     def follow(self) -> None:
         """Refresh if the table on disk changed, or a refused version is due for another try."""
-        retry = self._refused and time.monotonic() - self._refused_at > RETRY_REFUSED_S
+        retry = (self._refused or self._unproven) and time.monotonic() - self._refused_at > RETRY_REFUSED_S
         if retry or _stamp(self._path) not in (None, self._seen):
             self.refresh()
 
@@ -124,12 +127,21 @@ class Fleet:
         self._table = table
         listed = {_key(route, version): (route, version) for route, version in _arms_first(table)}
         self._refused = {key: refused for key, refused in self._refused.items() if key in listed}
+        self._unproven = {key: found for key, pair in listed.items() if (found := self._signature_fault(*pair))}
         self._swap()
         for key, (route, version) in listed.items():
-            if key not in self._servables:
+            if key not in self._servables and key not in self._unproven:
                 self._load(route, version, key)
                 self._swap()
         self._forget_unused()
+
+    def _signature_fault(self, route: Route, version: Version) -> RefusedVersion | None:
+        try:
+            self._trust.check(version, answers=version.number in {arm.number for arm in route.arms})
+        except ArtifactError as error:
+            logger.warning("refused %s version %d: %s", route.model, version.number, error)
+            return RefusedVersion(route.model, version.number, version.digest, error.status, str(error))
+        return None
 
     def _load(self, route: Route, version: Version, key: bytes) -> None:
         try:
@@ -148,13 +160,15 @@ class Fleet:
         else:
             routes = {route.model: self._compose(route, table.version) for route in table.routes}
             self.snapshot = Snapshot(
-                table.version, table.published_at, table_error, routes, _targets(routes.values()), list(self._refused.values()),
+                table.version, table.published_at, table_error, routes, _targets(routes.values()), list((self._refused | self._unproven).values()),
             )  # fmt: skip
         self._on_change(self.snapshot)
 
     def _compose(self, route: Route, table_version: int) -> LoadedRoute:
         servables = {
-            v.number: self._servables[key] for v in route.versions if (key := _key(route, v)) in self._servables
+            v.number: self._servables[key]
+            for v in route.versions
+            if (key := _key(route, v)) in self._servables and key not in self._unproven
         }
         before = self.snapshot.routes.get(route.model)
         if before and before.route.model_id == route.model_id and {arm.number for arm in route.arms} - set(servables):
@@ -202,7 +216,8 @@ def _arms_first(table: RoutingTable) -> list[tuple[Route, Version]]:
 
 
 def _key(route: Route, version: Version) -> bytes:
-    return msgspec.json.encode((route.model, version))
+    """Return what tells versions in memory apart; one that was warm before it was signed stays so."""
+    return msgspec.json.encode((route.model, msgspec.structs.replace(version, signature="", governed=False)))
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -8,6 +8,7 @@ from typing import Literal, cast, get_args
 
 Fsync = Literal["record", "interval", "never"]
 WhenFull = Literal["refuse", "drop"]
+Required = Literal["governed", "all"]
 
 
 class SettingsError(ValueError):
@@ -28,6 +29,8 @@ class Settings:
     segment_max_bytes: int = 8 * 1024 * 1024  # a segment is sealed at this size
     segment_max_age_s: float = 5.0  # or at this age
     spool_max_bytes: int = 4 * 1024 * 1024 * 1024  # what may wait on this disk
+    trusted_keys: tuple[Path, ...] = ()  # public keys (PEM) whose signatures over versions count, comma-separated
+    signatures_required: Required = "governed"  # of what answers for governed teams, or of whatever answers (all)
     when_full: WhenFull = "refuse"  # then requests are refused with 503, or answered and their records dropped
 
 
@@ -48,6 +51,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         segment_max_bytes=int(_number(environ, "SEGMENT_MAX_BYTES", Settings.segment_max_bytes, at_least=1)),
         segment_max_age_s=_number(environ, "SEGMENT_MAX_AGE_SECONDS", Settings.segment_max_age_s, at_least=0.05),
         spool_max_bytes=int(_number(environ, "SPOOL_MAX_BYTES", Settings.spool_max_bytes, at_least=0)),
+        trusted_keys=_paths(environ, "SIGNING_TRUSTED_KEYS"),
+        signatures_required=cast(
+            "Required", _choice(environ, "SIGNATURES_REQUIRED", Settings.signatures_required, get_args(Required))
+        ),
         when_full=cast("WhenFull", _choice(environ, "SPOOL_WHEN_FULL", Settings.when_full, get_args(WhenFull))),
     )
 
@@ -56,6 +63,10 @@ def _path(environ: Mapping[str, str], name: str) -> Path:
     if not environ.get(name):
         raise SettingsError(f"{name} is not set. Give the path that the control plane uses too.")
     return Path(environ[name]).absolute()
+
+
+def _paths(environ: Mapping[str, str], name: str) -> tuple[Path, ...]:
+    return tuple(Path(path.strip()) for path in environ.get(name, "").split(",") if path.strip())
 
 
 def _number(environ: Mapping[str, str], name: str, default: float, *, at_least: float) -> float:

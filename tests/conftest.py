@@ -47,13 +47,14 @@ def django_db_setup(database_name, django_db_blocker):
 
 @pytest.fixture(autouse=True)
 def var_dir(settings, tmp_path):
-    """Give each test its own folders for artifacts, data, spool, lake, routing table and reports."""
+    """Give each test its own folders for artifacts, data, spool, lake, routing table, reports and keys."""
     settings.VAR_DIR = tmp_path
     settings.ARTIFACT_ROOT = tmp_path / "artifacts"
     settings.DATA_ROOT = tmp_path / "datasets"
     settings.LAKE_ROOT = tmp_path / "lake"
     settings.SPOOL_ROOT = tmp_path / "spool"
     settings.REPORT_ROOT = tmp_path / "reports"
+    settings.SIGNING_KEY_FILE = tmp_path / "signing/key.pem"
     settings.ROUTING_TABLE_PATH = tmp_path / "routing/table.json"
     return tmp_path
 

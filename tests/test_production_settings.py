@@ -12,6 +12,7 @@ SOUND = {
     "SECRET_KEY": "k" * 20 + "-neither-known-nor-short",
     "DATABASE_URL": "postgresql://controlplane_app:s3cr3t-of-its-own@db/controlplane",
     "BROKER_URL": "redis://:another-s3cr3t@broker/0",
+    "SIGNING_KEY_FILE": "/run/secrets/signing.pem",
 }
 
 
@@ -46,6 +47,8 @@ def test_production_is_the_default_and_starts_with_secrets_of_its_own(tmp_path):
         ("DATABASE_OWNER_URL", "postgresql://controlplane_owner:password@db/controlplane"),
         ("BROKER_URL", None),
         ("BROKER_URL", "redis://:password@broker/0"),
+        ("SIGNING_KEY_FILE", None),
+        ("SIGNING_KEY_FILE", ""),
         ("DEPLOYMENT", "prod"),
     ],
 )

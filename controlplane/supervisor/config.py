@@ -38,6 +38,7 @@ STORAGE = {
     "SPOOL_ROOT": "spool",
     "REPORT_ROOT": "reports",
     "ROUTING_TABLE_PATH": "routing/table.json",
+    "SIGNING_TRUSTED_KEYS": "signing/key.pub",
 }
 NOT_INHERITED = ("DATABASE_OWNER_URL", "PYTHONPATH", "PYTHONHOME")
 

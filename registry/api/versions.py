@@ -1,6 +1,8 @@
 """Versions of a model, their evidence, and reading their files."""
 
 from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.utils.text import slugify
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -14,6 +16,7 @@ from registry.api.serializers import EvidenceSerializer, VersionDetailSerializer
 from registry.conversions import conversion_of
 from registry.errors import InvalidError, RefusedError
 from registry.models import ArtifactState, Evidence, ModelVersion, RegisteredModel
+from registry.selectors.bom import MEDIA_TYPE, bom_text
 from serving.contract import FORMATS
 
 DIGEST = r"^sha256:[0-9a-f]{64}$"
@@ -119,6 +122,24 @@ class VersionVerify(ApiView):
         if not version.is_servable:
             raise ArtifactRefusedError(version)
         return Response(VersionDetailSerializer(version).data)
+
+
+class VersionBom(ApiView):
+    """The bill of materials of a version."""
+
+    @extend_schema(
+        summary="Download the bill of materials", tags=["Versions"],
+        responses={(200, MEDIA_TYPE.partition(";")[0]): {"type": "object", "description": "CycloneDX 1.6"}},
+    )  # fmt: skip
+    def get(self, request: Request, name: str, number: int) -> HttpResponse:
+        """Return what the version is made of and what was measured of it, as CycloneDX 1.6 with a model card."""
+        version = find_version(self.actor, name, number)
+        file = f"{slugify(name) or 'model'}-v{number}.cdx.json"
+        return HttpResponse(
+            bom_text(version),
+            content_type=MEDIA_TYPE,
+            headers={"Content-Disposition": f'attachment; filename="{file}"'},
+        )
 
 
 class EvidenceQuery(ListQuery):

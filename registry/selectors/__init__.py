@@ -34,6 +34,7 @@ from registry.selectors.reviews import (
     refusals_of,
     to_review,
 )
+from registry.selectors.signatures import SignatureState, bundles_of, signature_of
 from registry.selectors.tokens import token_by_secret, token_digest
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
     "Lapse",
     "Question",
     "Rule",
+    "SignatureState",
+    "bundles_of",
     "checks_of",
     "contributor_ids",
     "decision_rules",
@@ -67,6 +70,7 @@ __all__ = [
     "questions_to_answer",
     "quorum_reached",
     "refusals_of",
+    "signature_of",
     "spent_budgets",
     "to_review",
     "token_by_secret",

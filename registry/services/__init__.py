@@ -29,6 +29,7 @@ from registry.services.retirement import (
 from registry.services.revalidation import revalidation_bring_forward, revalidation_record, revalidations_watch
 from registry.services.reviews import review_record
 from registry.services.sessions import LoginAttempt, login_attempt, logout_record
+from registry.services.signatures import version_sign
 from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
 from registry.services.teams import team_change, team_create, team_guard, team_join, team_leave
 from registry.services.tokens import token_create, token_revoke, token_use
@@ -111,6 +112,7 @@ __all__ = [
     "version_describe",
     "version_read_start",
     "version_settle",
+    "version_sign",
     "version_stage",
     "version_tag_delete",
     "version_tag_set",

@@ -23,6 +23,7 @@ from registry.models import (
     Role,
 )
 from registry.policies import Policy
+from registry.services.signatures import version_sign
 from registry.states import (
     IllegalTransitionError,
     PromotionEvent,
@@ -99,7 +100,7 @@ def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str
         FreshLoginError: the policy asks for a newer log-in.
         StaleBindingError: something changed since the approver looked.
         CriteriaError: blocking criteria, the error budget or the date of re-validation are not met; names each.
-        ConflictError: the promotion was already decided, or the actor approved it before.
+        ConflictError: the promotion was already decided, the actor approved it before, or it could not be signed.
         InvalidError: no reason was given.
     """
     promotion = _locked(promotion_id)
@@ -126,6 +127,7 @@ def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str
     if selectors.quorum_reached(promotion, policy, binding):
         _advance(promotion, PromotionEvent.QUORUM_REACHED, decided_at=Now())
         Promotion.objects.filter(pk=promotion.pk).update(policy=selectors.policy_snapshot(promotion.model))
+        version_sign(version=promotion.version, actor=actor, promotion=promotion)
     audit(
         action="promotion.approve", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
         payload={"reason": reason.strip(), "binding": binding.digest, "role": role, "state": promotion.state,

@@ -9,9 +9,10 @@ from django.views.decorators.http import require_GET, require_POST
 from jobs.tasks import nudge
 from registry import selectors, services
 from registry.access import Actor, actor_of
+from registry.conversions import conversion_of
 from registry.errors import RefusedError
 from registry.forms import PromotionForm
-from registry.models import ModelVersion, Role
+from registry.models import ModelVersion, Role, VersionReading
 from registry.views.models import OPEN, visible_model
 
 TABS = ("overview", "evidence", "files")
@@ -82,14 +83,25 @@ def _page(
         "form": form,
         "refused": refused,
         "snippets": _snippets(found),
+        **(_files(actor, found) if tab == "files" else {}),
     }
     return render(request, "registry/version.html", context, status=status)
 
 
+def _files(actor: Actor, found: ModelVersion) -> dict[str, object]:
+    return {
+        "reading": VersionReading.objects.filter(version=found).first(),
+        "signature": selectors.signature_of(found),
+        "conversion": conversion_of(found.format),
+        "may_write": actor.role_in(found.model.team) in (Role.ENGINEER, Role.ADMIN),
+    }
+
+
 def _snippets(found: ModelVersion) -> list[tuple[str, str]]:
     uri = f"models:/{found.model.name}/{found.number}"
+    address = f"{settings.GATEWAY_URL}/v2/models/{found.model.name}/versions/{found.number}"
     return [
         ("Point a client here", f"export MLFLOW_TRACKING_URI={settings.MLFLOW_URL} MLFLOW_TRACKING_TOKEN=…"),
         ("Load it in Python", f'mlflow.pyfunc.load_model("{uri}")'),
-        ("Ask the gateway", f"curl {settings.GATEWAY_URL}/v2/models/{found.model.name}/versions/{found.number}"),
+        *([("Ask the gateway", f"curl {address}")] if found.is_servable else []),
     ]
