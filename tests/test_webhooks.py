@@ -191,7 +191,8 @@ def test_the_whole_story_of_a_promotion_is_told():
     factories.make_champion(model)
     services.rollback(actor=factories.make_actor(team), model=model, to_version=first, reason="Errors rose.")
 
-    once = ["evidence.record", "promotion.request", "promotion.approve", "promotion.complete"]
+    signed = "evidence.record"
+    once = ["evidence.record", "promotion.request", "promotion.approve", signed, "promotion.complete"]
     assert [event for event, _ in told(webhook)] == ["criteria.agree", *once, *once, "alias.rollback"]
 
 

@@ -127,13 +127,13 @@ def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str
     if selectors.quorum_reached(promotion, policy, binding):
         _advance(promotion, PromotionEvent.QUORUM_REACHED, decided_at=Now())
         Promotion.objects.filter(pk=promotion.pk).update(policy=selectors.policy_snapshot(promotion.model))
-        version_sign(version=promotion.version, actor=actor, promotion=promotion)
     audit(
         action="promotion.approve", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
         payload={"reason": reason.strip(), "binding": binding.digest, "role": role, "state": promotion.state,
                  "waivers": list(binding.waivers)},
     )  # fmt: skip
     if promotion.state == PromotionState.APPROVED:
+        version_sign(version=promotion.version, actor=actor, promotion=promotion)
         _complete(promotion, actor)
     return promotion
 
