@@ -60,6 +60,45 @@ def precision_recall_chart(points: Sequence[Sequence[float]], champion: Sequence
     )
 
 
+Curve = tuple[str, Sequence[Sequence[float]]]  # a version's name and its points
+
+
+def overlaid_precision_recall(curves: Sequence[Curve]) -> Chart | None:
+    """Return the curves of precision by recall of several versions, the first dashed; None where there is none."""
+    if not any(points for _, points in curves):
+        return None
+    steps = [step / 10 for step in range(1, 11)]
+    rows = [[step, *(_y_at(points, step) for _, points in curves)] for step in steps]
+    return Chart(
+        "Precision by recall", "Precision by recall of each version", _overlaid(curves, 1.0), _grid(1.0), _ticks(1.0),
+        ["Recall", *(name for name, _ in curves)], rows,
+    )  # fmt: skip
+
+
+def overlaid_reliability(curves: Sequence[Curve]) -> Chart | None:
+    """Return how often it happened by how probable each version said it was; None where no version was asked."""
+    if not any(points for _, points in curves):
+        return None
+    high = _round_up(max(max(row[0], row[1]) for _, points in curves for row in points))
+    steps = [high * step / 10 for step in range(1, 11)]
+    rows = [[step, *(_y_at(points, step) for _, points in curves)] for step in steps]
+    return Chart(
+        "Happened by predicted", "Share that happened by predicted probability of each version",
+        [Line("ok", "", curve([(0, 0), (1, 1)])), *_overlaid(curves, high)], _grid(high), _ticks(high),
+        ["Predicted", *(name for name, _ in curves)], rows,
+        notes=[(LEFT + 0.8 * (WIDTH - LEFT) - 6, BOTTOM * 0.2, "perfect")],
+    )  # fmt: skip
+
+
+def _overlaid(curves: Sequence[Curve], high: float) -> list[Line]:
+    """Return one line a version; the first is what the others are held against."""
+    return [
+        Line("ch" if place == 0 else f"s{place}", name, curve(points, x_high=high, y_high=high))
+        for place, (name, points) in enumerate(curves)
+        if points
+    ]
+
+
 def reliability_chart(table: Sequence[Sequence[float]]) -> Chart:
     """Return the chart of how often it happened by how probable it was said to be; the dotted line is perfection."""
     high = _round_up(max((max(row[0], row[1]) for row in table), default=1.0))

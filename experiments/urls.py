@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
+from experiments.api.compare import Compare
 from experiments.api.views import (
     DatasetDetail,
     Datasets,
@@ -10,7 +11,7 @@ from experiments.api.views import (
     Evaluations,
     Training,
 )
-from experiments.views import datasets, training
+from experiments.views import compare, datasets, training
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/", datasets.datasets, name="datasets"),
@@ -18,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/<slug:name>/", datasets.dataset, name="dataset"),
     path("datasets/<slug:name>/build/", datasets.dataset_build, name="dataset_build"),
     path("datasets/<slug:name>/versions/<int:number>/", datasets.dataset_version, name="dataset_version"),
+    path("compare/", compare.compare, name="compare"),
     path("runs/", training.runs, name="runs"),
     path("models/<str:name>/train/", training.train, name="train"),
     path("models/<str:name>/versions/<int:number>/training-panel/", training.training_panel, name="training_panel"),
@@ -30,6 +32,7 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "datasets/<slug:name>/versions/<int:number>", DatasetVersionDetail.as_view(), name="api_dataset_version"
     ),
+    path("compare", Compare.as_view(), name="api_compare"),
     path("training", Training.as_view(), name="api_training"),
     path("evaluations", Evaluations.as_view(), name="api_evaluations"),
 ]  # fmt: skip

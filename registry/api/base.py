@@ -28,7 +28,9 @@ class Strict(serializers.Serializer[Any]):
 
 
 class Query(Strict):
-    """The query parameters that a view knows; each is given at most once (T13, T24)."""
+    """The query parameters that a view knows; each is given at most once (T13, T24), but for ``several``."""
+
+    several: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def read(cls, request: Request) -> dict[str, Any]:
@@ -37,10 +39,11 @@ class Query(Strict):
         Raises:
             QueryError: one is unknown, repeated or has a value outside its allow-list.
         """
-        repeated = [name for name, values in request.query_params.lists() if len(values) > 1]
+        lists = dict(request.query_params.lists())
+        repeated = [name for name, values in lists.items() if len(values) > 1 and name not in cls.several]
         if repeated:
             raise QueryError({name: ["Given more than once."] for name in repeated})
-        query = cls(data=request.query_params.dict())
+        query = cls(data=request.query_params.dict() | {name: lists[name] for name in cls.several if name in lists})
         if not query.is_valid():
             raise QueryError(query.errors)
         return dict(query.validated_data)

@@ -1,0 +1,87 @@
+"""Versions beside each other, for programs."""
+
+from dataclasses import asdict
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from experiments.compare import chosen, comparison_of
+from experiments.comparison import FEWEST, MOST
+from registry.api.base import ApiView, Query
+from registry.errors import InvalidError
+
+
+class CompareQuery(Query):
+    """Which versions."""
+
+    several = ("version", "run")
+
+    version = serializers.ListField(
+        child=serializers.CharField(), required=False, default=list, help_text="such as `flight-delay:3`; several times"
+    )
+    run = serializers.ListField(
+        child=serializers.CharField(), required=False, default=list,
+        help_text="id of a training run, which stands for the version it made; several times",
+    )  # fmt: skip
+
+
+class CellSerializer(serializers.Serializer[Any]):
+    """One version's entry in a row; a measured one is held against the first version."""
+
+    text = serializers.CharField()
+    value = serializers.FloatField(allow_null=True)
+    low = serializers.FloatField(allow_null=True, help_text="of the 95% interval")
+    high = serializers.FloatField(allow_null=True)
+    difference = serializers.FloatField(allow_null=True, help_text="to the first version")
+    better = serializers.BooleanField(allow_null=True, help_text="null where it cannot be said")
+    unclear = serializers.BooleanField(help_text="the intervals overlap")
+
+
+class CompareRowSerializer(serializers.Serializer[Any]):
+    """One fact of all versions."""
+
+    label = serializers.CharField()  # type: ignore[assignment]  # a field of that name
+    differs = serializers.BooleanField()
+    note = serializers.CharField()
+    cells = CellSerializer(many=True)
+
+
+class CompareGroupSerializer(serializers.Serializer[Any]):
+    """Rows of one kind."""
+
+    title = serializers.CharField()
+    rows = CompareRowSerializer(many=True)
+
+
+class ComparisonSerializer(serializers.Serializer[Any]):
+    """Versions beside each other, the champion first."""
+
+    versions = serializers.ListField(child=serializers.CharField())
+    champion = serializers.CharField(allow_null=True)
+    groups = CompareGroupSerializer(many=True)
+
+
+class Compare(ApiView):
+    """A comparison."""
+
+    query_class = CompareQuery
+
+    @extend_schema(summary="Compare versions", responses=ComparisonSerializer, tags=["Versions"])
+    def get(self, request: Request) -> Response:
+        """Return two to six versions beside each other: measured values, parts, data, parameters and inputs."""
+        columns = chosen(self.actor, self.query["version"], self.query["run"])
+        if not FEWEST <= len(columns) <= MOST:
+            raise InvalidError(
+                f"Name {FEWEST} to {MOST} different versions; these are {len(columns)}.", field="version"
+            )
+        comparison = comparison_of(columns)
+        first = columns[0]
+        shown = {
+            "versions": [column.key for column in columns],
+            "champion": first.key if first.is_champion else None,
+            "groups": [asdict(group) for group in comparison.groups],
+        }
+        return Response(ComparisonSerializer(shown).data)
