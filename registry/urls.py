@@ -18,6 +18,7 @@ from registry.views import (
     teams,
     versions,
     waivers,
+    webhooks,
 )
 
 __all__ = ["api_urlpatterns", "urlpatterns"]
@@ -63,4 +64,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/teams/<slug:slug>/guard/", teams.team_guard, name="team_guard"),
     path("settings/tokens/", settings.token_create, name="token_create"),
     path("settings/tokens/<int:pk>/revoke/", settings.token_revoke, name="token_revoke"),
+    path("settings/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("settings/webhooks/new/", webhooks.webhook_new, name="webhook_new"),
+    path("settings/webhooks/<int:pk>/", webhooks.webhook, name="webhook"),
+    path("settings/webhooks/<int:pk>/edit/", webhooks.webhook_edit, name="webhook_edit"),
+    path("settings/webhooks/<int:pk>/test/", webhooks.webhook_test, name="webhook_test"),
+    path("settings/webhooks/<int:pk>/rotate/", webhooks.webhook_rotate, name="webhook_rotate"),
+    path("settings/webhooks/<int:pk>/switch/", webhooks.webhook_switch, name="webhook_switch"),
+    path("settings/webhooks/<int:pk>/delete/", webhooks.webhook_delete, name="webhook_delete"),
+    path("settings/webhooks/<int:pk>/deliveries/<int:delivery>/", webhooks.delivery, name="delivery"),
+    path("settings/webhooks/<int:pk>/deliveries/<int:delivery>/again/", webhooks.delivery_again, name="delivery_again"),
 ]

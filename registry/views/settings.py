@@ -15,6 +15,7 @@ from registry import services
 from registry.access import actor_of
 from registry.forms import TokenForm
 from registry.models import ApiToken
+from registry.selectors.webhooks import webhooks_tally
 
 TOKENS_SHOWN = 50
 
@@ -69,6 +70,7 @@ def _page(
         "memberships": actor.user.memberships.select_related("team")
         .annotate(members=Count("team__memberships"))
         .order_by("team__name"),
+        "webhooks": webhooks_tally(actor),
         "tokens": ApiToken.objects.filter(user=actor.user).select_related("team")[:TOKENS_SHOWN],
     }
     return render(request, "registry/settings.html", context, status=status)
