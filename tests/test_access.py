@@ -129,6 +129,10 @@ def foreign(team, settings):
     )  # fmt: skip
     settings.REPORT_ROOT.mkdir()
     (settings.REPORT_ROOT / report.html).write_text("<p>Drift</p>")
+    put_away = factories.make_model(other, name=f"{SECRET}-once")
+    services.model_archive(actor=actor, model=put_away)
+    put_away_version = factories.make_version(champion.model)
+    services.version_archive(actor=actor, version=put_away_version)
     webhook, _ = make_webhook(other, name=SECRET, events=["model.create"])
     factories.make_model(other)  # told to the webhook
     token, _ = factories.make_token(other, Role.VIEWER)
@@ -145,6 +149,8 @@ def foreign(team, settings):
         ("retirements", "pk"): retirement.pk,
         ("tokens", "pk"): token.pk,
         ("webhooks", "pk"): webhook.pk,
+        ("models", "pk"): put_away.pk,
+        ("versions", "pk"): put_away_version.pk,
         ("deliveries", "delivery"): sent_to(webhook).get().pk,
         ("teams", "slug"): other.slug,
         ("members", "username"): actor.user.username,

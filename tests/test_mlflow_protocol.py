@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 
 from registry import services
 from registry.artifacts import ArtifactError
-from registry.models import ArtifactState, AuditEvent, ExperimentOwner, ModelVersion, RegisteredModel
-from tests.factories import make_model, read_files
+from registry.models import ArtifactState, AuditEvent, ExperimentOwner, ModelVersion, RegisteredModel, Role
+from tests.factories import make_actor, make_model, read_files
 
 pytest_plugins = ["tests.mlflow_server"]
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated since 2.9:FutureWarning", "ignore:Hint. Inferred schema")
@@ -283,3 +283,21 @@ def test_reading_the_files_changes_nothing_that_clients_compare(engineer, model)
     assert engineer.client.get_model_version(model, 1) == before
     version.refresh_from_db()
     assert version.artifact_state == ArtifactState.REFUSED
+
+
+def test_clients_lose_what_is_archived_and_find_it_again(join):
+    member = join()
+    name = f"{member.team.slug}-lost"
+    with member.signed_in() as client:
+        client.create_registered_model(name)
+        client.create_prompt(f"{name}-prompt")
+        client.delete_registered_model(name)
+        client.delete_prompt(f"{name}-prompt")
+        with pytest.raises(MlflowException, match="not found"):
+            client.get_registered_model(name)
+
+        for model in RegisteredModel.objects.filter(team=member.team):
+            services.model_restore(actor=make_actor(model.team, Role.ADMIN), model_id=model.pk)
+
+        assert [m.name for m in client.search_registered_models()] == [name]
+        assert client.get_prompt(f"{name}-prompt") is not None

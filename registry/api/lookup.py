@@ -31,9 +31,11 @@ def find_model(actor: Actor, name: str) -> RegisteredModel:
 
 
 def versions_of(model: RegisteredModel) -> QuerySet[ModelVersion]:
-    """Return the versions of a model, with what the API shows of each."""
-    return model.versions.select_related("model__team", "created_by").prefetch_related(
-        "contributors", "aliases", "tags"
+    """Return the versions of a model that are not archived, with what the API shows of each."""
+    return (
+        model.versions.filter(archived_at__isnull=True)
+        .select_related("model__team", "created_by")
+        .prefetch_related("contributors", "aliases", "tags")
     )
 
 

@@ -109,6 +109,12 @@ class Model(ApiView):
         services.model_update(actor=self.actor, model=model, **self.body(ModelChange))
         return Response(ModelSerializer(find_model(self.actor, name)).data)
 
+    @extend_schema(summary="Archive a model", responses={204: None}, tags=["Models"])
+    def delete(self, request: Request, name: str) -> Response:
+        """Put a model away; an admin may restore it for thirty days. 409 where something governed refers to it."""
+        services.model_archive(actor=self.actor, model=find_model(self.actor, name))
+        return Response(status=204)
+
 
 class AliasBody(Strict):
     """Where an alias shall point."""

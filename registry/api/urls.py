@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from registry.api.alerts import AlertAcknowledge, Alerts, ModelBudgets
+from registry.api.archive import ArchivedModels, ArchivedVersions, ModelRestore, VersionRestore
 from registry.api.audit import EventExport, Events
 from registry.api.criteria import CriteriaAgree, ModelCriteria
 from registry.api.lifecycle import (
@@ -88,6 +89,10 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("retirements/<int:pk>/approve", RetirementApprove.as_view(), name="api_retirement_approve"),
     path("retirements/<int:pk>/reject", RetirementReject.as_view(), name="api_retirement_reject"),
     path("retirements/<int:pk>/withdraw", RetirementWithdraw.as_view(), name="api_retirement_withdraw"),
+    path("archive/models", ArchivedModels.as_view(), name="api_archived_models"),
+    path("archive/models/<int:pk>/restore", ModelRestore.as_view(), name="api_model_restore"),
+    path("archive/versions", ArchivedVersions.as_view(), name="api_archived_versions"),
+    path("archive/versions/<int:pk>/restore", VersionRestore.as_view(), name="api_version_restore"),
     path("audit", Events.as_view(), name="api_audit"),
     path("audit/export", EventExport.as_view(), name="audit_export"),
     path("webhook-events", WebhookEvents.as_view(), name="api_webhook_events"),

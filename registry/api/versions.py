@@ -85,6 +85,12 @@ class Version(ApiView):
         """Return a version with its signature and files."""
         return Response(VersionDetailSerializer(find_version(self.actor, name, number)).data)
 
+    @extend_schema(summary="Archive a version", responses={204: None}, tags=["Versions"])
+    def delete(self, request: Request, name: str, number: int) -> Response:
+        """Put a version away; an admin may restore it for thirty days. 409 where something governed refers to it."""
+        services.version_archive(actor=self.actor, version=find_version(self.actor, name, number))
+        return Response(status=204)
+
 
 class ArtifactRefusedError(RefusedError):
     """A version that no gateway will load."""

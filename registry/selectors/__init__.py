@@ -1,5 +1,6 @@
 """Reads that join tables or build a record."""
 
+from registry.selectors.archive import archived_models, archived_versions
 from registry.selectors.checks import Check, checks_of
 from registry.selectors.inbox import OPEN, Item, in_flight, last_decisions, waiting
 from registry.selectors.policies import (
@@ -47,6 +48,8 @@ __all__ = [
     "Question",
     "Rule",
     "SignatureState",
+    "archived_models",
+    "archived_versions",
     "bundles_of",
     "checks_of",
     "contributor_ids",

@@ -2,6 +2,7 @@
 
 from registry.services.alerts import alert_acknowledge, alert_clear, alert_raise
 from registry.services.aliases import alias_delete, alias_set, rollback, rollback_overdue, rollback_review
+from registry.services.archive import RESTORABLE, model_restore, version_restore
 from registry.services.artifacts import version_read_start, version_settle
 from registry.services.criteria import criteria_agree, criteria_draft
 from registry.services.evidence import evidence_record
@@ -52,6 +53,7 @@ from registry.services.webhooks import (
 )
 
 __all__ = [
+    "RESTORABLE",
     "LoginAttempt",
     "alert_acknowledge",
     "alert_clear",
@@ -70,6 +72,7 @@ __all__ = [
     "model_archive",
     "model_create",
     "model_rename",
+    "model_restore",
     "model_tag_delete",
     "model_tag_set",
     "model_update",
@@ -111,6 +114,7 @@ __all__ = [
     "version_create",
     "version_describe",
     "version_read_start",
+    "version_restore",
     "version_settle",
     "version_sign",
     "version_stage",

@@ -43,7 +43,7 @@ def model_rename(*, actor: Actor, model: RegisteredModel, name: str) -> Register
 
 @audited()
 def model_archive(*, actor: Actor, model: RegisteredModel) -> None:
-    """Put a model away: its name becomes free, its record remains.
+    """Put a model away: its name becomes free, its record remains, and an admin may restore it for thirty days.
 
     Raises:
         ConflictError: something governed refers to it; says what.
@@ -53,10 +53,12 @@ def model_archive(*, actor: Actor, model: RegisteredModel) -> None:
     held = _held(Q(model=model), Q(version__model=model))
     if any(model.team.guards(name) for name in model.aliases.values_list("name", flat=True)):
         held.append("a guarded alias")
+    if model.retirements.exists():
+        held.append("a retirement")
     if held:
         raise ConflictError(f"{model.name} has {' and '.join(held)}, so it is kept. Retire it instead.")
-    model.archived_at = Now()
-    model.save(update_fields=["archived_at", "updated_at"])
+    model.archived_at, model.archived_by = Now(), actor.user
+    model.save(update_fields=["archived_at", "archived_by", "updated_at"])
     audit(action="model.archive", subject=model.path, actor=actor, team=model.team.slug)
 
 
@@ -104,7 +106,7 @@ def version_stage(*, actor: Actor, version: ModelVersion, stage: str, archive_ot
 
 @audited()
 def version_archive(*, actor: Actor, version: ModelVersion) -> None:
-    """Put a version away with its free aliases; its number is never given again.
+    """Put a version away with its free aliases; its number is never given again, an admin may restore it for thirty days.
 
     Raises:
         ConflictError: something governed refers to it; says what.
@@ -115,12 +117,14 @@ def version_archive(*, actor: Actor, version: ModelVersion) -> None:
     if Rollback.objects.filter(Q(from_version=version) | Q(to_version=version)).exists():
         held.append("rollbacks")
     aliases = list(version.aliases.values_list("name", flat=True))
+    if version.retirements.exists():
+        held.append("a retirement")
     held += [f"the guarded alias {name}" for name in aliases if model.team.guards(name)]
     if held:
         raise ConflictError(f"v{version.number} has {' and '.join(held)}, so it is kept.")
     version.aliases.all().delete()
-    version.archived_at = Now()
-    version.save(update_fields=["archived_at", "updated_at"])
+    version.archived_at, version.archived_by = Now(), actor.user
+    version.save(update_fields=["archived_at", "archived_by", "updated_at"])
     model.save(update_fields=["updated_at"])
     audit(
         action="version.archive", subject=version.path, actor=actor, team=model.team.slug,

@@ -111,6 +111,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "promotion": found.promotions.filter(state__in=OPEN).select_related("version").first(),
         "criteria": found.criteria_sets.filter(state="agreed").first(),
         "former": champion_choices(found),
+        "may_archive": role in (Role.ENGINEER, Role.ADMIN),
         "may_train": role == Role.ENGINEER,
         "may_roll_back": role in (Role.ENGINEER, Role.APPROVER),
         "may_review": role == Role.APPROVER,

@@ -19,9 +19,9 @@ TABS = ("overview", "evidence", "files")
 
 
 def visible_version(actor: Actor, name: str, number: int) -> ModelVersion:
-    """Return a version of a live model of the actor's teams, or 404."""
-    model = visible_model(actor, name)
-    return get_object_or_404(model.versions.select_related("model__team", "created_by", "job"), number=number)
+    """Return a version of a live model of the actor's teams that is not archived, or 404."""
+    versions = visible_model(actor, name).versions.filter(archived_at__isnull=True)
+    return get_object_or_404(versions.select_related("model__team", "created_by", "job"), number=number)
 
 
 @require_GET
@@ -80,6 +80,7 @@ def _page(
         "open_promotion": found.model.promotions.filter(state__in=OPEN).first(),
         "size": sum(file.get("size", 0) for file in found.manifest),
         "may_request": actor.role_in(found.model.team) == Role.ENGINEER,
+        "may_archive": actor.role_in(found.model.team) in (Role.ENGINEER, Role.ADMIN),
         "form": form,
         "refused": refused,
         "snippets": _snippets(found),
