@@ -69,7 +69,9 @@ def _disable(webhook: Webhook, answer: Answer) -> None:
         if answer.status == GONE
         else f"Every attempt of a delivery failed, and nothing else got through. The last one: {answer.error}"
     )[:300]
-    Webhook.objects.filter(pk=webhook.pk).update(status=Webhook.Status.DISABLED, status_reason=reason)
+    Webhook.objects.filter(pk=webhook.pk).update(
+        status=Webhook.Status.DISABLED, status_reason=reason, updated_at=Now()
+    )  # fmt: skip
     audit(
         action="webhook.disable", subject=webhook.path, actor=None, process="outbox", team=webhook.team.slug,
         payload={"name": webhook.name, "reason": reason},

@@ -12,6 +12,7 @@ import pytest
 import redis
 from celery import Celery
 from django.core.management import call_command
+from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from kombu import Connection
 
@@ -19,7 +20,10 @@ from jobs.models import Attempt, Job
 from jobs.schedules import SCHEDULES
 from jobs.services import job_create
 from jobs.tasks import nudge
-from tests import job_kinds
+from tests import factories, job_kinds
+from tests.webhooks import make_webhook, sent_to
+
+pytest_plugins = ["tests.receivers"]
 
 BROKER_DATABASE = 9  # of its own, so that flushing it disturbs no other test
 
@@ -40,6 +44,7 @@ def start_worker(broker_url, tmp_path):
         "JOB_LEASE_SECONDS": "3",
         "JOB_HEARTBEAT_SECONDS": "0.3",
         "JOB_RETRY_SECONDS": "0",
+        "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",
         "JOB_SEATS": f"{job_kinds.QUEUE}=2",
     }
     command = [
@@ -110,6 +115,26 @@ def test_killed_worker_and_wiped_broker_lose_and_double_nothing(broker_url, star
     assert set(Job.objects.values_list("state", flat=True)) == {"succeeded"}
     assert [job_kinds.effects(job.pk) for job in jobs] == [1] * 20
     assert {outcome for (outcome,) in Attempt.objects.values_list("outcome")} == {"lost", "succeeded"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_message_outlives_the_worker_that_was_killed_while_sending_it(broker_url, start_worker, receiver):
+    team = factories.make_team()
+    webhook, _ = make_webhook(team, url=receiver.url, events=["model.create"])
+    factories.make_model(team)
+    receiver.answers.clear()
+    worker = start_worker()
+
+    with as_beat(broker_url) as tick:
+        wait_for(lambda: receiver.came, tick)
+        worker.kill()  # it was heard, and its answer is lost
+        receiver.answers.set()
+        sent_to(webhook).update(next_attempt_at=timezone.now())  # as if its lease had run out
+        start_worker()
+        wait_for(lambda: sent_to(webhook).get().state == "sent", tick)
+
+    assert len({headers["webhook-id"] for _, headers, _ in receiver.came}) == 1
+    assert len(receiver.came) == sent_to(webhook).get().attempt == 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -135,7 +135,7 @@ def test_test_rotate_disable_and_delete_by_their_buttons(team, receiver):
     receiver.status, receiver.body = 500, b"internal"
     failed = text(engineer.post(f"{webhook.path}test/", follow=True))
     rotated = text(engineer.post(f"{webhook.path}rotate/"))
-    disabled = text(engineer.post(f"{webhook.path}switch/", follow=True))
+    disabled = text(engineer.post(f"{webhook.path}switch/", {"status": "disabled"}, follow=True))
 
     assert "it answered 204" in fine
     assert "It answered 500." in failed
@@ -143,11 +143,29 @@ def test_test_rotate_disable_and_delete_by_their_buttons(team, receiver):
     assert "whsec_" in rotated
     assert "signs beside it" in rotated
     assert "Disabled" in disabled
-    engineer.post(f"{webhook.path}switch/")
+    engineer.post(f"{webhook.path}switch/", {"status": "active"})
     assert Webhook.objects.get().is_active
     engineer.post(f"{webhook.path}delete/")
     assert not Webhook.objects.exists()
     assert not OutboxMessage.objects.exclude(event="webhook.delete").filter(destination=str(webhook.pk)).exists()
+
+
+def test_webhook_that_was_given_up_waits_in_the_inbox_until_somebody_decides(team, receiver):
+    webhook, _ = make_webhook(team, url=receiver.url, events=["model.create"], name="pager")
+    engineer, viewer = signed_in(team), signed_in(team, Role.VIEWER)
+    receiver.status = 410
+    factories.make_model(team)
+    send_all()
+
+    assert "Webhook pager is told nothing any more" in text(engineer.get("/"))
+    assert engineer.get("/api/v1/inbox").json()["waiting"][0]["model"] is None
+    assert "pager" not in text(viewer.get("/"))
+    assert "It was disabled, and is told nothing any more." in text(engineer.get(webhook.path))
+
+    engineer.post(f"{webhook.path}switch/", {"status": "disabled"})
+
+    assert "Webhook pager is told nothing any more" not in text(engineer.get("/"))
+    assert not Webhook.objects.get().is_active
 
 
 def test_delivery_shows_its_attempts_and_body_and_is_sent_again(team, receiver):

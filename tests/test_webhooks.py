@@ -16,6 +16,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from jobs.models import OutboxMessage
+from jobs.tasks import deliver
 from registry import services
 from registry.errors import ConflictError, InvalidError, RoleError
 from registry.models import AuditEvent, Role, Webhook
@@ -155,6 +156,19 @@ def test_change_that_is_rolled_back_tells_nothing():
         transaction.set_rollback(True)
 
     assert told(webhook) == []
+
+
+def test_relay_is_called_once_a_change_is_committed_that_has_something_to_tell(django_capture_on_commit_callbacks):
+    team = factories.make_team()
+    make_webhook(team, events=["model.create"])
+
+    with django_capture_on_commit_callbacks() as told_now:
+        model = factories.make_model(team)
+    with django_capture_on_commit_callbacks() as nothing_to_tell:
+        services.model_tag_set(actor=factories.make_actor(team), model=model, key="k", value="v")
+
+    assert told_now == [deliver.delay]
+    assert nothing_to_tell == []
 
 
 def test_event_is_a_cloudevent_about_the_change():

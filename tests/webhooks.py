@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 from jobs.delivery import deliver_due
 from jobs.models import OutboxMessage
@@ -15,12 +15,15 @@ class Receiver:
 
     def __init__(self):
         self.came, self.status, self.headers, self.body = [], 204, {}, b""
+        self.answers = Event()  # cleared, it lets callers wait
+        self.answers.set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.came.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+                receiver.answers.wait(30)
                 self.send_response(receiver.status)
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)

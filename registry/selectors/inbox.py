@@ -7,7 +7,18 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from registry.access import Actor
-from registry.models import Alert, Approval, CriteriaSet, Promotion, RegisteredModel, Retirement, Role, Rollback, Waiver
+from registry.models import (
+    Alert,
+    Approval,
+    CriteriaSet,
+    Promotion,
+    RegisteredModel,
+    Retirement,
+    Role,
+    Rollback,
+    Waiver,
+    Webhook,
+)
 from registry.selectors.policies import policies_by_team
 from registry.selectors.promotions import promotion_binding, promotion_checks
 from registry.selectors.reviews import questions_to_answer, to_review
@@ -18,14 +29,14 @@ OPEN = ("requested", "approved", "rolling_out")
 
 @dataclass(frozen=True)
 class Item:
-    """One row of the inbox: what is asked, of which model, since when."""
+    """One row of the inbox: what is asked, of which model (None where it is of none), since when."""
 
     mark: str
     verb: str
     title: str
     why: str
     path: str
-    model: RegisteredModel
+    model: RegisteredModel | None
     note: str
     since: datetime
     due: datetime | None = None
@@ -41,7 +52,7 @@ def waiting(actor: Actor) -> list[Item]:
     items = [
         *_approvals(actor, deciding), *_product_reviews(actor), *_questions(actor), *_agreements(actor, roles),
         *_reviews(actor, roles), *_waivers(actor, roles), *_retirements(actor, roles), *_revalidations(actor, roles),
-        *_alerts(actor, roles),
+        *_alerts(actor, roles), *_webhooks(roles),
     ]  # fmt: skip
     return sorted(items, key=lambda item: item.since)
 
@@ -208,6 +219,24 @@ def _alerts(actor: Actor, roles: dict[int, str]) -> list[Item]:
         )
         for a in opened.select_related("model")
     ]  # fmt: skip
+
+
+def _webhooks(roles: dict[int, str]) -> list[Item]:
+    managing = [team for team, role in roles.items() if role in (Role.ENGINEER, Role.ADMIN)]
+    given_up = Webhook.objects.filter(team__in=managing, status=Webhook.Status.DISABLED).exclude(status_reason="")
+    return [
+        Item(
+            "fail",
+            "Mend",
+            f"Webhook {w.name} is told nothing any more",
+            w.status_reason,
+            w.path,
+            None,
+            "",
+            w.updated_at,
+        )
+        for w in given_up
+    ]
 
 
 def in_flight(actor: Actor) -> list[Item]:

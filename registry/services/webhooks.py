@@ -91,7 +91,7 @@ def webhook_update(*, actor: Actor, webhook: Webhook, secret: str | None = None,
     _check(name=webhook.name, description=webhook.description, status=webhook.status, secret=secret or "")
     if "url" in changes or (webhook.is_active and before.get("status") == Webhook.Status.DISABLED):
         check_url(webhook.url)
-    if "status" in changes and before["status"] != webhook.status:
+    if "status" in changes:  # somebody decided, so what we gave up is settled
         webhook.status_reason, webhook.failing_since = "", None
     if secret is not None:
         if webhook.flavour == Webhook.Flavour.STANDARD:

@@ -19,7 +19,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         [
             item
             for item in items
-            if words in f"{item.title} {item.why}".lower() and tier in ("", str(item.model.risk_tier))
+            if words in f"{item.title} {item.why}".lower() and tier in ("", str(item.model and item.model.risk_tier))
         ]
         for items in (selectors.waiting(actor), selectors.in_flight(actor))
     )

@@ -117,12 +117,12 @@ def webhook_rotate(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def webhook_switch(request: HttpRequest, pk: int) -> HttpResponse:
-    """Disable a webhook, or enable it again."""
+    """Enable a webhook, or disable it; one that was given up may be left so."""
     actor = actor_of(request)
     found = _webhook(actor, pk)
-    status = Webhook.Status.DISABLED if found.is_active else Webhook.Status.ACTIVE
+    status = request.POST.get("status", "")
     services.webhook_update(actor=actor, webhook=found, status=status)
-    done = "is disabled; what happens from now on is not told" if found.is_active else "is enabled"
+    done = "is enabled" if status == Webhook.Status.ACTIVE else "is disabled; what happens is not told"
     messages.success(request, f"{found.name} {done}.")
     return redirect("webhook", pk=pk)
 
