@@ -159,10 +159,15 @@ def arm_for(arms: list[Arm], hashed: int) -> Arm:
 
 def write_table(table: RoutingTable, path: Path) -> None:
     """Replace the table at ``path`` in one step, so that a reader sees the old or the new one whole."""
+    _replace(path, msgspec.json.encode(check_table(table)), mode=0o644)
+
+
+def _replace(path: Path, data: bytes, *, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as handle:
-        handle.write(msgspec.json.encode(check_table(table)))
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)  # an older one may have another mode
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as handle:
+        handle.write(data)
         handle.flush()
         os.fsync(handle.fileno())
     partial.replace(path)
@@ -194,6 +199,46 @@ def confirmed_at(path: Path) -> float | None:
 def model_file(format_name: str, paths: Iterable[str]) -> str | None:
     """Return the model file among an artifact's ``paths``; None where there is none, or the format is not served."""
     return next((name for name in MODEL_FILES.get(format_name, ()) if name in set(paths)), None)
+
+
+class Caller(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who may ask for predictions: a token of the control plane, known by its digest. None: no bound of its own."""
+
+    id: int
+    digest: str  # sha256:… over the secret, which is nowhere
+    models: list[int]  # ids of the models that it may call
+    expires_at: float | None = None  # seconds since the epoch
+    requests_per_s: float | None = None
+    burst: int | None = None  # requests at once after a pause
+    in_flight: int | None = None  # requests at the same time
+
+
+class CallerList(msgspec.Struct, frozen=True):
+    """All that may call, beside the routing table since it changes more often; ``version`` only grows."""
+
+    version: int
+    published_at: str  # ISO 8601, UTC
+    callers: list[Caller]
+
+
+def callers_path(table: Path) -> Path:
+    """Return where the list of callers lies that goes with the table at ``table``."""
+    return table.with_suffix(".callers")
+
+
+def write_callers(callers: CallerList, path: Path) -> None:
+    """Replace the list at ``path`` in one step; its owner alone can read it."""
+    _replace(path, msgspec.json.encode(callers), mode=0o600)
+
+
+def read_callers(path: Path) -> CallerList:
+    """Return the list at ``path``.
+
+    Raises:
+        FileNotFoundError: nothing was published yet.
+        msgspec.DecodeError: the file is no list of callers.
+    """
+    return msgspec.json.decode(path.read_bytes(), type=CallerList)
 
 
 def manifest_digest(manifest: list[File]) -> str:
@@ -288,6 +333,8 @@ class GatewayState(msgspec.Struct, frozen=True):
     serving: dict[str, dict[str, int]]  # by model: the version of each arm, loaded and answering
     loaded: list[LoadedVersion]
     refused: list[RefusedVersion]
+    callers_version: int = 0  # of the list of callers in force; 0 before the first
+    callers: dict[int, float] = {}  # when each last asked, seconds since the epoch
 
 
 STATE = "state.json"

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
+from serving.callers import Caller
 from serving.contract import Arm, PredictionRecord, arm_for, frame, key_hash
 from serving.fleet import EMPTY, LoadedRoute, Servable, Snapshot, Target
 from serving.metrics import Metrics
-from serving.protocol import Fault, check_content, decode_request, encode, encode_answer, wants_binary
+from serving.protocol import CONTENT_JSON, V2, Dialect, Fault, Given, Headers
 from serving.runtimes import Output, Value
 from serving.spool import Spool, SpoolFullError
 
 logger = logging.getLogger("serving")
 
-INFER_PREFIX, INFER_SUFFIX = "/v2/models/", "/infer"
 INLINE_BYTES = 64 * 1024  # a larger body is worth a hop to another thread
 Inputs = dict[str, Value]  # of one row, as recorded
 Outputs = dict[str, float | int | str]
+ANYONE = Caller(0)
 PINNED = "pinned"  # the arm of a request that named its version
 
 
@@ -30,7 +31,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
-    headers: list[tuple[bytes, bytes]]
+    headers: Headers
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Call:
     """One request on its way: what is known of it so far."""
 
     target: Target
+    dialect: Dialect
     headers: Mapping[bytes, bytes]
     at: float
     started_ns: int
@@ -124,7 +126,8 @@ class Core:
         return target is not None and (target.slow or len(body) > INLINE_BYTES)
 
     def infer(
-        self, name: str, headers: Mapping[bytes, bytes], body: bytes, at: float, started_ns: int
+        self, name: str, headers: Mapping[bytes, bytes], body: bytes, at: float, started_ns: int, *,
+        caller: Caller = ANYONE, dialect: Dialect = V2,
     ) -> Answer:  # fmt: skip
         """Answer one inference request; its record is in the spool before this returns.
 
@@ -135,27 +138,45 @@ class Core:
             started_ns: the same, by ``time.perf_counter_ns``.
         """
         target = self.snapshot.targets.get(name)
-        if target is None:
-            return self._unknown(name)
-        call = Call(target, headers, at, started_ns)
+        if target is None or not caller.may_call(target.route.route.model_id):
+            return self.unknown(name, dialect)
+        call = Call(target, dialect, headers, at, started_ns)
         try:
             return self._answer(call, body)
         except Fault as fault:
             return self._refuse(call, fault)
         except SpoolFullError as error:
-            return error_answer(503, str(error), call.request_id)
+            return refusal(Fault(503, str(error)), dialect, call.request_id)
         except Exception:
             logger.exception("request %s to %s failed", call.request_id, name)
             return self._refuse(call, Fault(500, "the model failed to answer; the gateway's log says more"))
 
     def turn_away(
-        self, name: str, headers: Mapping[bytes, bytes], at: float, started_ns: int, fault: Fault
+        self, name: str, headers: Mapping[bytes, bytes], at: float, started_ns: int, fault: Fault, *,
+        caller: Caller = ANYONE, dialect: Dialect = V2,
     ) -> Answer:  # fmt: skip
         """Refuse a request whose body was never read."""
         target = self.snapshot.targets.get(name)
-        if target is None:
-            return error_answer(fault.status, str(fault))
-        return self._refuse(Call(target, headers, at, started_ns), fault)
+        if target is None or not caller.may_call(target.route.route.model_id):
+            return refusal(fault, dialect)
+        return self._refuse(Call(target, dialect, headers, at, started_ns), fault)
+
+    def only_model(self, caller: Caller) -> str:
+        """Return the model that needs no naming, because it is the only one that the caller may call; else ``""``."""
+        routes = self.snapshot.routes
+        names = [name for name, loaded in routes.items() if caller.may_call(loaded.route.model_id)]
+        return names[0] if len(names) == 1 else ""
+
+    def unknown(self, name: str, dialect: Dialect) -> Answer:
+        """Refuse a name that nothing is served under, or nothing that the caller's token is for: nobody learns which."""
+        if not self.snapshot.table_version:
+            return refusal(Fault(503, "no routing table is in force yet"), dialect)
+        if not name:
+            return refusal(
+                Fault(404, "no model, alias or version is named in the address, and there is not just one to call"),
+                dialect,
+            )
+        return refusal(Fault(404, f"no model, alias or version is served under {name[:200]!r} to this caller"), dialect)
 
     def _refuse(self, call: Call, fault: Fault) -> Answer:
         """Record a request for a known model that is not answered, and say why."""
@@ -169,37 +190,29 @@ class Core:
             self._record(call, fault.status, [{}], [{}], str(fault)[:500])
         except SpoolFullError as error:
             fault = Fault(503, str(error))
-        return error_answer(fault.status, str(fault), call.request_id)
+        return refusal(fault, call.dialect, call.request_id)
 
     def _answer(self, call: Call, body: bytes) -> Answer:
-        json_length = check_content(call.headers)
-        request = decode_request(body, json_length)
+        request = call.dialect.decode(call.headers, body)
         call.identify(request.id or "", self._new_id())
         call.choose()
         servable = call.servable()
-        output = servable.runtime.output
-        binary = wants_binary(request, output)
         signature, runtime = servable.signature, servable.runtime
-        row = signature.read_row(request.inputs)
+        row = request.read_row(signature)
         if row is not None:
             values = runtime.predict_row(row)
             inputs: list[Inputs] = [dict(zip(signature.names, row, strict=True))]
         else:
-            columns, rows = signature.read(request.inputs)
+            columns, rows = request.read(signature)
             values = runtime.predict(columns, rows)
             inputs = [dict(zip(signature.names, row, strict=True)) for row in zip(*columns, strict=True)]
-        answer, json_size = encode_answer(
-            model=call.route.route.model, number=call.number, request_id=call.request_id, output=output, values=values,
-            rows=len(inputs), binary=binary,
-        )  # fmt: skip
+        output = runtime.output
+        answer, answer_headers = request.answer(
+            Given(call.route.route.model, call.number, call.request_id, output, values, len(inputs))
+        )
         self._record(call, 200, inputs, _outputs(output, values))
-        if json_size is None:
-            return Answer(200, answer, [_JSON, (b"x-request-id", call.request_id.encode())])
-        return Answer(
-            200, answer,
-            [_BINARY, (b"inference-header-content-length", b"%d" % json_size),
-             (b"x-request-id", call.request_id.encode())],
-        )  # fmt: skip
+        answer_headers.append((b"x-request-id", call.request_id.encode()))
+        return Answer(200, answer, answer_headers)
 
     def _record(
         self, call: Call, status: int, inputs: list[Inputs], outputs: list[Outputs], error: str = ""
@@ -222,25 +235,15 @@ class Core:
         finally:
             self.metrics.observe((route.model, call.number, call.arm), status, latency_us)
 
-    def _unknown(self, name: str) -> Answer:
-        if not self.snapshot.table_version:
-            return error_answer(503, "no routing table is in force yet")
-        return error_answer(404, f"no model, alias or version is served under {name[:200]!r}")
 
-
-_JSON = (b"content-type", b"application/json")
-_BINARY = (b"content-type", b"application/octet-stream")
-_RETRY = (b"retry-after", b"1")
-
-
-def error_answer(status: int, message: str, request_id: str = "") -> Answer:
-    """Return the protocol's error body; a caller is told when to come back where waiting helps."""
-    headers = [_JSON]
+def refusal(fault: Fault, dialect: Dialect, request_id: str = "") -> Answer:
+    """Return why a request is not answered; a caller is told when to come back where waiting helps."""
+    headers = [CONTENT_JSON, *fault.headers]
     if request_id:
         headers.append((b"x-request-id", request_id.encode()))
-    if status == 503:
-        headers.append(_RETRY)
-    return Answer(status, encode({"error": message}), headers)
+    if fault.status == 503 and not fault.headers:
+        headers.append((b"retry-after", b"1"))
+    return Answer(fault.status, dialect.error(fault.status, str(fault)), headers)
 
 
 def _outputs(output: Output, values: list[float]) -> list[Outputs]:

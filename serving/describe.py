@@ -3,62 +3,134 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from serving.callers import Caller, Callers
 from serving.contract import GatewayState, confirmed_at
-from serving.core import Answer, Core, error_answer
+from serving.core import Answer, Core, refusal
 from serving.fleet import LoadedRoute, Snapshot, Target
 from serving.inputs import TENSOR_OF
-from serving.protocol import encode
+from serving.metrics import Gauges, gauges_text
+from serving.protocol import CONTENT_JSON, V2, Fault, encode
 from serving.settings import Settings
 from serving.spool import Spool
 
 VERSION = "0.1.0"
 EXTENSIONS = ["binary_tensor_data"]
+OPENAPI = (Path(__file__).parent / "openapi.json").read_bytes()
 
 
-def describe(path: str, *, settings: Settings, core: Core, spool: Spool) -> Answer:
-    """Return the answer to ``GET path``."""
-    snapshot = core.snapshot
-    match path.strip("/").split("/"):
-        case ["v2", "health", "live"]:
-            return _json({"live": True})
-        case ["v2", "health", "ready"]:
-            return _json({"ready": snapshot.is_ready}, 200 if snapshot.is_ready else 503)
-        case ["v2"]:
-            return _json({"name": "gateway", "version": VERSION, "extensions": EXTENSIONS})
-        case ["v2", "models", *name, "ready"] if name:
-            return _of_model(snapshot, "/".join(name), _readiness)
-        case ["v2", "models", *name] if name:
-            return _of_model(snapshot, "/".join(name), _metadata)
-        case ["status"]:
-            return _json(_status(settings, snapshot, spool))
-        case ["metrics"]:
-            return Answer(200, core.metrics.text(), [(b"content-type", b"text/plain; version=0.0.4")])
-    return error_answer(404, "there is no such address; /v2 and /status say what is here")
+class Describer:
+    """Answers what is asked with GET."""
+
+    def __init__(self, settings: Settings, core: Core, callers: Callers, spool: Spool) -> None:
+        self._settings = settings
+        self._core = core
+        self._callers = callers
+        self._spool = spool
+
+    def find(self, path: str) -> Callable[[Caller], Answer] | None:
+        """Return what answers at ``path``; None if nothing does."""
+        match path.split("/")[1:]:
+            case ["v2", "health", "live"]:
+                return lambda _: _json({"live": True})
+            case ["v2", "health", "ready"]:
+                return self._ready
+            case ["ping"]:
+                return self._ping
+            case ["v2"]:
+                return lambda _: _json({"name": "gateway", "version": VERSION, "extensions": EXTENSIONS})
+            case ["openapi.json"]:
+                return lambda _: Answer(200, OPENAPI, [CONTENT_JSON])
+            case ["v2", "models", *name, "ready"] if any(name):
+                return lambda caller: self._of_model(caller, "/".join(name), _readiness)
+            case ["v2", "models", *name] if any(name):
+                return lambda caller: self._of_model(caller, "/".join(name), _metadata)
+            case ["status"]:
+                return lambda _: _json(self._status())
+            case ["metrics"]:
+                return self._metrics
+        return None
+
+    def _ready(self, _: Caller) -> Answer:
+        ready = self._core.snapshot.is_ready
+        return _json({"ready": ready}, 200 if ready else 503)
+
+    def _ping(self, _: Caller) -> Answer:
+        """Answer MLflow's health check."""
+        return Answer(200 if self._core.snapshot.is_ready else 503, b"\n", [(b"content-type", b"application/json")])
+
+    def _metrics(self, _: Caller) -> Answer:
+        text = self._core.metrics.text() + gauges_text(self._gauges())
+        return Answer(200, text, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")])
+
+    def _gauges(self) -> Gauges:
+        snapshot = self._core.snapshot
+        return Gauges(
+            in_flight=self._callers.in_flight(),
+            spool_bytes=self._spool.used,
+            spool_limit_bytes=self._settings.spool_max_bytes,
+            dropped=self._spool.dropped,
+            table_version=snapshot.table_version,
+            table_age_s=_age(snapshot),
+            confirmed_age_s=_confirmed_age(self._settings),
+            callers_version=self._callers.version,
+            loaded=[(version.model, version.number) for version in snapshot.loaded()],
+            refused_versions=len(snapshot.refused),
+            refused=dict(self._callers.refused),
+        )
+
+    def _of_model(self, caller: Caller, name: str, tell: Callable[[str, Target, int], Answer]) -> Answer:
+        target = self._core.snapshot.targets.get(name)
+        if target is None or not caller.may_call(target.route.route.model_id):
+            return self._core.unknown(name, V2)
+        number = target.number if target.number is not None else target.route.route.arms[0].number
+        return tell(name, target, number)
+
+    def _status(self) -> dict[str, Any]:
+        snapshot, spool, settings = self._core.snapshot, self._spool, self._settings
+        return {
+            "spool_id": spool.id,
+            "ready": snapshot.is_ready,
+            "table": {
+                "version": snapshot.table_version,
+                "published_at": snapshot.published_at or None,
+                "age_s": _age(snapshot),
+                "confirmed_s_ago": _confirmed_age(settings),
+                "error": snapshot.table_error or None,
+            },
+            "callers": {
+                "auth": settings.auth,
+                "version": self._callers.version,
+                "error": self._callers.error or None,
+            },
+            "models": {name: _route(loaded) for name, loaded in snapshot.routes.items()},
+            "refused": snapshot.refused,
+            "spool": {
+                "bytes": spool.used,
+                "limit_bytes": settings.spool_max_bytes,
+                "when_full": settings.when_full,
+                "fsync": settings.fsync,
+                "dropped": spool.dropped,
+            },
+        }
 
 
-def gateway_state(snapshot: Snapshot, spool: Spool) -> GatewayState:
+def gateway_state(snapshot: Snapshot, spool: Spool, callers: Callers) -> GatewayState:
     """Return what the control plane reads of this process."""
     serving = {
         name: {arm.name: arm.number for arm in loaded.route.arms if arm.number in loaded.servables}
         for name, loaded in snapshot.routes.items()
     }
     return GatewayState(
-        spool.id, snapshot.table_version, snapshot.table_error, serving, snapshot.loaded(), snapshot.refused
-    )
+        spool.id, snapshot.table_version, snapshot.table_error, serving, snapshot.loaded(), snapshot.refused,
+        callers.version, callers.used(),
+    )  # fmt: skip
 
 
 def _json(body: object, status: int = 200) -> Answer:
-    return Answer(status, encode(body), [(b"content-type", b"application/json")])
-
-
-def _of_model(snapshot: Snapshot, name: str, describe: Callable[[str, Target, int], Answer]) -> Answer:
-    target = snapshot.targets.get(name)
-    if target is None:
-        return error_answer(404, f"no model, alias or version is served under {name[:200]!r}")
-    number = target.number if target.number is not None else target.route.route.arms[0].number
-    return describe(name, target, number)
+    return Answer(status, encode(body), [CONTENT_JSON])
 
 
 def _readiness(name: str, target: Target, number: int) -> Answer:
@@ -69,7 +141,7 @@ def _readiness(name: str, target: Target, number: int) -> Answer:
 def _metadata(name: str, target: Target, number: int) -> Answer:
     servable = target.route.servables.get(number)
     if servable is None:
-        return error_answer(503, f"version {number} is not loaded; see /status")
+        return refusal(Fault(503, f"version {number} is not loaded; see /status"), V2)
     output = servable.runtime.output
     return _json({
         "name": name,
@@ -85,30 +157,15 @@ def _metadata(name: str, target: Target, number: int) -> Answer:
     })  # fmt: skip
 
 
-def _status(settings: Settings, snapshot: Snapshot, spool: Spool) -> dict[str, Any]:
-    now = time.time()
+def _age(snapshot: Snapshot) -> float | None:
+    if not snapshot.published_at:
+        return None
+    return round((datetime.now(UTC) - datetime.fromisoformat(snapshot.published_at)).total_seconds(), 1)
+
+
+def _confirmed_age(settings: Settings) -> float | None:
     confirmed = confirmed_at(settings.routing_table_path)
-    published = datetime.fromisoformat(snapshot.published_at) if snapshot.published_at else None
-    return {
-        "spool_id": spool.id,
-        "ready": snapshot.is_ready,
-        "table": {
-            "version": snapshot.table_version,
-            "published_at": snapshot.published_at or None,
-            "age_s": published and round((datetime.now(UTC) - published).total_seconds(), 1),
-            "confirmed_s_ago": confirmed and round(now - confirmed, 1),
-            "error": snapshot.table_error or None,
-        },
-        "models": {name: _route(loaded) for name, loaded in snapshot.routes.items()},
-        "refused": snapshot.refused,
-        "spool": {
-            "bytes": spool.used,
-            "limit_bytes": settings.spool_max_bytes,
-            "when_full": settings.when_full,
-            "fsync": settings.fsync,
-            "dropped": spool.dropped,
-        },
-    }
+    return confirmed and round(time.time() - confirmed, 1)
 
 
 def _route(loaded: LoadedRoute) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import sys
 import uvicorn
 
 from serving.asgi import Gateway
+from serving.http import BoundedProtocol
 from serving.settings import SettingsError, read_settings
 
 
@@ -15,7 +16,9 @@ def application() -> Gateway:
     """Return the ASGI application of one worker process."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     gc.set_threshold(50_000)  # requests leave no cycles behind; looking for some every few requests costs a tenth
-    return Gateway(read_settings())
+    settings = read_settings()
+    BoundedProtocol.head_timeout_s = settings.head_timeout_s
+    return Gateway(settings)
 
 
 def main() -> int:
@@ -29,7 +32,7 @@ def main() -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     uvicorn.run(
         "serving.gateway:application", factory=True, host=settings.host, port=settings.port, workers=settings.workers,
-        loop="uvloop", http="httptools", ws="none", lifespan="on", access_log=False, log_level="warning",
+        loop="uvloop", http=BoundedProtocol, ws="none", lifespan="on", access_log=False, log_level="warning",
         server_header=False, proxy_headers=False, timeout_graceful_shutdown=10,
     )  # fmt: skip
     return 0

@@ -4,7 +4,7 @@ A caller's fault is named by column and row. What is accepted is written down in
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from serving.contract import Column
@@ -49,6 +49,7 @@ class _Plan:
         known = known_values(column)
         self.known = None if known is None else frozenset([*known, None])
         self.readers = _READERS[column.type]
+        self.untyped = _UNTYPED[column.type]
 
 
 class Signature:
@@ -117,6 +118,25 @@ class Signature:
             raise Fault(400, "inputs: there are no rows")
         return self._complete(columns, rows), rows
 
+    def read_untyped(self, given: Mapping[str, list[Any]], rows: int) -> Columns:
+        """Return the values by column of rows whose elements came without a datatype.
+
+        Args:
+            given: values by column, ``rows`` of them each.
+
+        Raises:
+            Fault: 400; names what is wrong by column and row.
+        """
+        columns: list[list[Value] | None] = [None] * len(self._ordered)
+        for name, data in given.items():
+            plan = self._plans.get(name)
+            if plan is None:
+                raise Fault(400, f"column {name!r} is not one of the model's: {', '.join(self.names)}")
+            columns[plan.place] = _read_values(plan, plan.untyped, data)
+        if rows < 1:
+            raise Fault(400, "there are no rows")
+        return self._complete(columns, rows)
+
     def _is_matrix(self, tensor: InputTensor) -> bool:
         return len(tensor.shape) == 2 and (tensor.name not in self._plans or len(self._plans) > 1 < tensor.shape[1])
 
@@ -170,6 +190,10 @@ def _read_column(plan: _Plan, datatype: str, data: list[Any]) -> list[Value]:
     reader = plan.readers.get(datatype)
     if reader is None:
         raise Fault(400, f"column {plan.name}: is {plan.type}, so {', '.join(plan.readers)}; not {datatype[:40]!r}")
+    return _read_values(plan, reader, data)
+
+
+def _read_values(plan: _Plan, reader: Reader, data: list[Any]) -> list[Value]:
     try:
         values = [None if value is None else reader(value) for value in data]
     except (_Unfit, OverflowError):
@@ -231,6 +255,14 @@ def _float_as_boolean(value: Any) -> bool | None:
     return number == 1
 
 
+def _whole(value: Any) -> int | None:
+    return _int64(value) if type(value) is int else _float_as_integer(value)
+
+
+def _truth(value: Any) -> bool | None:
+    return value if type(value) is bool else _float_as_boolean(value)
+
+
 def _integer(datatype: str, convert: Callable[[int], Value]) -> Reader:
     low, high = INTEGERS[datatype]
 
@@ -245,7 +277,7 @@ def _integer(datatype: str, convert: Callable[[int], Value]) -> Reader:
 
 
 def _int64(value: int) -> int:
-    if value > INT64_HIGH:
+    if not INT64_LOW <= value <= INT64_HIGH:
         raise _Unfit("is out of the range of INT64")
     return value
 
@@ -279,4 +311,13 @@ _READERS: dict[str, dict[str, Reader]] = {
     | dict.fromkeys(FLOATS, _float_as_boolean)
     | {name: _integer(name, _zero_or_one) for name in INTEGERS},
     "string": {"BYTES": _text},
+}
+# Where the request names no datatype: JSON and CSV of MLflow's protocol.
+_UNTYPED: dict[str, Reader] = {
+    "double": _float_as_float,
+    "float": _float_as_float,
+    "long": _whole,
+    "integer": _whole,
+    "boolean": _truth,
+    "string": _text,
 }

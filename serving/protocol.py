@@ -1,17 +1,22 @@
 """The Open Inference Protocol, version 2, over REST: requests and answers as bytes, with the binary tensor extension.
 
-Pure: bytes in, values out. Faults carry the HTTP status and a message that names the field.
+Pure: bytes in, values out. Faults carry the HTTP status and a message that names the field. The other protocol of
+predictions is in ``serving.invocations``; the core speaks both as a :class:`Dialect`.
 """
 
 import struct
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
-from serving.runtimes import Output
+from serving.runtimes import Columns, Output, Row
 
+if TYPE_CHECKING:
+    from serving.inputs import Signature
+
+Headers = list[tuple[bytes, bytes]]
 JSON = b"application/json"
 BINARY = b"application/octet-stream"
 
@@ -23,15 +28,61 @@ DATATYPES = {
     "FP16": np.dtype("<f2"), "FP32": np.dtype("<f4"), "FP64": np.dtype("<f8"),
     "BYTES": np.dtype("O"),
 }  # fmt: skip
+CONTENT_JSON = (b"content-type", JSON)
+CONTENT_BINARY = (b"content-type", BINARY)
 _LENGTH = struct.Struct("<I")
 
 
 class Fault(Exception):  # noqa: N818  most are the caller's, some ours
-    """The request is not answered: an HTTP status, and a message for the caller."""
+    """The request is not answered: an HTTP status, a message for the caller, and headers that the status asks for."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = headers
+
+
+class Request(Protocol):
+    """A prediction that is asked for, in whichever protocol."""
+
+    @property
+    def id(self) -> str | None:
+        """The id that the body gives to the request."""
+
+    def read_row(self, signature: "Signature") -> Row | None:
+        """Return the usual request's one row; None leaves it to :meth:`read`."""
+
+    def read(self, signature: "Signature") -> tuple[Columns, int]:
+        """Return the values by column, in the signature's order, and the number of rows.
+
+        Raises:
+            Fault: 400; names what is wrong by column and row.
+        """
+
+    def answer(self, given: "Given") -> tuple[bytes, Headers]:
+        """Return the answer's body and what describes it.
+
+        Raises:
+            Fault: 400 where the caller asks for what the model does not answer.
+        """
+
+
+class Given(NamedTuple):
+    """What a version answered."""
+
+    model: str
+    number: int
+    request_id: str
+    output: Output
+    values: list[float]
+    rows: int
+
+
+class Dialect(NamedTuple):
+    """One protocol of predictions: how a request is read, and how a refusal is put."""
+
+    decode: Callable[[Mapping[bytes, bytes], bytes], Request]  # raises Fault
+    error: Callable[[int, str], bytes]
 
 
 class InputTensor(msgspec.Struct, gc=False):
@@ -58,6 +109,28 @@ class InferRequest(msgspec.Struct, gc=False):
     id: str | None = None
     parameters: dict[str, Any] | None = None
     outputs: list[WantedOutput] | None = None
+
+    def read_row(self, signature: "Signature") -> Row | None:
+        """See :class:`Request`."""
+        return signature.read_row(self.inputs)
+
+    def read(self, signature: "Signature") -> tuple[Columns, int]:
+        """See :class:`Request`."""
+        return signature.read(self.inputs)
+
+    def answer(self, given: Given) -> tuple[bytes, Headers]:
+        """See :class:`Request`; the output is binary where the caller wants it so."""
+        binary = wants_binary(self, given.output)
+        shape = [given.rows] if given.output.width == 1 else [given.rows, given.output.width]
+        tensor = OutputTensor(given.output.name, "FP64", shape)
+        answer = InferAnswer(given.model, str(given.number), given.request_id, [tensor])
+        if not binary:
+            tensor.data = given.values
+            return encode(answer), [CONTENT_JSON]
+        data = np.asarray(given.values, "<f8").tobytes()
+        tensor.parameters = {"binary_data_size": len(data)}
+        head = encode(answer)
+        return head + data, [CONTENT_BINARY, (b"inference-header-content-length", b"%d" % len(head))]
 
 
 class OutputTensor(msgspec.Struct, gc=False, omit_defaults=True):
@@ -181,16 +254,12 @@ def wants_binary(request: InferRequest, output: Output) -> bool:
     return bool((request.outputs[0].parameters or {}).get("binary_data", default))
 
 
-def encode_answer(
-    *, model: str, number: int, request_id: str, output: Output, values: list[float], rows: int, binary: bool
-) -> tuple[bytes, int | None]:
-    """Return the answer's body, and how many bytes of it are JSON where the rest is binary."""
-    tensor = OutputTensor(output.name, "FP64", [rows] if output.width == 1 else [rows, output.width])
-    answer = InferAnswer(model, str(number), request_id, [tensor])
-    if not binary:
-        tensor.data = values
-        return encode(answer), None
-    data = np.asarray(values, "<f8").tobytes()
-    tensor.parameters = {"binary_data_size": len(data)}
-    head = encode(answer)
-    return head + data, len(head)
+def _decode_v2(headers: Mapping[bytes, bytes], body: bytes) -> InferRequest:
+    return decode_request(body, check_content(headers))
+
+
+def _error_v2(_status: int, message: str) -> bytes:
+    return encode({"error": message})
+
+
+V2 = Dialect(_decode_v2, _error_v2)

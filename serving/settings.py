@@ -9,6 +9,8 @@ from typing import Literal, cast, get_args
 Fsync = Literal["record", "interval", "never"]
 WhenFull = Literal["refuse", "drop"]
 Required = Literal["governed", "all"]
+Auth = Literal["required", "optional", "off"]
+OPERATOR_TOKEN_LENGTH = 24
 
 
 class SettingsError(ValueError):
@@ -24,7 +26,14 @@ class Settings:
     host: str = "127.0.0.1"  # address to listen on
     port: int = 8080  # port to listen on
     workers: int = 1  # processes that share the port
+    auth: Auth = "required"  # callers show a token; optional: who shows none is answered too; off: none is looked at
+    caller_requests_per_s: float = 0  # of a caller whose token says nothing else, all workers together; 0: any number
+    caller_burst: int = 0  # requests at once after a pause; 0: as many as one second allows
+    caller_in_flight: int = 0  # requests at the same time; 0: any number
+    operator_token: str = ""  # what `/status` and `/metrics` ask for as bearer token; unset: they are open
     max_body_bytes: int = 8 * 1024 * 1024  # a larger request is answered 413
+    head_timeout_s: float = 10.0  # a request's line and headers must be complete within
+    body_timeout_s: float = 30.0  # and its body after that
     fsync: Fsync = "interval"  # when records reach the disk itself: each record, every second (interval), or never
     segment_max_bytes: int = 8 * 1024 * 1024  # a segment is sealed at this size
     segment_max_age_s: float = 5.0  # or at this age
@@ -46,7 +55,14 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         host=environ.get("GATEWAY_HOST", Settings.host),
         port=int(_number(environ, "GATEWAY_PORT", Settings.port, at_least=0)),
         workers=int(_number(environ, "GATEWAY_WORKERS", Settings.workers, at_least=1)),
+        auth=cast("Auth", _choice(environ, "GATEWAY_AUTH", Settings.auth, get_args(Auth))),
+        caller_requests_per_s=_number(environ, "CALLER_REQUESTS_PER_SECOND", 0, at_least=0),
+        caller_burst=int(_number(environ, "CALLER_BURST", 0, at_least=0)),
+        caller_in_flight=int(_number(environ, "CALLER_IN_FLIGHT", 0, at_least=0)),
+        operator_token=_secret(environ, "GATEWAY_OPERATOR_TOKEN"),
         max_body_bytes=int(_number(environ, "MAX_BODY_BYTES", Settings.max_body_bytes, at_least=1)),
+        head_timeout_s=_number(environ, "HEAD_TIMEOUT_SECONDS", Settings.head_timeout_s, at_least=0.1),
+        body_timeout_s=_number(environ, "BODY_TIMEOUT_SECONDS", Settings.body_timeout_s, at_least=0.1),
         fsync=cast("Fsync", _choice(environ, "SPOOL_FSYNC", Settings.fsync, get_args(Fsync))),
         segment_max_bytes=int(_number(environ, "SEGMENT_MAX_BYTES", Settings.segment_max_bytes, at_least=1)),
         segment_max_age_s=_number(environ, "SEGMENT_MAX_AGE_SECONDS", Settings.segment_max_age_s, at_least=0.05),
@@ -67,6 +83,13 @@ def _path(environ: Mapping[str, str], name: str) -> Path:
 
 def _paths(environ: Mapping[str, str], name: str) -> tuple[Path, ...]:
     return tuple(Path(path.strip()) for path in environ.get(name, "").split(",") if path.strip())
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str:
+    given = environ.get(name, "")
+    if given and len(given) < OPERATOR_TOKEN_LENGTH:
+        raise SettingsError(f"{name} is shorter than {OPERATOR_TOKEN_LENGTH} characters; give a long random one.")
+    return given
 
 
 def _number(environ: Mapping[str, str], name: str, default: float, *, at_least: float) -> float:

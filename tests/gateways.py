@@ -25,12 +25,15 @@ from controlplane.embedded import free_port
 from serving.contract import (
     CHAMPION,
     Arm,
+    CallerList,
     Column,
     File,
     Route,
     RoutingTable,
     Version,
+    callers_path,
     manifest_digest,
+    write_callers,
     write_table,
 )
 
@@ -104,10 +107,10 @@ def make_pipeline(folder, number=1) -> Version:
     return make_artifact(folder / f"v{number}", "model.skops", data, number=number, format_name="skops")
 
 
-def make_route(*versions, model="flight-delay", arms=None, aliases=None) -> Route:
+def make_route(*versions, model="flight-delay", model_id=1, arms=None, aliases=None) -> Route:
     champion = versions[0].number
     return Route(
-        model, 1, "classification", "model-1", arms or [Arm(CHAMPION, champion, 10_000)],
+        model, model_id, "classification", f"model-{model_id}", arms or [Arm(CHAMPION, champion, 10_000)],
         aliases or {CHAMPION: champion}, list(versions),
     )  # fmt: skip
 
@@ -143,6 +146,7 @@ class RunningGateway:
             "ROUTING_TABLE_PATH": str(self.table_path),
             "SPOOL_ROOT": str(self.spool_root),
             "GATEWAY_PORT": str(self.port),
+            "GATEWAY_AUTH": "off",
             **environment,
         }
 
@@ -177,6 +181,16 @@ class RunningGateway:
         write_table(table, self.table_path)
         if wait:
             self.wait_for("/status", lambda answer: answer.json()["table"]["version"] == table.version)
+
+    def admit(self, *callers, version=1):
+        """Publish who may call."""
+        write_callers(CallerList(version, "2026-11-25T12:00:00+00:00", list(callers)), callers_path(self.table_path))
+
+    def wait_until(self, so, seconds=30):
+        deadline = time.monotonic() + seconds
+        while not so():
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
 
     def status(self) -> dict:
         return self.client.get("/status").json()

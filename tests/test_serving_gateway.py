@@ -78,7 +78,7 @@ def test_metrics_count_by_version_and_arm(gateway):
 
     text = gateway.client.get("/metrics").text
 
-    assert 'gateway_requests_total{model="flight-delay",version="2",arm="pinned"} 1' in text
+    assert 'gateway_requests_total{model="flight-delay",version="2",arm="pinned",status="200"} 1' in text
     assert 'gateway_latency_seconds_bucket{model="flight-delay",version="2",arm="pinned",le="+Inf"} 1' in text
 
 
@@ -190,8 +190,8 @@ def test_large_batch_is_answered(gateway):
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [
-    ("POST", "/v2/health/live", 404), ("PUT", "/v2/models/flight-delay/infer", 405), ("DELETE", "/status", 405),
-    ("GET", "/v2/models/flight-delay/infer", 404), ("POST", "/v2/models//infer", 404),
+    ("POST", "/v2/health/live", 405), ("PUT", "/v2/models/flight-delay/infer", 405), ("DELETE", "/status", 405),
+    ("GET", "/v2/models/flight-delay/infer", 405), ("POST", "/v2/models//infer", 404),
 ])  # fmt: skip
 def test_other_methods_and_addresses_are_refused(gateway, method, path, status):
     answer = gateway.client.request(method, path)

@@ -410,7 +410,10 @@ def test_full_spool_refuses_and_keeps_what_it_acknowledged(tmp_path):  # F9
     assert (b"retry-after", b"1") in answer.headers
     assert b"cannot be recorded: the spool is full" in answer.body
     assert len(harness.records()) == statuses.count(200) > 3
-    assert b'gateway_errors_total{model="flight-delay",version="1",arm="champion"} 1' in harness.core.metrics.text()
+    assert (
+        b'gateway_requests_total{model="flight-delay",version="1",arm="champion",status="503"} 1'
+        in harness.core.metrics.text()
+    )
 
 
 def test_full_spool_may_drop_records_instead(tmp_path):
