@@ -1,6 +1,7 @@
 """Forms of the registry's pages. They check shape and types; services hold the rules."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import PasswordChangeForm
@@ -8,8 +9,10 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from registry.criteria import METRIC_LABELS
+from registry.errors import InvalidError
 from registry.models import AcceptanceCriterion, ApiToken, RegisteredModel, Role, Task, Team, Webhook
 from registry.policies import NAMES, Policy
+from registry.selectors import models_named
 from registry.webhooks.events import EVERY, MLFLOW_EVENTS, actions
 
 
@@ -112,6 +115,19 @@ class TokenForm(forms.Form):
         coerce=int,
         initial=90,
     )
+    models = forms.CharField(
+        required=False, help_text="Names, with commas between them; empty for every model of the team."
+    )
+    requests_per_s = forms.FloatField(
+        required=False, min_value=0.001, label="Requests a second", help_text="Empty: as many as the gateway allows."
+    )
+    burst = forms.IntegerField(
+        required=False, min_value=1, label="At once after a pause", help_text="Empty: as many as in one second."
+    )
+    in_flight = forms.IntegerField(
+        required=False, min_value=1, label="At the same time", help_text="Empty: as many as the gateway allows."
+    )
+    BOUNDS = ("models", "requests_per_s", "burst", "in_flight")
 
     def __init__(self, *args: object, teams: QuerySet[Team], **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -119,6 +135,35 @@ class TokenForm(forms.Form):
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above
         field.queryset = teams
         _controls(self)
+
+    def clean(self) -> dict[str, Any]:
+        """Find the models by their names."""
+        values = self.cleaned_data
+        names = [name.strip() for name in values.get("models", "").split(",") if name.strip()]
+        if names and "team" in values:
+            try:
+                values["models"] = models_named(values["team"], names)
+            except InvalidError as error:
+                self.add_error("models", str(error))
+        elif not names:
+            values["models"] = []
+        if self.is_bounded() and ApiToken.Scope.PREDICT not in values.get("scopes", []):
+            self.add_error(
+                "scopes", "Models and limits bound predictions: choose that scope as well, or leave them empty."
+            )
+        return values
+
+    def general(self) -> list[forms.BoundField]:
+        """Return what every token has."""
+        return [field for field in self if field.name not in self.BOUNDS]
+
+    def bounds(self) -> list[forms.BoundField]:
+        """Return what bounds predictions alone."""
+        return [self[name] for name in self.BOUNDS]
+
+    def is_bounded(self) -> bool:
+        """Whether a bound was given, so that the page must show it."""
+        return any(self.data.get(name) for name in self.BOUNDS)
 
 
 class MemberForm(forms.Form):

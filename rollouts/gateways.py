@@ -1,13 +1,14 @@
 """What gateways report back: they write files beside their segments, so that they need nobody to be up."""
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
 
 from registry.audit_trail import audit, audited
 from registry.models import ModelVersion
+from registry.services import tokens_used
 from rollouts.models import LoadRefusal
 from serving.contract import GatewayState, gateway_states
 
@@ -15,6 +16,15 @@ from serving.contract import GatewayState, gateway_states
 def living_gateways() -> list[GatewayState]:
     """Return what the gateways that live now say of themselves."""
     return gateway_states(Path(settings.SPOOL_ROOT), now=time.time())
+
+
+def callers_observe() -> None:
+    """Note which tokens gateways were called with, and when."""
+    used: dict[int, float] = {}
+    for state in living_gateways():
+        for token, at in state.callers.items():
+            used[token] = max(at, used.get(token, 0.0))
+    tokens_used({token: datetime.fromtimestamp(at, UTC) for token, at in used.items()})
 
 
 @audited()

@@ -86,7 +86,7 @@ def _difference(before: Route | None, after: Route) -> str:
 @audited()
 def _record(*, now: datetime) -> None:
     """Add a table to the history, and an event for each model it changes, if the latest one is out of date."""
-    _lock()
+    only_publisher()
     routes = compose()
     digest = f"sha256:{hashlib.sha256(msgspec.json.encode(routes)).hexdigest()}"
     latest = RoutingTable.objects.first()
@@ -113,7 +113,7 @@ def _record(*, now: datetime) -> None:
 @transaction.atomic
 def _mirror() -> RoutingTable:
     """Write the latest table to the file unless it is there, and confirm it; never an older one over a newer."""
-    _lock()
+    only_publisher()
     latest = RoutingTable.objects.latest("version")
     path = Path(settings.ROUTING_TABLE_PATH)
     table = document_of(latest)
@@ -128,7 +128,8 @@ def document_of(table: RoutingTable) -> contract.RoutingTable:
     return msgspec.convert(table.document, contract.RoutingTable)
 
 
-def _lock() -> None:
+def only_publisher() -> None:
+    """Wait until no other publisher writes; holds until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
 

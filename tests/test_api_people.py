@@ -40,7 +40,7 @@ def test_me_of_a_session_lists_every_team(client, team):
 
     assert (me["via"], me["team"], me["role"]) == ("session", None, None)
     assert [t["role"] for t in me["teams"]] == ["engineer", "viewer"]
-    assert me["scopes"] == ["read", "write", "decide"]
+    assert me["scopes"] == ["read", "write", "decide", "predict"]
 
 
 def test_token_is_made_listed_and_revoked(engineer, team):

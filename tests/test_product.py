@@ -204,7 +204,7 @@ def test_every_process_answers(stack):
 def test_the_description_for_scripts_is_complete_and_private(stack):
     described = stack.description
 
-    assert sorted(described) == ["gateway", "mlflow", "models", "users", "web"]
+    assert sorted(described) == ["callers", "gateway", "mlflow", "models", "users", "web"]
     assert list(described["users"]) == ["engineer", "product", "approver", "admin", "viewer", "sandbox"]
     assert {tuple(user) for user in described["users"].values()} == {("password", "token")}
     assert (stack.var / "demo.json").stat().st_mode & 0o777 == 0o600

@@ -27,6 +27,7 @@ class Description(TypedDict):
     mlflow: str
     gateway: str
     users: dict[str, Login]
+    callers: dict[str, str]  # tokens of services that ask the gateway
     models: list[dict[str, Any]]
 
 
@@ -38,7 +39,7 @@ def read() -> Description:
         kept = {}
     return Description(
         web=settings.WEB_URL, mlflow=settings.MLFLOW_URL, gateway=settings.GATEWAY_URL,
-        users=kept.get("users", {}), models=kept.get("models", []),
+        users=kept.get("users", {}), callers=kept.get("callers", {}), models=kept.get("models", []),
     )  # fmt: skip
 
 

@@ -8,11 +8,13 @@ from controlplane.demo.description import Login
 from registry.access import Actor
 from registry.models import ApiToken, Role, Team
 from registry.selectors import token_by_secret
-from registry.services import team_create, team_join, token_create, token_revoke
+from registry.services import Bounds, team_create, team_join, token_create, token_revoke
 
 PROCESS = "demo"
 TRAVEL = "travel"
 SANDBOX = "sandbox"
+CALLER = "traffic"
+SCOPES = list(ApiToken.Scope.values)
 
 PEOPLE = {
     "engineer": (TRAVEL, Role.ENGINEER),
@@ -47,18 +49,37 @@ def seed_people(known: dict[str, Login]) -> dict[str, Login]:
     return logins
 
 
+def seed_callers(known: dict[str, str]) -> dict[str, str]:
+    """Make sure of the token that the demo's visitors show to the gateway; return it by name.
+
+    Args:
+        known: as last written down; kept if it still works.
+    """
+    if token_by_secret(known.get(CALLER, "")):
+        return known
+    user, team = User.objects.get(username="engineer"), Team.objects.get(slug=TRAVEL)
+    _revoke(user, CALLER)
+    bounds = Bounds(requests_per_s=1000, in_flight=100)
+    _, secret = token_create(
+        actor=None, user=user, team=team, name=CALLER, scopes=[ApiToken.Scope.PREDICT], bounds=bounds, process=PROCESS
+    )
+    return {CALLER: secret}
+
+
 def _login(user: User, team: Team, known: Login | None) -> Login:
     """Return a log-in that works, keeping what still does: a token is cheap to check, a password is not."""
-    if known and (token := token_by_secret(known["token"])) and token.user == user:
+    if known and (token := token_by_secret(known["token"])) and token.user == user and len(token.scopes) == len(SCOPES):
         return known
-    for stale in ApiToken.objects.filter(user=user, name=PROCESS, revoked_at__isnull=True):
-        token_revoke(actor=None, token_id=stale.pk, process=PROCESS)
-    _, token_secret = token_create(
-        actor=None, user=user, team=team, name=PROCESS, scopes=list(ApiToken.Scope.values), process=PROCESS
-    )
+    _revoke(user, PROCESS)
+    _, token_secret = token_create(actor=None, user=user, team=team, name=PROCESS, scopes=SCOPES, process=PROCESS)
     if known and user.check_password(known["password"]):
         return Login(password=known["password"], token=token_secret)
     password = secrets.token_urlsafe(12)
     user.set_password(password)
     user.save(update_fields=["password"])
     return Login(password=password, token=token_secret)
+
+
+def _revoke(user: User, name: str) -> None:
+    for stale in ApiToken.objects.filter(user=user, name=name, revoked_at__isnull=True):
+        token_revoke(actor=None, token_id=stale.pk, process=PROCESS)

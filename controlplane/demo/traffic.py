@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import msgspec
 import pandas as pd
@@ -46,6 +46,7 @@ class Traffic:
 
     Attributes:
         rate: requests per second.
+        token: what the gateway knows this caller by; none is shown where it is empty.
         answers: HTTP statuses since the last report; 0 where the gateway could not be reached.
     """
 
@@ -53,6 +54,7 @@ class Traffic:
     model: str
     rate: float
     stopping: threading.Event
+    token: str = ""
     answers: Counter[int] = field(default_factory=Counter)
     _connection: http.client.HTTPConnection | None = None
 
@@ -78,7 +80,7 @@ class Traffic:
                 break
             status = self._send(msgspec.json.encode(infer_body(version.signature["inputs"], row)), str(row[data.key]))
             self.answers[status] += 1
-            if status in (0, 404) or status >= 500:  # not there, not told of the model yet, or in trouble
+            if status in (0, 401, 404) or status >= 500:  # not there, not told of us or the model yet, or in trouble
                 pause = min(max(pause * 2, 0.5), LONGEST_PAUSE_S)
                 self._close()  # the gateway keeps no connection idle for so long
                 self.stopping.wait(pause)
@@ -97,9 +99,10 @@ class Traffic:
 
     def _until_served(self) -> None:
         """Wait until the gateway has loaded its first champion, as a caller's own health check would."""
+        ready = Request(f"{self.gateway_url}/v2/models/{quote(self.model)}/ready", headers=self._credentials())  # noqa: S310
         while not self.stopping.is_set():
             try:
-                with urlopen(f"{self.gateway_url}/v2/models/{quote(self.model)}/ready", timeout=TIMEOUT_S):  # noqa: S310
+                with urlopen(ready, timeout=TIMEOUT_S):  # noqa: S310
                     return
             except OSError:
                 self.stopping.wait(0.5)
@@ -114,7 +117,7 @@ class Traffic:
 
     def _send(self, body: bytes, key: str) -> int:
         """Return the status of the answer; 0 where there is none."""
-        headers = {"Content-Type": "application/json", "X-Route-Key": key}
+        headers = {"Content-Type": "application/json", "X-Route-Key": key} | self._credentials()
         try:
             if self._connection is None:
                 self._connection = http.client.HTTPConnection(urlsplit(self.gateway_url).netloc, timeout=TIMEOUT_S)
@@ -125,6 +128,9 @@ class Traffic:
             self._close()
             return 0
         return answer.status
+
+    def _credentials(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def _close(self) -> None:
         if self._connection:

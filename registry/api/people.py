@@ -134,6 +134,15 @@ class TokenBody(Strict):
     team = serializers.CharField(required=False, help_text="slug; may be left out by who has one team, or a token")
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=ApiToken.Scope.choices), allow_empty=False)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    models = serializers.ListField(
+        child=serializers.CharField(), required=False, max_length=100,
+        help_text="what it may call with the scope predict; left out: every model of the team",
+    )  # fmt: skip
+    requests_per_s = serializers.FloatField(
+        required=False, allow_null=True, help_text="at the gateway; left out: what the gateway allows"
+    )
+    burst = serializers.IntegerField(required=False, allow_null=True, help_text="requests at once after a pause")
+    in_flight = serializers.IntegerField(required=False, allow_null=True, help_text="requests at the same time")
 
 
 class NewTokenSerializer(TokenSerializer):
@@ -167,7 +176,13 @@ class Tokens(TeamView):
         """Create a token of yours for one team. Through a token: no scope that the token itself lacks."""
         values = self.body(TokenBody)
         team = self.team(values.pop("team", None))
-        token, secret = services.token_create(actor=self.actor, user=self.actor.user, team=team, **values)
+        bounds = services.Bounds(
+            selectors.models_named(team, values.pop("models", [])),
+            *(values.pop(limit, None) for limit in ("requests_per_s", "burst", "in_flight")),
+        )
+        token, secret = services.token_create(
+            actor=self.actor, user=self.actor.user, team=team, bounds=bounds, **values
+        )
         return Response(NewTokenSerializer(token, context={"secret": secret}).data, status=201)
 
 
@@ -185,4 +200,8 @@ def _tokens(view: ApiView) -> QuerySet[ApiToken]:
     actor = view.actor
     administered = actor.user.memberships.filter(role=Role.ADMIN).values("team")
     mine = Q(user=actor.user) | Q(team__in=administered)
-    return ApiToken.objects.filter(mine, team__in=actor.teams()).select_related("user", "team")
+    return (
+        ApiToken.objects.filter(mine, team__in=actor.teams())
+        .select_related("user", "team")
+        .prefetch_related("only_models")
+    )

@@ -59,6 +59,7 @@ class ApiToken(models.Model):
         READ = "read", "Read"
         WRITE = "write", "Write"
         DECIDE = "decide", "Decide on promotions and criteria"
+        PREDICT = "predict", "Ask the gateway for predictions"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
     team = models.ForeignKey(Team, models.CASCADE, related_name="api_tokens")
@@ -66,6 +67,14 @@ class ApiToken(models.Model):
     prefix = models.CharField(max_length=12, help_text="the first characters, to tell tokens apart")
     digest = models.CharField(max_length=71, unique=True, help_text=DIGEST_HELP)
     scopes = models.JSONField(default=list)
+    only_models = models.ManyToManyField(
+        "registry.RegisteredModel",
+        blank=True,
+        help_text="what it may call with the scope predict; none: all of its team",
+    )
+    requests_per_s = models.FloatField(null=True, blank=True, help_text="at the gateway; null: as the gateway allows")
+    burst = models.PositiveIntegerField(null=True, blank=True, help_text="requests at once after a pause")
+    in_flight = models.PositiveIntegerField(null=True, blank=True, help_text="requests at the same time")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -36,7 +36,7 @@ from registry.selectors.reviews import (
     to_review,
 )
 from registry.selectors.signatures import SignatureState, bundles_of, signature_of
-from registry.selectors.tokens import token_by_secret, token_digest
+from registry.selectors.tokens import live_tokens, models_named, token_by_secret, token_digest
 
 __all__ = [
     "OPEN",
@@ -59,6 +59,8 @@ __all__ = [
     "in_flight",
     "lapses",
     "last_decisions",
+    "live_tokens",
+    "models_named",
     "opinions_of",
     "policies_by_team",
     "policies_in_force",

@@ -1,15 +1,18 @@
-"""Tokens, found by their secret."""
+"""Tokens: found by their secret, and those in force."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import User
 from django.db import connection, models
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 
-from registry.models import ApiToken, Team
+from registry.errors import InvalidError
+from registry.models import ApiToken, RegisteredModel, Team
 
 Found = TypeVar("Found", bound=models.Model)
 
@@ -56,3 +59,24 @@ def _query() -> str:
         JOIN registry_membership s ON s.team_id = t.team_id AND s.user_id = t.user_id
         WHERE t.digest = %s AND t.revoked_at IS NULL AND u.is_active
           AND (t.expires_at IS NULL OR t.expires_at > statement_timestamp())"""  # noqa: S608  columns of our own models
+
+
+def live_tokens() -> QuerySet[ApiToken]:
+    """Return the tokens in force: neither revoked nor expired, their users active and still in the team, as ``token_by_secret`` says."""
+    return (
+        ApiToken.objects.filter(revoked_at__isnull=True, user__is_active=True)
+        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))
+        .filter(user__memberships__team_id=F("team_id"))
+    )
+
+
+def models_named(team: Team, names: Collection[str]) -> list[RegisteredModel]:
+    """Return the live models of ``team`` with these names.
+
+    Raises:
+        InvalidError: the team has none with one of the names.
+    """
+    found = list(RegisteredModel.objects.live().filter(team=team, name__in=names))
+    if missing := sorted(set(names) - {model.name for model in found}):
+        raise InvalidError(f"models: {team.name} has no model {missing[0]!r}.", field="models")
+    return found

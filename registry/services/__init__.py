@@ -33,7 +33,7 @@ from registry.services.sessions import LoginAttempt, login_attempt, logout_recor
 from registry.services.signatures import version_sign
 from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
 from registry.services.teams import team_change, team_create, team_guard, team_join, team_leave
-from registry.services.tokens import token_create, token_revoke, token_use
+from registry.services.tokens import Bounds, token_create, token_revoke, token_use, tokens_used
 from registry.services.versions import version_create
 from registry.services.waivers import (
     waiver_ask,
@@ -54,6 +54,7 @@ from registry.services.webhooks import (
 
 __all__ = [
     "RESTORABLE",
+    "Bounds",
     "LoginAttempt",
     "alert_acknowledge",
     "alert_clear",
@@ -109,6 +110,7 @@ __all__ = [
     "token_create",
     "token_revoke",
     "token_use",
+    "tokens_used",
     "traffic_record",
     "version_archive",
     "version_create",

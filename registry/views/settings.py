@@ -1,6 +1,7 @@
 """What a person may see and set for themself: roles, members of the teams, tokens."""
 
 from datetime import timedelta
+from urllib.parse import quote
 
 from django.conf import settings as conf
 from django.contrib import messages
@@ -42,6 +43,7 @@ def token_create(request: HttpRequest) -> HttpResponse:
         name=form.cleaned_data["name"],
         scopes=form.cleaned_data["scopes"],
         expires_at=timezone.now() + timedelta(days=days) if days else None,
+        bounds=services.Bounds(*(form.cleaned_data[name] for name in form.BOUNDS)),
     )
     return _page(request, TokenForm(teams=actor.teams()), made=token, secret=secret)
 
@@ -65,12 +67,22 @@ def _page(
         "made": made,
         "secret": secret,
         "curl": f'curl -H "Authorization: Bearer {secret}" {request.build_absolute_uri("/api/v1/models/")}',
+        "predict": made and ApiToken.Scope.PREDICT in made.scopes,
+        "gateway": f'curl -H "Authorization: Bearer {secret}" {conf.GATEWAY_URL}/v2/models/{_example(made)}',
         "mlflow": f"export MLFLOW_TRACKING_URI={conf.MLFLOW_URL}\nexport MLFLOW_TRACKING_TOKEN={secret}",
         "now": timezone.now(),
         "memberships": actor.user.memberships.select_related("team")
         .annotate(members=Count("team__memberships"))
         .order_by("team__name"),
         "webhooks": webhooks_tally(actor),
-        "tokens": ApiToken.objects.filter(user=actor.user).select_related("team")[:TOKENS_SHOWN],
+        "tokens": ApiToken.objects.filter(user=actor.user)
+        .select_related("team")
+        .prefetch_related("only_models")[:TOKENS_SHOWN],
     }
     return render(request, "registry/settings.html", context, status=status)
+
+
+def _example(token: ApiToken | None) -> str:
+    """Return a model that the token may call."""
+    model = token and (token.only_models.first() or token.team.models.live().first())
+    return quote(model.name) if model else "<model>"

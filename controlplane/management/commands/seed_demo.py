@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from controlplane.demo import description
 from controlplane.demo.model import MODEL, seed_model
-from controlplane.demo.people import seed_people
+from controlplane.demo.people import seed_callers, seed_people
 
 
 class Command(BaseCommand):
@@ -24,6 +24,7 @@ class Command(BaseCommand):
         call_command("sync_schedules", verbosity=0)
         described = description.read()
         described["users"] = seed_people(described["users"])
+        described["callers"] = seed_callers(described["callers"])
         description.write(described)
         if job := seed_model():
             self.stdout.write(f"The first model is being made in the background: {settings.WEB_URL}{job.path}")

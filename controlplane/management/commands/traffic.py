@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from controlplane.demo import description
 from controlplane.demo.traffic import Traffic
 from experiments.models import DatasetVersion
 
@@ -30,7 +31,8 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         try:
-            Traffic(settings.GATEWAY_URL, options["model"], options["rate"], stopping).run()
+            token = description.read()["callers"].get("traffic", "")
+            Traffic(settings.GATEWAY_URL, options["model"], options["rate"], stopping, token).run()
         except DatasetVersion.DoesNotExist:
             raise CommandError(
                 f"The champion of {options['model']} was trained on rows that are no data set here."

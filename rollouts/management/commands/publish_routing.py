@@ -1,10 +1,11 @@
-"""`manage.py publish_routing`: publish the routing table now, as the schedule does every second."""
+"""`manage.py publish_routing`: publish the routing table and who may call now, as the schedule does every second."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from rollouts.callers import callers_publish
 from rollouts.routing import routing_publish
 
 
@@ -15,5 +16,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Publish, and say what is in force."""
+        callers_publish(now=timezone.now())
         table = routing_publish(now=timezone.now())
         self.stdout.write(f"Routing table {table.version} of {table.published_at:%Y-%m-%d %H:%M:%S} UTC is in force.")
