@@ -5,9 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.functional import SimpleLazyObject
 
-from registry import selectors
 from registry.access import actor_of
 
 # Section → (URL name, label, second key after `g`).
@@ -44,10 +42,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "signed_in": bool(user and user.is_authenticated),
     }
     if context["signed_in"]:
-        actor = actor_of(request)
         context |= {
             "navigation": navigation(request.path),
-            "waiting_count": SimpleLazyObject(lambda: len(selectors.waiting(actor))),
-            "memberships": actor.user.memberships.select_related("team").order_by("team__name"),
+            "memberships": actor_of(request).user.memberships.select_related("team").order_by("team__name"),
         }
     return context

@@ -26,6 +26,7 @@ __all__ = ["api_urlpatterns", "urlpatterns"]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", inbox.inbox, name="inbox"),
+    path("inbox/count/", inbox.inbox_count, name="inbox_count"),
     path("login/", accounts.LogIn.as_view(), name="login"),
     path("logout/", accounts.LogOut.as_view(), name="logout"),
     path("confirm/", accounts.confirm_password, name="confirm_password"),

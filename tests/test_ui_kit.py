@@ -162,8 +162,7 @@ def person():
 
 
 @pytest.mark.django_db
-def test_frame_marks_where_one_is_and_what_waits(client, person):
-    make_promotion(make_model(make_team("flight-ops"), name="flight-delay"))
+def test_frame_marks_where_one_is(client, person):
     client.force_login(person)
 
     frame = client.get("/models/").context
@@ -171,7 +170,17 @@ def test_frame_marks_where_one_is_and_what_waits(client, person):
     entries = {entry["name"]: entry for section in frame["navigation"] for entry in section["entries"]}
     assert set(entries) == {name for rows in NAVIGATION.values() for name, *_ in rows}
     assert [name for name, entry in entries.items() if entry["current"]] == ["models"]
-    assert frame["waiting_count"] == 1
+
+
+@pytest.mark.django_db
+def test_mark_beside_inbox_counts_what_waits(client, person):
+    client.force_login(person)
+    nothing = client.get("/inbox/count/").content.decode()
+    make_promotion(make_model(make_team("flight-ops"), name="flight-delay"))
+
+    assert nothing.strip() == ""
+    assert 'aria-label="1 waiting">1<' in client.get("/inbox/count/").content.decode()
+    assert 'hx-get="/inbox/count/"' in client.get("/models/").content.decode()
 
 
 @pytest.mark.django_db

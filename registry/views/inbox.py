@@ -35,6 +35,12 @@ def inbox(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
+def inbox_count(request: HttpRequest) -> HttpResponse:
+    """Say how much waits for the reader: the mark beside *Inbox*, which each page asks for once it is shown."""
+    return render(request, "partials/inbox_count.html", {"count": len(selectors.waiting(actor_of(request)))})
+
+
+@require_GET
 def promotions(request: HttpRequest) -> HttpResponse:
     """List promotions of the reader's teams, newest first."""
     rows = Promotion.objects.filter(model__team__in=actor_of(request).teams()).select_related(
