@@ -5,7 +5,7 @@ BIN := .venv/bin
 CHECK_ENV := DEPLOYMENT=test SECRET_KEY=check DATABASE_URL=postgresql://none@127.0.0.1:1/none BROKER_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop reset test check fmt bench lock docs clean env dev-env chromium pango
+.PHONY: help demo stop reset test check fmt bench faults lock docs clean env dev-env chromium pango
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ fmt: dev-env ## Format code and templates in place, and mend what can be mended 
 
 bench: dev-env ## Run every benchmark and rewrite docs/benchmarks.md.
 	@$(BIN)/python -m benchmarks
+
+faults: dev-env ## Race 1,000 approvals and 1,000 champion switches, and print what went wrong: nothing may.
+	@$(BIN)/python -m benchmarks.faults $(ARGS)
 
 lock: dev-env ## Resolve requirements*.in into pinned requirements*.txt.
 	@for name in requirements requirements-dev; do $(BIN)/pip-compile -q --strip-extras --no-header --no-emit-index-url \

@@ -1,5 +1,6 @@
 """The policies of a team: what holds for each tier, how it came to be, and changing it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -98,8 +99,18 @@ def _history(team: Team) -> list[dict[str, Any]]:
     for owner in (None, team.pk):
         for tier in selectors.TIERS:
             versions = [row for row in rows if (row.team_id, row.risk_tier) == (owner, tier)]  # newest first
-            found += [{"policy": new, "changes": _changes(old, new)} for new, old in pairwise([*versions, None]) if new]
+            before = _floor_before(versions, rows) if owner and versions else None
+            found += [
+                {"policy": new, "changes": _changes(old, new)} for new, old in pairwise([*versions, before]) if new
+            ]
     return sorted(found, key=lambda entry: entry["policy"].pk, reverse=True)
+
+
+def _floor_before(versions: list[PromotionPolicy], rows: Iterable[PromotionPolicy]) -> PromotionPolicy | None:
+    """Return the installation's policy that held when a team first set one of its own."""
+    first = versions[-1]
+    floors = [r for r in rows if r.team_id is None and r.risk_tier == first.risk_tier and r.pk < first.pk]
+    return max(floors, key=lambda row: row.number, default=None)
 
 
 def _changes(old: PromotionPolicy | None, new: PromotionPolicy) -> list[Change]:
