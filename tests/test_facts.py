@@ -35,7 +35,7 @@ def test_spent_budget_blocks_the_approval_and_says_who_can_clear_it():
         factories.approve(promotion)
 
     assert refused.value.unmet[0]["rule"] == (
-        "Error budget: -20% of availability, 99% over 28 days left, the policy asks for more than 0%"
+        "Error budget: \N{MINUS SIGN}20% of availability, 99% over 28 days left, the policy asks for more than 0%"
     )
     assert "waiver" in refused.value.unmet[0]["who"]
     assert not promotion.approvals.exists()

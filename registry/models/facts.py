@@ -41,6 +41,11 @@ class Alert(models.Model):
     def __str__(self) -> str:
         return self.title
 
+    @property
+    def kind_words(self) -> str:
+        """Its kind as people read it."""
+        return self.kind.replace("_", " ")
+
 
 class ErrorBudget(models.Model):
     """What is left of one objective's error budget, as last told."""

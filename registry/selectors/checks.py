@@ -111,7 +111,7 @@ class Judged:
     at: datetime
 
     def checks(self, version: ModelVersion, criteria: CriteriaSet, phase: str = "before_approval") -> list[Check]:
-        """Return each criterion of one phase as a check: failures first, then by position."""
+        """Return each criterion of one phase as a check: what blocks first, then failures, then by position."""
         measured: dict[tuple[str, str, int | None], list[Evidence]] = {}
         found = self.evidence.filter(version=version, artifact_digest=version.artifact_digest).order_by("-id")
         for evidence in found.defer("detail"):
@@ -127,7 +127,7 @@ class Judged:
             rows = measured.get((criterion.metric, criterion.data_slice, against), [])
             latest = next((e for e in rows if criterion.data_set in ("", e.data_set)), None)
             checks.append(self._waived(self._aged(_judged(criterion, latest, self.champion))))
-        return sorted(checks, key=lambda check: (ORDER.index(check.status), check.criterion.position))
+        return sorted(checks, key=lambda c: (not c.blocks, ORDER.index(c.status), c.criterion.position))
 
     def _aged(self, check: Check) -> Check:
         if check.evidence is None:

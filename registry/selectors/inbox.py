@@ -215,7 +215,7 @@ def _alerts(actor: Actor, roles: dict[int, str]) -> list[Item]:
     return [
         Item(
             "fail" if a.severity == Alert.Severity.CRITICAL else "warn", "Alert", a.title,
-            "Nobody has taken it on yet.", f"/alerts/#alert-{a.pk}", a.model, a.kind.replace("_", " "), a.raised_at,
+            "Nobody has taken it on yet.", f"/alerts/#alert-{a.pk}", a.model, a.kind_words, a.raised_at,
         )
         for a in opened.select_related("model")
     ]  # fmt: skip

@@ -108,7 +108,7 @@ def _budget_rules(promotion: Promotion, policy: Policy, now: datetime) -> list[R
     assert policy.min_budget is not None  # noqa: S101  asked by the caller
     waiver = promotion.waivers.live(now).filter(rule=Waiver.Rule.BUDGET).first()
     spent = spent_budgets(promotion.model, policy)
-    asks = f"the policy asks for more than {policy.min_budget:.0%}"
+    asks = f"the policy asks for more than {_share(policy.min_budget)}"
     if waiver and spent:
         return [Rule(True, f"Error budget: waived until {waiver.expires_at:%d %b %Y}", key="budget")]
     if spent:
@@ -117,12 +117,21 @@ def _budget_rules(promotion: Promotion, policy: Policy, now: datetime) -> list[R
             "who had no part in the version grants it."
         )
         return [
-            Rule(False, f"Error budget: {budget.remaining or 0:.0%} of {budget.objective} left, {asks}", who, "budget")
+            Rule(
+                False,
+                f"Error budget: {_share(budget.remaining or 0)} of {budget.objective} left, {asks}",
+                who,
+                "budget",
+            )
             for budget in spent
         ]
     least = promotion.model.budgets.filter(remaining__isnull=False).order_by("remaining").first()
-    told = f"{least.remaining:.0%} left" if least else "nothing told yet"
+    told = f"{_share(least.remaining)} left" if least and least.remaining is not None else "nothing told yet"
     return [Rule(True, f"Error budget: {told}, {asks}", key="budget")]
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}".replace("-", "\N{MINUS SIGN}")
 
 
 def decision_rules(promotion: Promotion, actor: Actor, checks: list[Check]) -> list[Rule]:
@@ -188,7 +197,7 @@ def _lapse(approval: Approval, now: Binding, waivers: dict[int, Waiver]) -> Laps
     if then["criteria"] != now.criteria:
         because.append("the criteria have another digest")
     old, new = set(then["evidence"]), set(now.evidence)
-    rows = Evidence.objects.in_bulk(old ^ new)
+    rows = Evidence.objects.select_related("against").in_bulk(old ^ new)
     for pk in sorted(new - old):
         before = next((k for k in sorted(old - new) if _same_question(rows[k], rows[pk])), None)
         because.append(
@@ -198,7 +207,7 @@ def _lapse(approval: Approval, now: Binding, waivers: dict[int, Waiver]) -> Laps
         )
         moments.append(rows[pk].measured_at)
     replaced = {k for k in old - new for pk in new - old if _same_question(rows[k], rows[pk])}
-    because += [f"E-{pk} no longer answers a criterion" for pk in sorted(old - new - replaced)]
+    because += [_unasked(rows[pk]) for pk in sorted(old - new - replaced)]
     held = set(then.get("waivers", []))
     for pk in sorted(held - set(now.waivers)):
         text, at = _ended(waivers[pk])
@@ -208,6 +217,12 @@ def _lapse(approval: Approval, now: Binding, waivers: dict[int, Waiver]) -> Laps
         because.append(f"waiver W-{pk} was granted")
         moments.append(waivers[pk].decided_at or approval.decided_at)
     return Lapse(approval, max(moments, default=None), because)
+
+
+def _unasked(evidence: Evidence) -> str:
+    if evidence.against:
+        return f"E-{evidence.pk} compares with v{evidence.against.number}, which is champion no longer"
+    return f"E-{evidence.pk} answers no criterion any more"
 
 
 def _same_question(a: Evidence, b: Evidence) -> bool:

@@ -105,6 +105,7 @@ def promotion_page(
         "approvals": found.approvals.select_related("approver"),
         "lapsed": {lapse.approval.pk: lapse for lapse in lapses},
         "policy": policy,
+        "held": selectors.policy_snapshot(found.model) if is_open else found.policy,
         "waivers": selectors.promotion_waivers(found),
         "now": timezone.now(),
         "waivable": _waivable(checks, rules) if is_open else [],
