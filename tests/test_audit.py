@@ -4,14 +4,17 @@ import json
 import os
 import threading
 from contextlib import contextmanager
+from datetime import timedelta
 
 import psycopg2
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
+from registry import services
 from registry.audit_trail import audit, audited
-from registry.models import Approval, AuditCheck, AuditEvent, Role
+from registry.models import Approval, AuditCheck, AuditEvent, Role, Waiver
 from registry.selectors.audit_chain import Head, chain_fault, chain_head, unheard_approvals
 from tests import factories
 
@@ -178,6 +181,25 @@ def test_approval_written_past_the_services_is_listed(capsys):
     with pytest.raises(CommandError, match="1 approvals have no audit event"):
         call_command("audit_verify")
     assert "by impersonated" in capsys.readouterr().err
+
+
+def test_waiver_granted_past_the_services_is_listed(capsys):
+    promotion = factories.make_promotion(auc=0.6)
+    asker, approver = (
+        factories.make_actor(promotion.model.team),
+        factories.make_actor(promotion.model.team, Role.APPROVER),
+    )
+    ask = {"promotion_id": promotion.pk, "criterion": 1, "reason": "Few.", "document": "Minutes."}
+    until = timezone.now() + timedelta(days=1)
+    heard = services.waiver_ask(actor=asker, expires_at=until, **ask)
+    services.waiver_grant(actor=approver, waiver_id=heard.pk, note="Bounded.")
+    services.waiver_revoke(actor=approver, waiver_id=heard.pk, reason="Wrong.")
+    unheard = services.waiver_ask(actor=asker, expires_at=until, **ask)
+    Waiver.objects.filter(pk=unheard.pk).update(state="granted", decided_by=approver.user, decided_at=timezone.now())
+
+    with pytest.raises(CommandError, match="1 waivers have no audit event"):
+        call_command("audit_verify")
+    assert f"waiver {unheard.pk} granted by {approver.user.username}" in capsys.readouterr().err
 
 
 @committed

@@ -191,6 +191,10 @@ def test_waiver_that_ends_under_a_champion_raises_one_alert():
     assert "has expired" in alert.title
     approver = factories.make_actor(promotion.model.team, Role.APPROVER)
     assert [item.title for item in selectors.waiting(approver)] == [alert.title]
+    factories.make_champion(promotion.model)
+    services.waivers_watch(now=waiver.expires_at + timedelta(seconds=3))
+    alert.refresh_from_db()
+    assert alert.cleared_at
 
 
 def test_inbox_asks_approvers_who_may_grant():

@@ -8,7 +8,7 @@ from django.core import signing
 from django.db import connection
 from django.utils import timezone
 
-from registry.models import Approval
+from registry.models import Approval, Waiver
 
 BATCH = 10_000
 GENESIS = b"\x00"
@@ -28,6 +28,15 @@ _UNHEARD = """
           AND e.actor_id = a.approver_id AND e.payload ->> 'binding' = a.binding_digest
           AND (e.via = 'session' OR e.via LIKE 'token:%'))
     ORDER BY a.id
+"""
+_UNHEARD_GRANTS = """
+    SELECT w.id FROM registry_waiver w
+    WHERE w.state IN ('granted', 'revoked') AND NOT EXISTS (
+        SELECT FROM registry_auditevent e
+        WHERE e.action = 'waiver.grant' AND e.subject = '/promotions/' || w.promotion_id || '/'
+          AND e.actor_id = w.decided_by_id AND e.payload ->> 'waiver' = w.id::text
+          AND (e.via = 'session' OR e.via LIKE 'token:%'))
+    ORDER BY w.id
 """
 
 
@@ -120,3 +129,11 @@ def unheard_approvals() -> list[Approval]:
         cursor.execute(_UNHEARD)
         ids = [row[0] for row in cursor.fetchall()]
     return list(Approval.objects.filter(pk__in=ids).select_related("approver", "promotion").order_by("pk"))
+
+
+def unheard_grants() -> list[Waiver]:
+    """Return the granted waivers without an audit event of the same person by session or token."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNHEARD_GRANTS)
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(Waiver.objects.filter(pk__in=ids).select_related("decided_by", "promotion").order_by("pk"))

@@ -8,7 +8,7 @@ from registry import selectors
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import FourEyesError, InvalidError
-from registry.models import ApiToken, RegisteredModel, Revalidation, Role
+from registry.models import Alert, ApiToken, RegisteredModel, Revalidation, Role
 from registry.services.alerts import alert_clear, alert_raise
 from registry.services.waivers import supported_by
 
@@ -102,6 +102,9 @@ def revalidations_watch(*, now: datetime) -> int:
             model=model, kind="revalidation_overdue", key=KEY, link=f"{model.path}lifecycle/",
             title=f"The re-validation of {model.name} has been due since {model.revalidate_by:%d %b %Y}",
         )  # fmt: skip
+    over = Alert.objects.filter(kind="revalidation_overdue", cleared_at__isnull=True).exclude(model__in=late)
+    for alert in over.select_related("model__team"):  # retired meanwhile, or serving no longer
+        alert_clear(model=alert.model, key=alert.key)
     return len(late)
 
 

@@ -23,7 +23,7 @@ from registry.models import (
     Role,
     Waiver,
 )
-from registry.services.alerts import alert_raise
+from registry.services.alerts import alert_clear, alert_raise
 from registry.states import IllegalTransitionError, PromotionState, WaiverEvent, WaiverState, next_waiver_state
 
 DECIDE = ApiToken.Scope.DECIDE
@@ -206,8 +206,11 @@ def waiver_revoke(*, actor: Actor, waiver_id: int, reason: str) -> Waiver:
 
 @audited()
 def waivers_watch(*, now: datetime) -> int:
-    """Raise an alert for each champion that rests on a waiver which no longer holds; return how many. Safe to repeat."""
-    ended = 0
+    """Raise an alert for each champion that rests on a waiver which no longer holds; return how many. Safe to repeat.
+
+    The alert is over once another version serves.
+    """
+    ended: list[Alert] = []
     serving = Alias.objects.filter(promotion__waivers__state__in=[WaiverState.GRANTED, WaiverState.REVOKED])
     for alias in serving.select_related("model__team", "promotion", "version").distinct():
         assert alias.promotion is not None  # noqa: S101  by the filter
@@ -215,14 +218,16 @@ def waivers_watch(*, now: datetime) -> int:
         for waiver in alias.promotion.waivers.filter(pk__in=rested_on).select_related("promotion", "criterion"):
             if waiver.is_live(now):
                 continue
-            ended += 1
-            alert_raise(
+            ended.append(alert_raise(
                 model=alias.model, kind="waiver_ended", severity=Alert.Severity.CRITICAL, key=f"waiver:{waiver.pk}",
                 title=f"v{alias.version.number} serves on waiver W-{waiver.pk} ({_named(waiver)}), which "
                 + ("was revoked" if waiver.state == WaiverState.REVOKED else "has expired"),
                 link=waiver.path,
-            )  # fmt: skip
-    return ended
+            ))  # fmt: skip
+    over = Alert.objects.filter(kind="waiver_ended", cleared_at__isnull=True).exclude(pk__in=[a.pk for a in ended])
+    for alert in over.select_related("model__team"):  # another version serves by now
+        alert_clear(model=alert.model, key=alert.key)
+    return len(ended)
 
 
 def _promotion(promotion_id: int) -> Promotion:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from registry.models import AuditCheck
-from registry.selectors.audit_chain import Head, chain_fault, chain_head, unheard_approvals
+from registry.selectors.audit_chain import Head, chain_fault, chain_head, unheard_approvals, unheard_grants
 
 
 class Command(BaseCommand):
@@ -38,7 +38,13 @@ class Command(BaseCommand):
                     f"{approval.promotion.path} approval {approval.pk} by {approval.approver.get_username()} "
                     f"at {approval.decided_at:%Y-%m-%d %H:%M:%S} UTC"
                 )
+        for waiver in (grants := unheard_grants()):
+            by = waiver.decided_by.get_username() if waiver.decided_by else "nobody"
+            self.stderr.write(f"{waiver.path} waiver {waiver.pk} granted by {by}")
+        if unheard:
             raise CommandError(f"{len(unheard)} approvals have no audit event of their approver by session or token.")
+        if grants:
+            raise CommandError(f"{len(grants)} waivers have no audit event of who granted them by session or token.")
 
 
 def _read(path: Path) -> Head:
