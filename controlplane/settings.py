@@ -210,7 +210,7 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "connect-src": [SELF],
         "frame-src": [SELF],
-        "form-action": [SELF],
+        "form-action": [SELF, MLFLOW_URL],  # logging in leads back to MLflow's pages
         "frame-ancestors": [SELF],
         "base-uri": [NONE],
     }

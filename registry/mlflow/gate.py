@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote, urlencode
 
 import anyio.to_thread
 from django.conf import settings
@@ -25,7 +25,7 @@ from mlflow.protos.databricks_pb2 import (
 )
 from mlflow.utils.workspace_utils import WORKSPACE_HEADER_NAME
 from starlette.datastructures import Headers
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from registry import selectors, services
@@ -66,7 +66,8 @@ class Gate:
             try:
                 caller = await anyio.to_thread.run_sync(_admitted, scope)
             except MlflowException as refused:
-                await _answer(refused)(scope, receive, send)
+                answer = _to_log_in(scope) if refused.error_code == "UNAUTHENTICATED" else None
+                await (answer or _answer(refused))(scope, receive, send)
                 return
             if caller:
                 set_caller(caller)
@@ -183,6 +184,15 @@ def _check_path(path: str, caller: Caller, *, writes: bool) -> None:
         around = ModelVersion.objects.filter(artifact_path__startswith=f"{folders[-1]}/")
         if version := (inside | around).select_related("model").first():
             raise MlflowException(f"{path} belongs to {version}; registered files never change.", PERMISSION_DENIED)
+
+
+def _to_log_in(scope: Scope) -> Response | None:
+    """Send a person who opens MLflow's pages without a session to our log-in, which sends them back."""
+    headers = Headers(scope=scope)
+    if scope["method"] != "GET" or "authorization" in headers or "text/html" not in headers.get("accept", ""):
+        return None
+    there = urlencode({"next": f"{settings.MLFLOW_URL}{scope['path']}"})
+    return RedirectResponse(f"{settings.WEB_URL}/login/?{there}", 302)
 
 
 def _answer(refused: MlflowException) -> Response:

@@ -3,6 +3,7 @@
 import math
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
@@ -77,6 +78,10 @@ class LogIn(LoginView):
         if settings.DEPLOYMENT == "demo":
             context["demo"] = Membership.objects.select_related("user", "team").order_by("user_id", "team_id")
         return context
+
+    def get_success_url_allowed_hosts(self) -> set[str]:
+        """Return the hosts that a log-in may lead to: this one, and the one that serves MLflow's pages."""
+        return {*super().get_success_url_allowed_hosts(), urlsplit(settings.MLFLOW_URL).netloc}
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Begin the session; Django gives it a new key."""

@@ -1,5 +1,7 @@
 """One model version: its checks, evidence, files and how to load it."""
 
+from urllib.parse import quote
+
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from jobs.tasks import nudge
 from registry import selectors, services
 from registry.access import Actor, actor_of
+from registry.adapters import workspace_of
 from registry.conversions import conversion_of
 from registry.errors import RefusedError
 from registry.forms import PromotionForm
@@ -84,6 +87,7 @@ def _page(
         "form": form,
         "refused": refused,
         "snippets": _snippets(found),
+        "run_url": mlflow_run_url(found),
         **(_files(actor, found) if tab == "files" else {}),
     }
     return render(request, "registry/version.html", context, status=status)
@@ -96,6 +100,13 @@ def _files(actor: Actor, found: ModelVersion) -> dict[str, object]:
         "conversion": conversion_of(found.format),
         "may_write": actor.role_in(found.model.team) in (Role.ENGINEER, Role.ADMIN),
     }
+
+
+def mlflow_run_url(found: ModelVersion) -> str:
+    """Return the page of the version's run in MLflow's own web interface."""
+    if not found.run_id:
+        return ""
+    return f"{settings.MLFLOW_URL}/#/runs/{quote(found.run_id)}?workspace={workspace_of(found.model.team)}"
 
 
 def _snippets(found: ModelVersion) -> list[tuple[str, str]]:
