@@ -72,7 +72,9 @@ if owner_url := env.str("DATABASE_OWNER_URL", ""):
 DATABASE_ROUTERS: list[str] = []
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-ARTIFACT_ROOT = Path(env.str("ARTIFACT_ROOT", str(VAR_DIR / "artifacts")))  # models and run artifacts
+ARTIFACT_STORE: str = env.str("ARTIFACT_ROOT", str(VAR_DIR / "artifacts"))  # models, run artifacts: folder or s3://…
+# Where this host reads them: that folder, or its own copies of what it has read from S3.
+ARTIFACT_ROOT = VAR_DIR / "artifacts" if ARTIFACT_STORE.startswith("s3://") else Path(ARTIFACT_STORE)
 DATA_ROOT = Path(env.str("DATA_ROOT", str(VAR_DIR / "datasets")))  # data set versions, as Parquet
 LAKE_ROOT = Path(env.str("LAKE_ROOT", str(VAR_DIR / "lake")))  # the shipped prediction log, as Delta tables
 SPOOL_ROOT = Path(env.str("SPOOL_ROOT", str(VAR_DIR / "spool")))  # prediction records of the gateway, until shipped

@@ -8,12 +8,12 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import skops.io
-from django.conf import settings
 
 from experiments.flavor import TRUSTED
 from experiments.metrics import Floats
 from registry.models import ArtifactState, ModelVersion
 from registry.selectors import signature_of
+from registry.staging import stage
 from serving.contract import File, manifest_digest, model_file
 
 
@@ -72,7 +72,7 @@ def _model_file(version: ModelVersion) -> bytes:
     if manifest_digest(files) != version.artifact_digest:
         raise ScoringError(f"The manifest of {version} does not have the digest that was registered.")
     name = str(model_file(version.format, (file.path for file in files)))
-    content: bytes = (settings.ARTIFACT_ROOT / version.artifact_path / name).read_bytes()
+    content: bytes = (stage(version.artifact_path) / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != next(file.sha256 for file in files if file.path == name):
         raise ScoringError(f"{name} of {version} has changed since it was registered.")
     return content

@@ -11,6 +11,7 @@ from django.db import connection
 
 from registry.artifacts import ArtifactError, ArtifactReading, read_artifact
 from registry.models import ModelVersion, Team
+from registry.staging import stage
 
 _RUN = """
     SELECT r.artifact_uri FROM mlflow.runs r JOIN mlflow.experiments e USING (experiment_id)
@@ -61,7 +62,9 @@ def read_source(source: str, run_id: str, *, team: Team) -> ArtifactReading:
     Raises:
         ArtifactError: there are none, or they are refused; says why.
     """
-    return read_artifact(resolve_source(source, run_id, team=team))
+    folder = resolve_source(source, run_id, team=team)
+    stage(folder.relative_to(settings.ARTIFACT_ROOT).as_posix())
+    return read_artifact(folder)
 
 
 def _location(source: str, run_id: str, team: Team, copies: int) -> str:

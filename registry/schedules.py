@@ -4,6 +4,7 @@ from jobs.schedules import Schedule
 
 SCHEDULES = [
     Schedule("Read the files of new versions", "registry.tasks.read_versions", 2),
+    Schedule("Copy artifacts from S3 that gateways load", "registry.tasks.stage_versions", 30),
     Schedule("Watch reviews, waivers and re-validations", "registry.tasks.watch_deadlines", 60),
     Schedule("Walk the audit chain", "registry.tasks.verify_audit_chain", 300),
 ]

@@ -1,14 +1,29 @@
 """What the registry does by the clock; each is safe to run twice."""
 
 from celery import shared_task
+from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from jobs.tasks import nudge
 from registry import services
 from registry.models import AuditCheck, ModelVersion
 from registry.selectors.audit_chain import chain_fault, chain_head
+from registry.staging import stage
+from registry.states import PromotionState
 
 MOST_VERSIONS = 50  # in one turn; the next turn takes the rest
+
+
+@shared_task
+def stage_versions() -> None:
+    """Copy from S3 what gateways load and this host lacks; where artifacts lie in a folder, all of it is there."""
+    if not settings.ARTIFACT_STORE.startswith("s3://"):
+        return
+    loaded = Q(aliases__isnull=False) | Q(promotions__state__in=[s for s in PromotionState if s.is_open])
+    held = ModelVersion.objects.filter(loaded, artifact_state="verified", archived_at=None, model__archived_at=None)
+    for path in held.values_list("artifact_path", flat=True).distinct():
+        stage(path)
 
 
 @shared_task

@@ -68,16 +68,23 @@ def mlflow_database(worker_id):
 
 @pytest.fixture(scope="session")
 def mlflow_process(mlflow_database, django_db_setup, database_name, django_db_blocker, tmp_path_factory):
-    home = tmp_path_factory.mktemp("mlflow")
+    with start_mlflow(tmp_path_factory.mktemp("mlflow"), mlflow_database, database_name, django_db_blocker) as server:
+        yield server
+
+
+@contextmanager
+def start_mlflow(home, database, back_to, django_db_blocker, **variables):
+    """Run the process on a fresh copy of the template, and let Django point at ``back_to`` again."""
     with django_db_blocker.unblock():
-        _clone_database(mlflow_database)
+        _clone_database(database)
         environment = {
             **os.environ,
             "MLFLOW_URL": f"http://127.0.0.1:{free_port()}",
             "VAR_DIR": str(home),
             "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",  # where tests receive
+            **variables,
         }
-        _point_at(database_name)
+        _point_at(back_to)
     server = Server(environment["MLFLOW_URL"], home / "artifacts", home / "log")
     with server.log.open("wb") as log:
         process = subprocess.Popen(

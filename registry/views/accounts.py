@@ -79,9 +79,10 @@ class LogIn(LoginView):
             context["demo"] = Membership.objects.select_related("user", "team").order_by("user_id", "team_id")
         return context
 
-    def get_success_url_allowed_hosts(self) -> set[str]:
-        """Return the hosts that a log-in may lead to: this one, and the one that serves MLflow's pages."""
-        return {*super().get_success_url_allowed_hosts(), urlsplit(settings.MLFLOW_URL).netloc}
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """Let a log-in lead to this host and to the one that serves MLflow's pages."""
+        super().setup(request, *args, **kwargs)
+        self.success_url_allowed_hosts = {urlsplit(settings.MLFLOW_URL).netloc}
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Begin the session; Django gives it a new key."""
