@@ -172,6 +172,20 @@ def test_relay_that_died_after_sending_leaves_the_message_to_the_next_one(sender
     assert (message.state, message.attempts.count()) == ("sent", 1)
 
 
+def test_late_result_does_not_touch_the_attempt_that_came_after_it(sender):
+    message = post()
+    [late] = outbox_claim(at_most=1)
+    make_due(message)
+    [now] = outbox_claim(at_most=1)
+
+    assert outbox_settle(late, TAKEN, latency_ms=1) is None
+    message.refresh_from_db()
+    assert (message.state, message.attempt) == ("waiting", 2)
+    assert sender.settled == []
+
+    assert outbox_settle(now, TAKEN, latency_ms=1).state == "sent"
+
+
 def test_attempt_that_hangs_is_given_up(sender, monkeypatch):
     monkeypatch.setattr(delivery, "LONGEST_S", 0.1)
     hung = threading.Event()

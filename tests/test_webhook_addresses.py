@@ -88,6 +88,7 @@ def test_url_of_another_form_is_refused_and_says_why(url, why):
 
 def test_url_is_taken_apart():
     assert parse_url("https://Example.com/a/b?c=1#d") == Target(True, "example.com", 443, "/a/b?c=1")
+    assert parse_url("https://example.com/ü/%C3%BC?q=ä").path == "/%C3%BC/%C3%BC?q=%C3%A4"
     assert parse_url("https://bücher.example:8443") == Target(True, "xn--bcher-kva.example", 8443, "/")
 
 

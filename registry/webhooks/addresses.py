@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as TooLateError
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 
@@ -22,6 +22,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LONGEST_URL = 500
 RESOLVE_S = 3.0
+PATH_SAFE = "!#$%&'()*+,/:;=?@[]~"  # what stands for itself in a path, or was quoted before
 DEFAULT_PORTS = {"https": 443, "http": 80}
 # IPv6 networks that carry an IPv4 address: the last 32 bits (NAT64, IPv4-mapped and -compatible) or those behind 2002:.
 _LAST_32_BITS = [ipaddress.IPv6Network(n) for n in ("64:ff9b::/96", "::ffff:0:0/96", "::/96")]
@@ -101,7 +102,7 @@ def parse_url(url: str) -> Target:
     if port == 0:
         raise _refusal(f"Invalid webhook URL {url!r}: port 0 reaches nothing.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme == "https", host, port or DEFAULT_PORTS[parts.scheme], path)
+    return Target(parts.scheme == "https", host, port or DEFAULT_PORTS[parts.scheme], quote(path, safe=PATH_SAFE))
 
 
 def check_url(url: str) -> None:
