@@ -1,5 +1,7 @@
 """Forms of the registry's pages. They check shape and types; services hold the rules."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +10,8 @@ from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from registry.criteria import METRIC_LABELS
 from registry.errors import InvalidError
+from registry.metric_words import WORDS
 from registry.models import AcceptanceCriterion, ApiToken, RegisteredModel, Role, Task, Team, Webhook
 from registry.policies import NAMES, Policy
 from registry.selectors import models_named
@@ -69,27 +71,50 @@ class PromotionForm(forms.Form):
 class CriterionForm(forms.Form):
     """One acceptance criterion."""
 
-    metric = forms.ChoiceField(choices=[("", "Choose a metric"), *METRIC_LABELS.items()])
+    metric = forms.ChoiceField(label="What is measured")
     # Initial values, so that a row left as it stands counts as empty.
     direction = forms.ChoiceField(
-        choices=AcceptanceCriterion.Direction.choices, initial=AcceptanceCriterion.Direction.AT_LEAST
+        choices=AcceptanceCriterion.Direction.choices, initial=AcceptanceCriterion.Direction.AT_LEAST, label="Has to be"
     )
-    threshold = forms.FloatField()
-    against_champion = forms.BooleanField(required=False, label="as a margin over the champion")
+    threshold = forms.FloatField(label="Target", help_text="In the metric's unit, such as 0.4 for 40 of 100.")
+    data_slice = forms.CharField(
+        required=False, max_length=200, label="Only rows where", help_text="Such as origin=JFK. Empty: all rows."
+    )
     basis = forms.ChoiceField(
-        choices=AcceptanceCriterion.Basis.choices, initial=AcceptanceCriterion.Basis.VALUE, label="compared by"
+        choices=AcceptanceCriterion.Basis.choices, initial=AcceptanceCriterion.Basis.VALUE, label="Compared by"
     )
-    data_slice = forms.CharField(required=False, max_length=200, label="only rows where", help_text="e.g. origin=JFK")
-    blocking = forms.BooleanField(required=False, initial=True, label="blocks the promotion")
-    reason = forms.CharField(max_length=500, label="why, in plain words")
+    data_set = forms.CharField(required=False, max_length=200, label="Measured on", help_text="Empty: any data set.")
+    phase = forms.ChoiceField(
+        choices=AcceptanceCriterion.Phase.choices, initial=AcceptanceCriterion.Phase.BEFORE_APPROVAL, label="Asked"
+    )
+    reason = forms.CharField(max_length=500, label="Why, as you would say it to a customer")
+    against_champion = forms.BooleanField(required=False, label="The target is a margin over the champion")
+    blocking = forms.BooleanField(required=False, initial=True, label="A miss blocks the promotion")
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: object, metrics: Sequence[tuple[str, str]] = (), **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        field = self.fields["metric"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101  declared above
+        field.choices = [("", "Choose a metric"), *metrics]
+        self.fields["data_set"].widget.attrs["list"] = "data-sets"
         _controls(self)
 
+    def clean_threshold(self) -> float:
+        """Refuse what no measurement can be held against, such as 40 for a share."""
+        threshold: float = self.cleaned_data["threshold"]
+        if not math.isfinite(threshold):
+            raise forms.ValidationError("Enter a number.")
+        metric = str(self.data.get(self.add_prefix("metric"), ""))
+        if metric in WORDS and WORDS[metric].most and abs(threshold) > 1:
+            raise forms.ValidationError(
+                f"This metric lies between 0 and 1: write {threshold / 100:g} for {threshold:g} of 100."
+            )
+        return threshold
 
+
+MOST_CRITERIA = 50
 CriteriaFormSet = forms.formset_factory(
-    CriterionForm, extra=1, min_num=1, validate_min=True, max_num=20, can_delete=True
+    CriterionForm, extra=1, min_num=1, validate_min=True, max_num=MOST_CRITERIA, validate_max=True, can_delete=True
 )
 
 

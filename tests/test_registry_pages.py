@@ -190,7 +190,7 @@ def test_product_drafts_and_another_agrees(client, champion):
     sign_in(client, champion.model.team, Role.PRODUCT)
     form = {
         "c-TOTAL_FORMS": "2", "c-INITIAL_FORMS": "0", "c-MIN_NUM_FORMS": "1", "c-MAX_NUM_FORMS": "20",
-        "c-0-metric": "average_precision", "c-0-direction": "at_least", "c-0-threshold": "0.2", "c-0-basis": "interval",
+        "c-0-metric": "average_precision", "c-0-direction": "at_least", "c-0-threshold": "0.2", "c-0-basis": "interval", "c-0-phase": "before_approval", "c-1-phase": "before_approval",
         "c-0-blocking": "on", "c-0-reason": "Most warnings must be right.", "note": "Stricter.",
         "c-1-metric": "", "c-1-direction": "at_least", "c-1-threshold": "", "c-1-basis": "value", "c-1-blocking": "on",
         "c-1-reason": "",

@@ -78,14 +78,41 @@ class ModelCriteria(ApiView):
         return Response(CriteriaSetSerializer(criteria_of(self.actor).get(pk=drafted.pk)).data, status=201)
 
 
+class AgreeBody(Strict):
+    """Why."""
+
+    reason = serializers.CharField(default="", allow_blank=True)
+
+
+class DeclineBody(Strict):
+    """Why not."""
+
+    reason = serializers.CharField(help_text="what its author should change")
+
+
 class CriteriaAgree(ApiView):
     """Agreeing on a draft."""
 
     token_scope = ApiToken.Scope.DECIDE
 
-    @extend_schema(summary="Agree on criteria", request=None, responses=CriteriaSetSerializer, tags=["Criteria"])
+    @extend_schema(summary="Agree on criteria", request=AgreeBody, responses=CriteriaSetSerializer, tags=["Criteria"])
     def post(self, request: Request, pk: int) -> Response:
         """Agree on a draft of somebody else; it replaces the set agreed before. Asks for product or approver."""
         drafted = get_object_or_404(criteria_of(self.actor), pk=pk)
-        services.criteria_agree(actor=self.actor, criteria_set_id=drafted.pk)
+        services.criteria_agree(actor=self.actor, criteria_set_id=drafted.pk, **self.body(AgreeBody))
+        return Response(CriteriaSetSerializer(criteria_of(self.actor).get(pk=pk)).data)
+
+
+class CriteriaDecline(ApiView):
+    """Declining a draft."""
+
+    token_scope = ApiToken.Scope.DECIDE
+
+    @extend_schema(
+        summary="Decline criteria", request=DeclineBody, responses=CriteriaSetSerializer, tags=["Criteria"]
+    )  # fmt: skip
+    def post(self, request: Request, pk: int) -> Response:
+        """Decline a draft of somebody else, with a reason; the set in force stays. Asks for product or approver."""
+        drafted = get_object_or_404(criteria_of(self.actor), pk=pk)
+        services.criteria_decline(actor=self.actor, criteria_set_id=drafted.pk, **self.body(DeclineBody))
         return Response(CriteriaSetSerializer(criteria_of(self.actor).get(pk=pk)).data)

@@ -59,7 +59,7 @@ def find_promotion(actor: Actor, pk: int) -> Promotion:
 def criteria_of(actor: Actor) -> QuerySet[CriteriaSet]:
     """Return the criteria sets of the actor's teams."""
     sets = CriteriaSet.objects.filter(model__team__in=actor.teams())
-    return sets.select_related("model__team", "drafted_by", "agreed_by").prefetch_related("criteria")
+    return sets.select_related("model__team", "drafted_by", "agreed_by", "declined_by").prefetch_related("criteria")
 
 
 def rollbacks_of(actor: Actor) -> QuerySet[Rollback]:

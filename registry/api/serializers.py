@@ -145,12 +145,13 @@ class CriteriaSetSerializer(serializers.ModelSerializer[CriteriaSet]):
     model = serializers.CharField(source="model.name")
     drafted_by = Person(source="drafted_by.username")
     agreed_by = Person(source="agreed_by.username", allow_null=True, default=None)
+    declined_by = Person(source="declined_by.username", allow_null=True, default=None)
     criteria = CriterionSerializer(many=True)
 
     class Meta:
         model = CriteriaSet
         fields = ("id", "model", "number", "state", "digest", "note", "cases", "events", "drafted_by", "drafted_at", "agreed_by",
-                  "agreed_at", "criteria")  # fmt: skip
+                  "agreed_at", "declined_by", "declined_at", "answer", "criteria")  # fmt: skip
 
 
 class PromotionSerializer(serializers.ModelSerializer[Promotion]):

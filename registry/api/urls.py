@@ -5,7 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from registry.api.alerts import AlertAcknowledge, Alerts, ModelBudgets
 from registry.api.archive import ArchivedModels, ArchivedVersions, ModelRestore, VersionRestore
 from registry.api.audit import EventExport, Events
-from registry.api.criteria import CriteriaAgree, ModelCriteria
+from registry.api.criteria import CriteriaAgree, CriteriaDecline, ModelCriteria
 from registry.api.lifecycle import (
     ModelRetire,
     ModelRevalidations,
@@ -62,6 +62,7 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/aliases/<str:alias>", ModelAlias.as_view(), name="api_alias"),
     path("models/<str:name>/criteria", ModelCriteria.as_view(), name="api_model_criteria"),
     path("criteria/<int:pk>/agree", CriteriaAgree.as_view(), name="api_criteria_agree"),
+    path("criteria/<int:pk>/decline", CriteriaDecline.as_view(), name="api_criteria_decline"),
     path("models/<str:name>/rollback", ModelRollback.as_view(), name="api_model_rollback"),
     path("rollbacks", Rollbacks.as_view(), name="api_rollbacks"),
     path("rollbacks/<int:pk>/review", RollbackReview.as_view(), name="api_rollback_review"),

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from registry.criteria import metric_label
+from registry.criteria_diff import Drafted
 from registry.metric_words import Nouns
 from registry.models.catalogue import ModelVersion, RegisteredModel
 from registry.models.fields import DIGEST_HELP
@@ -18,6 +19,7 @@ class CriteriaSet(models.Model):
         DRAFT = "draft", "Draft"
         AGREED = "agreed", "Agreed"
         SUPERSEDED = "superseded", "Superseded"
+        DECLINED = "declined", "Declined"
 
     model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="criteria_sets")
     number = models.PositiveIntegerField()
@@ -27,6 +29,9 @@ class CriteriaSet(models.Model):
     drafted_at = models.DateTimeField(auto_now_add=True)
     agreed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     agreed_at = models.DateTimeField(null=True, blank=True)
+    declined_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    declined_at = models.DateTimeField(null=True, blank=True)
+    answer = models.TextField(blank=True, help_text="of who agreed or declined")
     note = models.TextField(blank=True)
     cases = models.CharField(
         max_length=60,
@@ -44,12 +49,25 @@ class CriteriaSet(models.Model):
                 condition=Q(agreed_by__isnull=True) | ~Q(agreed_by=F("drafted_by")), name="drafter_cannot_agree"
             ),
             models.CheckConstraint(
-                condition=Q(state="draft") | Q(agreed_by__isnull=False), name="agreed_set_names_who_agreed"
+                condition=Q(state__in=["draft", "declined"]) | Q(agreed_by__isnull=False),
+                name="agreed_set_names_who_agreed",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="declined", declined_by__isnull=False)
+                & ~Q(declined_by=F("drafted_by"))
+                & ~Q(answer="")
+                | ~Q(state="declined") & Q(declined_by__isnull=True),
+                name="declined_set_names_who_and_why",
             ),
         ]
 
     def __str__(self) -> str:
         return f"criteria set {self.number} of {self.model.name}"
+
+    @property
+    def drafted(self) -> list[Drafted]:
+        """Its criteria as two sets are compared by them."""
+        return [Drafted(c.label, c.rule, c.reason, c.phase) for c in self.criteria.all()]
 
     @property
     def nouns(self) -> Nouns:

@@ -2,6 +2,7 @@
 
 from registry.selectors.archive import archived_models, archived_versions
 from registry.selectors.checks import Check, checks_of
+from registry.selectors.criteria import champion_against, data_set_names, metric_choices, set_changes
 from registry.selectors.inbox import OPEN, Item, in_flight, last_decisions, waiting
 from registry.selectors.policies import (
     TIERS,
@@ -51,8 +52,10 @@ __all__ = [
     "archived_models",
     "archived_versions",
     "bundles_of",
+    "champion_against",
     "checks_of",
     "contributor_ids",
+    "data_set_names",
     "decision_rules",
     "gates",
     "had_part_in",
@@ -60,6 +63,7 @@ __all__ = [
     "lapses",
     "last_decisions",
     "live_tokens",
+    "metric_choices",
     "models_named",
     "opinions_of",
     "policies_by_team",
@@ -75,6 +79,7 @@ __all__ = [
     "questions_to_answer",
     "quorum_reached",
     "refusals_of",
+    "set_changes",
     "signature_of",
     "spent_budgets",
     "to_review",

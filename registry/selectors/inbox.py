@@ -20,7 +20,7 @@ from registry.models import (
     Webhook,
 )
 from registry.selectors.policies import policies_by_team
-from registry.selectors.promotions import promotion_binding, promotion_checks
+from registry.selectors.promotions import approval_stands
 from registry.selectors.reviews import questions_to_answer, to_review
 from registry.states import DUE_WITHIN, RevalidationState, revalidation_state
 
@@ -77,7 +77,7 @@ def _approvals(actor: Actor, deciding: list[tuple[int, int]]) -> list[Item]:
             f"replaces v{p.replaces.number}" if p.replaces else "first champion", p.requested_at,
         )
         for p in asked
-        if not (p.looked and _stands(p, actor))
+        if not (p.looked and approval_stands(p, actor))
     ]  # fmt: skip
 
 
@@ -103,22 +103,23 @@ def _questions(actor: Actor) -> list[Item]:
     ]  # fmt: skip
 
 
-def _stands(promotion: Promotion, actor: Actor) -> bool:
-    """Tell whether the actor's approval is of what would be approved now."""
-    binding = promotion_binding(promotion, promotion_checks(promotion))
-    return promotion.approvals.filter(approver=actor.user, binding_digest=binding.digest).exists()
-
-
 def _agreements(actor: Actor, roles: dict[int, str]) -> list[Item]:
+    """Return the drafts of others to decide on, and the actor's own that somebody declined; each the newest of its model."""
     teams = [team for team, role in roles.items() if role in (Role.PRODUCT, Role.APPROVER)]
+    to_decide = Q(state=CriteriaSet.State.DRAFT, model__team__in=teams) & ~Q(drafted_by=actor.user)
+    declined = Q(state=CriteriaSet.State.DECLINED, model__team__in=list(roles), drafted_by=actor.user)
     drafts = (
-        CriteriaSet.objects.filter(state=CriteriaSet.State.DRAFT, model__team__in=teams)
-        .exclude(drafted_by=actor.user)
+        CriteriaSet.objects.filter(to_decide | declined)
         .exclude(model__criteria_sets__number__gt=F("number"))
         .select_related("model", "drafted_by")
     )
     return [
         Item(
+            "fail", "Redraft", f"Criteria set {c.number} for {c.model.name} was declined", c.answer,
+            f"{c.model.path}criteria/", c.model, "", c.declined_at or c.drafted_at,
+        )
+        if c.state == CriteriaSet.State.DECLINED
+        else Item(
             "pending", "Agree", f"Criteria set {c.number} for {c.model.name}",
             f"{c.drafted_by.get_username()} drafted it; a second person agrees. {c.note}".strip(),
             f"{c.model.path}criteria/", c.model, "", c.drafted_at,

@@ -52,6 +52,12 @@ def promotion_binding(promotion: Promotion, checks: list[Check]) -> Binding:
     )
 
 
+def approval_stands(promotion: Promotion, actor: Actor) -> bool:
+    """Tell whether the actor's approval is of what would be approved now."""
+    binding = promotion_binding(promotion, promotion_checks(promotion))
+    return promotion.approvals.filter(approver=actor.user, binding_digest=binding.digest).exists()
+
+
 def contributor_ids(promotion: Promotion) -> set[int]:
     """Return who requested, made or helped to make the version, or drafted its criteria: none of them may approve."""
     return {

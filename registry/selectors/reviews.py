@@ -7,11 +7,11 @@ from django.db.models import Exists, Max, OuterRef, Q, Subquery
 
 from registry.access import Actor
 from registry.criteria import Measured
-from registry.models import Comment, CriterionReview, Evidence, ModelVersion, Promotion, Role
+from registry.models import Approval, Comment, CriterionReview, Evidence, ModelVersion, Promotion, Role
 from registry.plain_words import Plain, plain, weakest_part
 from registry.selectors.checks import Check
 from registry.selectors.policies import policies_by_team
-from registry.selectors.promotions import promotion_binding, promotion_checks
+from registry.selectors.promotions import approval_stands, promotion_binding, promotion_checks
 
 REVIEWERS = (Role.PRODUCT, Role.APPROVER)
 
@@ -131,18 +131,24 @@ def to_review(actor: Actor) -> list[Promotion]:
         Promotion.objects.filter(~Exists(asked), model__team__in=teams, state="requested")
         .exclude(Q(requested_by=actor.user) | Q(version__created_by=actor.user))
         .exclude(version__contributors=actor.user)
-        .exclude(approvals__approver=actor.user)
-        .annotate(opinion=Subquery(opinion.values("evidence")[:1]), newest=Max("version__evidence__id"))
+        .annotate(
+            opinion=Subquery(opinion.values("evidence")[:1]),
+            newest=Max("version__evidence__id"),
+            looked=Exists(Approval.objects.filter(promotion=OuterRef("pk"), approver=actor.user)),
+        )
         .select_related("model", "version", "replaces", "criteria_set", "requested_by")
     )
-    policies = policies_by_team(list(actor.teams()))
+    policies = policies_by_team(list(actor.teams())) if found else {}
     return [
         promotion
         for promotion in found
-        if _is_due(promotion)
-        or (
-            Role.PRODUCT in policies[promotion.model.team_id, promotion.model.risk_tier].required
-            and promotion.criteria_set.drafted_by_id != actor.user.pk
+        if not (promotion.looked and approval_stands(promotion, actor))
+        and (
+            _is_due(promotion)
+            or (
+                Role.PRODUCT in policies[promotion.model.team_id, promotion.model.risk_tier].required
+                and promotion.criteria_set.drafted_by_id != actor.user.pk
+            )
         )
     ]
 

@@ -52,18 +52,56 @@ def criteria_draft(
 
 
 @audited()
-def criteria_agree(*, actor: Actor, criteria_set_id: int) -> CriteriaSet:
+def criteria_agree(*, actor: Actor, criteria_set_id: int, reason: str = "") -> CriteriaSet:
     """Agree on a drafted set, which then replaces the one agreed before.
 
     Raises:
         FourEyesError: the actor drafted it.
         ConflictError: it is no draft, or a newer set was drafted since.
     """
+    drafted = _to_decide(actor, criteria_set_id)
+    drafted.model.criteria_sets.filter(state=CriteriaSet.State.AGREED).update(state=CriteriaSet.State.SUPERSEDED)
+    CriteriaSet.objects.filter(pk=drafted.pk).update(
+        state=CriteriaSet.State.AGREED, agreed_by=actor.user, agreed_at=Now(), answer=reason.strip()
+    )
+    drafted.refresh_from_db()
+    audit(
+        action="criteria.agree", subject=f"{drafted.model.path}criteria/", actor=actor, team=drafted.model.team.slug,
+        payload={"set": drafted.number, "digest": drafted.digest, "reason": reason.strip()},
+    )  # fmt: skip
+    return drafted
+
+
+@audited()
+def criteria_decline(*, actor: Actor, criteria_set_id: int, reason: str) -> CriteriaSet:
+    """Decline a drafted set, with a reason that its author can act on; the set in force stays.
+
+    Raises:
+        FourEyesError: the actor drafted it.
+        InvalidError: no reason was given.
+        ConflictError: it is no draft, or a newer set was drafted since.
+    """
+    drafted = _to_decide(actor, criteria_set_id)
+    if not reason.strip():
+        raise InvalidError("Declining needs a reason that the author can act on.", field="reason")
+    CriteriaSet.objects.filter(pk=drafted.pk).update(
+        state=CriteriaSet.State.DECLINED, declined_by=actor.user, declined_at=Now(), answer=reason.strip()
+    )
+    drafted.refresh_from_db()
+    audit(
+        action="criteria.decline", subject=f"{drafted.model.path}criteria/", actor=actor, team=drafted.model.team.slug,
+        payload={"set": drafted.number, "digest": drafted.digest, "reason": reason.strip()},
+    )  # fmt: skip
+    return drafted
+
+
+def _to_decide(actor: Actor, criteria_set_id: int) -> CriteriaSet:
+    """Return a draft that ``actor`` may decide on, with its model locked."""
     drafted = CriteriaSet.objects.select_related("model__team").get(pk=criteria_set_id)
     actor.require(drafted.model.team, Role.PRODUCT, Role.APPROVER, scope=ApiToken.Scope.DECIDE)
     if drafted.drafted_by_id == actor.user.pk:
         raise FourEyesError(
-            "Who drafted criteria cannot agree on them.",
+            "Who drafted criteria cannot decide on them.",
             unmet=[{"rule": "a second person agrees", "who": "another product member or approver of the team"}],
         )
     RegisteredModel.objects.select_for_update().get(pk=drafted.model_id)
@@ -71,16 +109,7 @@ def criteria_agree(*, actor: Actor, criteria_set_id: int) -> CriteriaSet:
     if drafted.state != CriteriaSet.State.DRAFT:
         raise ConflictError(f"Set {drafted.number} is already {drafted.state}.")
     if drafted.model.criteria_sets.filter(number__gt=drafted.number).exists():
-        raise ConflictError(f"Set {drafted.number} was replaced by a newer draft; agree on that one.")
-    drafted.model.criteria_sets.filter(state=CriteriaSet.State.AGREED).update(state=CriteriaSet.State.SUPERSEDED)
-    CriteriaSet.objects.filter(pk=drafted.pk).update(
-        state=CriteriaSet.State.AGREED, agreed_by=actor.user, agreed_at=Now()
-    )
-    drafted.refresh_from_db()
-    audit(
-        action="criteria.agree", subject=f"{drafted.model.path}criteria/", actor=actor, team=drafted.model.team.slug,
-        payload={"set": drafted.number, "digest": drafted.digest},
-    )  # fmt: skip
+        raise ConflictError(f"Set {drafted.number} was replaced by a newer draft; decide on that one.")
     return drafted
 
 
