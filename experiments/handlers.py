@@ -23,7 +23,7 @@ from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES
 from experiments.pipelines.contract import Trained, TrainingRows
 from experiments.scoring import predict
-from experiments.selectors import dataset_rows, slices_of, split_rows
+from experiments.selectors import dataset_rows, slices_of, split_rows, training_data_of
 from experiments.services import dataset_version_add, evaluation_record, training_register
 from experiments.services.training import TrainingResult
 from experiments.suites import measure
@@ -32,8 +32,9 @@ from jobs.models import Job
 from registry.access import Actor
 from registry.adapters import read_source
 from registry.artifacts import ArtifactError, ArtifactReading
-from registry.models import ApiToken, RegisteredModel
-from registry.services import token_create, token_revoke
+from registry.histograms import profile_of
+from registry.models import ApiToken, ModelVersion, ReferenceProfile, RegisteredModel
+from registry.services import reference_record, token_create, token_revoke
 
 TRAINED = 0.8  # share of a training job that is done once the pipeline has ended
 EXAMPLE_ROWS = 5
@@ -105,7 +106,7 @@ def train(ctx: JobContext) -> None:
 
 
 def evaluate(ctx: JobContext) -> None:
-    """Measure a version on held-out rows and record the evidence."""
+    """Measure a version on held-out rows and record the evidence; note what its inputs looked like, if nobody did yet."""
     evaluation = Evaluation.objects.select_related(
         "version__model__team", "dataset_version__dataset", "against__model", "job"
     ).get(job_id=ctx.job_id)
@@ -127,8 +128,23 @@ def evaluate(ctx: JobContext) -> None:
     for one in found:
         name = " ".join(filter(None, [one.metric, one.data_slice, f"against {against}" if one.paired else ""]))
         ctx.log(f"{name}: {one.value:.4f} ({one.low:.4f} to {one.high:.4f})")
+    reference = _reference(ctx, version)
     with ctx.finish({"version": version.path, "measurements": len(found)}):
         evaluation_record(evaluation=evaluation, measurements=found)
+        if reference:
+            reference_record(version=version, job=evaluation.job, source="training", **reference)
+
+
+def _reference(ctx: JobContext, version: ModelVersion) -> dict[str, Any] | None:
+    """Return what the inputs of ``version`` looked like in its training rows; None where that is known, or they are not."""
+    data = training_data_of(version)
+    if data is None or ReferenceProfile.objects.filter(version=version).exists():
+        return None
+    ctx.progress(0.97, f"Counting the training rows of {data}")
+    rows = dataset_rows(data, "train")
+    inputs = version.signature["inputs"]
+    columns = {name: rows[name].tolist() for column in inputs if (name := column["name"]) in rows}
+    return {"rows": len(rows), "columns": profile_of(columns, inputs), "data_digest": data.digest}
 
 
 def _read_back(source: str, run_id: str, model: RegisteredModel) -> ArtifactReading | ArtifactError:

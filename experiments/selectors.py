@@ -39,6 +39,14 @@ def runs_of(actor: Actor) -> QuerySet[TrainingRun]:
     )
 
 
+def training_data_of(version: ModelVersion) -> DatasetVersion | None:
+    """Return the data set version that a version says it was trained on, if its team has it and it holds training rows."""
+    rows = DatasetVersion.objects.select_related("dataset").filter(
+        dataset__team=version.model.team_id, splits__has_key="train", digest=version.data_digest
+    )
+    return rows.order_by("-id").first() if version.data_digest else None
+
+
 def evaluations_of(actor: Actor) -> QuerySet[Evaluation]:
     """Return the evaluations of the actor's teams."""
     return Evaluation.objects.filter(version__model__team__in=actor.teams()).select_related(

@@ -4,7 +4,7 @@ Inputs and outputs are JSON text, because the models' columns differ and change 
 Spark, Trino, DuckDB, Polars and Dask all read JSON columns. A NaN is written as null; both mean "missing".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,7 @@ SCHEMA = pa.schema(
     ]
 )
 PARTITIONS = ["model", "day"]
+EPOCH = datetime.fromtimestamp(0, UTC)
 CONFIGURATION = {
     "delta.checkpointInterval": "100",
     "delta.logRetentionDuration": "interval 1 days",
@@ -108,9 +109,21 @@ def latest_inputs(*, model_id: int, model: str, number: int, since: datetime, li
     Shadow copies and pinned requests are left out: they are not what callers sent for a decision.
     Files are opened newest first and no more of them than needed, so the cost does not grow with the table.
     """
+    rows = _answered(_files(model, since), model_id=model_id, number=number, since=since, limit=limit)
+    return _inputs(rows.sort_by([("at", "descending")]).slice(0, limit)) if rows else []
+
+
+def first_inputs(*, model_id: int, model: str, number: int, limit: int) -> list[dict[str, Any]]:
+    """Return the same of a version's first predictions, oldest first."""
+    files = reversed(list(_files(model, EPOCH)))
+    rows = _answered(files, model_id=model_id, number=number, since=EPOCH, limit=limit)
+    return _inputs(rows.sort_by([("at", "ascending")]).slice(0, limit)) if rows else []
+
+
+def _answered(files: Iterable[Path], *, model_id: int, number: int, since: datetime, limit: int) -> pa.Table | None:
     parts = []
     found = 0
-    for path in _files_newest_first(model, since):
+    for path in files:
         rows = pq.ParquetFile(path).read(columns=["at", "model_id", "version", "arm", "pinned", "status", "inputs"])
         rows = rows.filter(
             (pc.field("model_id") == model_id)
@@ -124,14 +137,16 @@ def latest_inputs(*, model_id: int, model: str, number: int, since: datetime, li
         found += rows.num_rows
         if found >= limit:
             break
-    if not parts:
-        return []
-    latest = pa.concat_tables(parts).sort_by([("at", "descending")]).slice(0, limit)
+    return pa.concat_tables(parts) if parts else None
+
+
+def _inputs(rows: pa.Table) -> list[dict[str, Any]]:
     decode = msgspec.json.Decoder(dict[str, Any]).decode
-    return [decode(text) for text in latest["inputs"].to_pylist()]
+    return [decode(text) for text in rows["inputs"].to_pylist()]
 
 
-def _files_newest_first(model: str, since: datetime) -> Iterator[Path]:
+def _files(model: str, since: datetime) -> Iterator[Path]:
+    """Yield the files with predictions of ``model`` since ``since``, newest first."""
     table = open_table()
     if table is None:
         return

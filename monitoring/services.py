@@ -7,21 +7,24 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max, Sum
 
 from experiments.models import DatasetVersion
+from experiments.selectors import training_data_of
 from jobs.models import Job
 from jobs.services import job_create
-from monitoring.models import Slo, TelemetryWindow
+from monitoring.models import Slo, TelemetryHour, TelemetryWindow
 from monitoring.selectors import reference_of, slo_statuses
 from registry.access import WRITERS, Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
+from registry.histograms import profile_of
 from registry.models import ModelVersion, RegisteredModel, Role
-from registry.services import budget_record, budgets_keep, traffic_record
+from registry.services import budget_record, budgets_keep, reference_record, traffic_record
 from serving.contract import CHAMPION, LATENCY_EDGES_US
 
 SLO_OWNERS = (Role.ENGINEER, Role.PRODUCT, Role.ADMIN)
 WINDOW_DAYS = (1, 7, 28, 30, 90)
 MAX_HOURS = 7 * 24
 RECENT = timedelta(minutes=10)
+FIRST_ROWS = 5_000  # of production, that stand in for training rows; as many as settle a bin of a 32nd
 EDGES_MS = tuple(edge / 1000 for edge in LATENCY_EDGES_US)
 
 
@@ -139,6 +142,27 @@ def facts_push(*, now: datetime) -> None:
     for version in ModelVersion.objects.filter(pk__in=answered):
         last, requests = answered[version.pk]
         traffic_record(version=version, last_request_at=last, requests=requests)
+
+
+def references_push() -> None:
+    """Note what the first inputs of a champion looked like, where its training rows are not known here; safe to repeat."""
+    from monitoring import lake  # heavy; the web process has no use for it
+
+    champions = ModelVersion.objects.filter(
+        aliases__name=CHAMPION, artifact_state="verified", reference=None, archived_at=None, signature__has_key="inputs"
+    ).select_related("model__team")
+    for version in champions:
+        answered = TelemetryHour.objects.filter(version=version).aggregate(rows=Sum("rows"))["rows"] or 0
+        if answered < FIRST_ROWS or training_data_of(version):
+            continue
+        rows = lake.first_inputs(
+            model_id=version.model_id, model=version.model.name, number=version.number, limit=FIRST_ROWS
+        )
+        if len(rows) < FIRST_ROWS:
+            continue  # some were pinned, or are not shipped yet
+        inputs = version.signature["inputs"]
+        columns = {column["name"]: [row.get(column["name"]) for row in rows] for column in inputs}
+        reference_record(version=version, source="production", rows=len(rows), columns=profile_of(columns, inputs))
 
 
 def said_in_words(slo: Slo) -> str:

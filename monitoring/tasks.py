@@ -19,6 +19,12 @@ def push_facts() -> None:
 
 
 @shared_task
+def push_references() -> None:
+    """Note the first inputs of champions whose training rows are not known here."""
+    services.references_push()
+
+
+@shared_task
 def purge() -> None:
     """Forget telemetry past its time."""
     shipping.purge(now=timezone.now())

@@ -105,6 +105,7 @@ def foreign(team, settings):
     other = factories.make_team()
     actor = factories.make_actor(other, Role.ENGINEER)
     champion = factories.make_champion(factories.make_model(other, name=SECRET))
+    services.reference_record(version=champion, source="training", rows=0, columns={})
     factories.make_champion(champion.model)
     draft = factories.make_criteria(champion.model, agreed=False)
     rolled_back = services.rollback(actor=actor, model=champion.model, to_version=champion, reason="Errors rose.")

@@ -7,10 +7,13 @@ import pytest
 from django.urls import reverse
 
 from registry import tasks
+from registry.histograms import profile_of
+from registry.services import reference_record
 from tests import factories
 from tests.artifacts import logged_version, mlmodel
 from tests.browser import check_page, log_in
 from tests.factories import run_jobs
+from tests.gateways import as_columns, flights
 
 EXAMPLE = {"columns": ["carrier", "distance", "hour", "wet"], "data": [["AA", 733.0, 17, True], ["UA", None, 6, False]]}
 DECLARED = {
@@ -80,6 +83,9 @@ def test_unread_version_is_read_on_request(client):
 def test_files_tab_holds_in_both_widths_and_themes(page, live_server):
     team = factories.make_team("travel")
     served = factories.read_files(logged_version(team, DECLARED))
+    rows = as_columns(flights()[0])
+    columns = profile_of(dict(zip(EXAMPLE["columns"], rows, strict=True)), served.signature["inputs"])
+    reference_record(version=served, source="training", rows=400, columns=columns)
     factories.approve(factories.make_promotion(served.model, version=served))
     pickled = {"MLmodel": mlmodel({"sklearn": {"pickled_model": "model.pkl"}}), "model.pkl": pickle.dumps(1)}
     other = factories.read_files(logged_version(team, pickled))

@@ -25,7 +25,7 @@ from jobs.leases import LeaseLostError
 from jobs.models import Job
 from jobs.states import State
 from registry.errors import ConflictError
-from registry.models import ApiToken, ArtifactState, AuditEvent, Evidence, ModelVersion
+from registry.models import ApiToken, ArtifactState, AuditEvent, Evidence, ModelVersion, ReferenceProfile
 from tests.factories import approve, make_actor, make_model, make_promotion, make_team, make_token, run_jobs
 
 pytest_plugins = ["tests.mlflow_server"]
@@ -119,6 +119,13 @@ def test_data_become_evidence(world, mlflow_server, monkeypatch):
     assert against.value == pytest.approx(alone.value - against.detail["champion_value"])
     for found in Evidence.objects.filter(version__in=[first, second], data_digest=data.digest):
         assert sorted([found.ci_low, found.value, found.ci_high]) == [found.ci_low, found.value, found.ci_high]
+
+    # What its inputs looked like at training is kept, in bins that later inputs are counted in.
+    reference = ReferenceProfile.objects.get(version=second)
+    assert (reference.source, reference.data_digest) == ("training", data.digest)
+    assert (reference.rows, set(reference.columns)) == (data.splits["train"]["rows"], set(data.features()))
+    for column in reference.columns.values():
+        assert sum(column["counts"].values()) + column.get("other", 0) + column["missing"] == reference.rows
 
     # The run holds parameters, learning curve, metrics and curves.
     client = mlflow.MlflowClient(mlflow_server.url)

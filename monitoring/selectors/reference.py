@@ -1,6 +1,7 @@
 """What a version's inputs are compared with."""
 
 from experiments.models import DatasetVersion
+from experiments.selectors import training_data_of
 from registry.models import ModelVersion
 
 
@@ -10,7 +11,7 @@ def reference_of(version: ModelVersion) -> DatasetVersion:
     Raises:
         DatasetVersion.DoesNotExist: its training data is no data set of its team, or one without training rows.
     """
-    rows = DatasetVersion.objects.select_related("dataset").filter(
-        dataset__team=version.model.team_id, splits__has_key="train"
-    )
-    return rows.filter(digest=version.data_digest).latest("id")
+    found = training_data_of(version)
+    if found is None:
+        raise DatasetVersion.DoesNotExist
+    return found

@@ -17,6 +17,7 @@ from registry.models import (
     Evidence,
     ModelVersion,
     Promotion,
+    ReferenceProfile,
     RegisteredModel,
     Rollback,
     VersionReading,
@@ -87,6 +88,14 @@ class ReadingSerializer(serializers.ModelSerializer[VersionReading]):
     class Meta:
         model = VersionReading
         fields = ("job", "asked_at", "read_at", "flavors", "dependencies", "example", "licence")
+
+
+class ReferenceSerializer(serializers.ModelSerializer[ReferenceProfile]):
+    """What a version's inputs looked like where it was made."""
+
+    class Meta:
+        model = ReferenceProfile
+        fields = ("source", "rows", "data_digest", "columns", "job", "recorded_at")
 
 
 class VersionDetailSerializer(VersionSerializer):

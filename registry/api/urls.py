@@ -29,7 +29,7 @@ from registry.api.promotions import (
 from registry.api.reviews import PromotionReviews
 from registry.api.rollbacks import ModelRollback, RollbackReview, Rollbacks
 from registry.api.teams import Member, Members, OneTeam, Teams
-from registry.api.versions import Version, VersionBom, VersionEvidence, Versions, VersionVerify
+from registry.api.versions import Version, VersionBom, VersionEvidence, VersionReference, Versions, VersionVerify
 from registry.api.waivers import PromotionWaivers, WaiverDecline, WaiverGrant, WaiverRevoke, WaiverWithdraw
 from registry.api.webhooks import (
     Webhook,
@@ -58,6 +58,7 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/versions/<int:number>", Version.as_view(), name="api_version"),
     path("models/<str:name>/versions/<int:number>/evidence", VersionEvidence.as_view(), name="api_version_evidence"),
     path("models/<str:name>/versions/<int:number>/bom", VersionBom.as_view(), name="api_version_bom"),
+    path("models/<str:name>/versions/<int:number>/reference", VersionReference.as_view(), name="api_version_reference"),
     path("models/<str:name>/versions/<int:number>/verify", VersionVerify.as_view(), name="api_version_verify"),
     path("models/<str:name>/aliases/<str:alias>", ModelAlias.as_view(), name="api_alias"),
     path("models/<str:name>/criteria", ModelCriteria.as_view(), name="api_model_criteria"),

@@ -2,6 +2,7 @@
 
 from django.contrib.auth.models import User
 from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils.text import slugify
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -12,10 +13,10 @@ from jobs.tasks import nudge
 from registry import services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import find_model, find_version, versions_of
-from registry.api.serializers import EvidenceSerializer, VersionDetailSerializer, VersionSerializer
+from registry.api.serializers import EvidenceSerializer, ReferenceSerializer, VersionDetailSerializer, VersionSerializer
 from registry.conversions import conversion_of
 from registry.errors import InvalidError, RefusedError
-from registry.models import ArtifactState, Evidence, ModelVersion, RegisteredModel
+from registry.models import ArtifactState, Evidence, ModelVersion, ReferenceProfile, RegisteredModel
 from registry.selectors.bom import MEDIA_TYPE, bom_text
 from serving.contract import FORMATS
 
@@ -146,6 +147,20 @@ class VersionBom(ApiView):
             content_type=MEDIA_TYPE,
             headers={"Content-Disposition": f'attachment; filename="{file}"'},
         )
+
+
+class VersionReference(ApiView):
+    """What a version's inputs looked like where it was made."""
+
+    @extend_schema(summary="Get the reference histograms", responses=ReferenceSerializer, tags=["Versions"])
+    def get(self, request: Request, name: str, number: int) -> Response:
+        """Return a histogram of each input, of the training rows or, where these are not known here, of the first answered.
+
+        A number's `edges` e0 … ek part the bins: 0 is below e0, i holds [e(i-1), ei), the last of those also ek, and k + 1 is
+        above ek. `counts` holds no empty bins. 404 while nothing was noted.
+        """
+        version = find_version(self.actor, name, number)
+        return Response(ReferenceSerializer(get_object_or_404(ReferenceProfile, version=version)).data)
 
 
 class EvidenceQuery(ListQuery):

@@ -1,5 +1,7 @@
 """What is known of a version's files beside its manifest: how they were read, and what its inputs looked like."""
 
+from typing import Any
+
 from django.db import models
 
 from registry.models.catalogue import ModelVersion
@@ -38,3 +40,21 @@ class ReferenceProfile(models.Model):
 
     def __str__(self) -> str:
         return f"reference of {self.version}"
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Return one line a column, for people: share of missing values, and the range or the commonest categories."""
+        names = [column["name"] for column in self.version.signature.get("inputs", [])] or sorted(self.columns)
+        return [{"name": name, **_summary(self.columns[name], self.rows)} for name in names if name in self.columns]
+
+
+def _summary(column: dict[str, Any], rows: int) -> dict[str, Any]:
+    found = {
+        "kind": column["kind"],
+        "missing": column["missing"] / rows if rows else None,
+        "bins": len(column["counts"]),
+    }
+    if column["kind"] == "number":
+        return found | {key: column.get(key) for key in ("min", "max", "mean", "std")}
+    present = sum(column["counts"].values()) + column["other"]
+    top = sorted(column["counts"].items(), key=lambda item: (-item[1], item[0]))[:3]  # PostgreSQL keeps no order
+    return found | {"top": [(name, n / present) for name, n in top], "others": len(column["counts"]) - len(top)}

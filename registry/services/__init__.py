@@ -3,7 +3,7 @@
 from registry.services.alerts import alert_acknowledge, alert_clear, alert_raise
 from registry.services.aliases import alias_delete, alias_set, rollback, rollback_overdue, rollback_review
 from registry.services.archive import RESTORABLE, model_restore, version_restore
-from registry.services.artifacts import version_read_start, version_settle
+from registry.services.artifacts import reference_record, version_read_start, version_settle
 from registry.services.criteria import criteria_agree, criteria_decline, criteria_draft
 from registry.services.evidence import evidence_record
 from registry.services.experiments import experiment_record
@@ -92,6 +92,7 @@ __all__ = [
     "promotion_reject",
     "promotion_request",
     "promotion_withdraw",
+    "reference_record",
     "retirement_approve",
     "retirement_reject",
     "retirement_request",

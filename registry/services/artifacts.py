@@ -1,4 +1,6 @@
-"""Reading the files of a version: asking for it, and settling what was read."""
+"""Reading the files of a version: asking for it, settling what was read, and keeping what its inputs looked like."""
+
+from typing import Any
 
 from django.db.models.functions import Now
 
@@ -9,7 +11,8 @@ from registry.access import Actor
 from registry.adapters import resolve_source
 from registry.artifacts import ArtifactError, ArtifactReading
 from registry.audit_trail import audit, audited
-from registry.models import ArtifactState, ModelVersion, Role, VersionReading
+from registry.errors import ConflictError
+from registry.models import ArtifactState, ModelVersion, ReferenceProfile, Role, VersionReading
 
 READ_KIND = "artifact_read"
 
@@ -91,3 +94,34 @@ def version_settle(*, version_id: int, outcome: ArtifactReading | ArtifactError)
                  "refusal": version.refusal},
     )  # fmt: skip
     return version
+
+
+@audited()
+def reference_record(
+    *, version: ModelVersion, source: str, rows: int, columns: dict[str, Any], data_digest: str = "",
+    job: Job | None = None,
+) -> ReferenceProfile | None:  # fmt: skip
+    """Keep what a version's inputs looked like where it was made; once, since comparisons need one and the same.
+
+    Args:
+        source: ``training``, or ``production`` where the training rows are not known here.
+        columns: {column: histogram} of ``registry.histograms``.
+
+    Returns: the profile; None where the version has one.
+
+    Raises:
+        ConflictError: the artifact is not verified, so its columns are not known.
+    """
+    if version.artifact_state != ArtifactState.VERIFIED:
+        raise ConflictError(f"{version} is not verified, so its columns are not known.")
+    profile, made = ReferenceProfile.objects.get_or_create(
+        version=version,
+        defaults={"source": source, "rows": rows, "columns": columns, "data_digest": data_digest, "job": job},
+    )
+    if not made:
+        return None
+    audit(
+        action="version.reference", subject=version.path, actor=None, process=f"job:{job.pk}" if job else "registry",
+        team=version.model.team.slug, payload={"source": source, "rows": rows, "data_digest": data_digest},
+    )  # fmt: skip
+    return profile

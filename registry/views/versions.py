@@ -15,7 +15,7 @@ from registry.adapters import workspace_of
 from registry.conversions import conversion_of
 from registry.errors import RefusedError
 from registry.forms import PromotionForm
-from registry.models import ModelVersion, Role, VersionReading
+from registry.models import ModelVersion, ReferenceProfile, Role, VersionReading
 from registry.views.models import OPEN, visible_model
 
 TABS = ("overview", "evidence", "files")
@@ -97,6 +97,7 @@ def _files(actor: Actor, found: ModelVersion) -> dict[str, object]:
     return {
         "reading": VersionReading.objects.filter(version=found).first(),
         "signature": selectors.signature_of(found),
+        "reference": ReferenceProfile.objects.filter(version=found).first(),
         "conversion": conversion_of(found.format),
         "may_write": actor.role_in(found.model.team) in (Role.ENGINEER, Role.ADMIN),
     }
