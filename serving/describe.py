@@ -59,7 +59,9 @@ class Describer:
 
     def _ping(self, _: Caller) -> Answer:
         """Answer MLflow's health check."""
-        return Answer(200 if self._core.snapshot.is_ready else 503, b"\n", [(b"content-type", b"application/json")])
+        return Answer(
+            200 if self._core.snapshot.is_ready else 503, b"\n", [(b"content-type", b"text/plain; charset=utf-8")]
+        )
 
     def _metrics(self, _: Caller) -> Answer:
         text = self._core.metrics.text() + gauges_text(self._gauges())

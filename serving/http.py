@@ -67,9 +67,11 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]  # uvicorn's typ
         self._end(408, f"no complete request within {self.head_timeout_s:g} seconds")
 
     def _end(self, status: int, message: str) -> None:
-        """Close the connection; say why, unless another answer is under way that this would be taken for."""
+        """Close the connection; say why, unless an answer is under way that this would be taken for."""
         self._disarm()
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = self.cycle
+        unanswered = cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
+        if cycle is None or cycle.response_complete or unanswered:
             body = V2.error(status, message)
             self.transport.write(
                 STATUS_LINE[status] + b"content-type: application/json\r\nconnection: close\r\ncontent-length: "
