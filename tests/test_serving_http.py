@@ -5,10 +5,10 @@ import re
 import select
 import socket
 
-import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from serving.contract import read_segment
@@ -204,7 +204,7 @@ def check_documented(path, method, answer):
     kind = answer.headers["content-type"].partition(";")[0]
     schema = promised["content"][kind]["schema"]
     if kind == "application/json":
-        jsonschema.Draft202012Validator({**schema, "components": OPENAPI["components"]}).validate(answer.json())
+        OAS31Validator({**schema, "components": OPENAPI["components"]}).validate(answer.json())
 
 
 junk = st.recursive(
