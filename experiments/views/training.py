@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from experiments import services
 from experiments.charts import precision_recall_chart, reliability_chart
 from experiments.forms import DataForm, DeclaredForm
+from experiments.lineage import drawn_across, drawn_down, lineage_of
 from experiments.models import DatasetVersion, TrainingRun
 from experiments.params import parameters
 from experiments.pipelines.catalogue import PIPELINES
@@ -101,9 +102,12 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
         if data
         else None
     )
+    way = lineage_of(version, run)
     context = {
         "version": version,
         "run": run,
+        "across": drawn_across(way),
+        "down": drawn_down(way),
         "pipeline": PIPELINES[run.pipeline] if run else None,
         "mlflow_url": mlflow_link(run) if run else "",
         "params": _declared_order(run) if run else [],
