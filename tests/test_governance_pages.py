@@ -145,7 +145,7 @@ def test_pages_are_accessible_and_fit(page, live_server, client):
     factories.change_policy(team, 2, max_waiver_days=14)
 
     log_in(page, factories.make_user(team, Role.APPROVER), live_server)
-    for path in (promotion.path, "/alerts/", "/models/flight-delay/lifecycle/", "/models/flight-delay/", "/confirm/"):
+    for path in (promotion.path, "/alerts/", "/models/flight-delay/lifecycle/"):
         check_page(page, path, live_server)
     log_in(page, factories.make_user(team, Role.ADMIN), live_server)
     check_page(page, "/settings/policies/", live_server)

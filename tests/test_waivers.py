@@ -203,7 +203,9 @@ def test_inbox_asks_approvers_who_may_grant():
     approver = factories.make_actor(promotion.model.team, Role.APPROVER)
 
     assert waiver.path in [item.path for item in selectors.waiting(approver)]
-    assert waiver.path not in [item.path for item in selectors.waiting(Actor(waiver.asked_by, "session"))]
+    asker = Actor(waiver.asked_by, "session")
+    assert waiver.path not in [item.path for item in selectors.waiting(asker)]
+    assert [item.path for item in selectors.in_flight(asker)] == [waiver.path]
 
 
 def test_whole_waiver_by_the_api():

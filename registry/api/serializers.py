@@ -39,7 +39,7 @@ class ModelSerializer(serializers.ModelSerializer[RegisteredModel]):
 
     class Meta:
         model = RegisteredModel
-        fields = ("name", "team", "task", "risk_tier", "purpose", "description", "revalidate_by", "aliases",
+        fields = ("name", "team", "task", "risk_tier", "purpose", "description", "revalidate_by", "revalidate_why", "retired_at", "aliases",
                   "created_by", "created_at", "updated_at", "path")  # fmt: skip
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "integer"}})
@@ -66,7 +66,7 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
         model = ModelVersion
         fields: tuple[str, ...] = ("model", "number", "source", "run_id", "run_link", "description", "artifact_state", "artifact_digest",
                   "format", "is_servable", "refusal", "signature", "data_digest", "job", "tags", "aliases",
-                  "created_by", "contributors", "created_at", "path")  # fmt: skip
+                  "created_by", "contributors", "created_at", "retired_at", "path")  # fmt: skip
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
     def get_tags(self, version: ModelVersion) -> dict[str, str]:

@@ -158,12 +158,16 @@ def _waivers(actor: Actor, roles: dict[int, str]) -> list[Item]:
     return [
         Item(
             "unsure", "Waive",
-            f"{w.criterion.label if w.criterion else 'Error budget'} for {w.promotion.model.name} v{w.promotion.version.number}",
+            f"{_rule(w)} for {w.promotion.model.name} v{w.promotion.version.number}",
             f"{w.asked_by.get_username()} asks: {w.reason}", w.path, w.promotion.model,
             f"until {w.expires_at:%d %b %Y}", w.asked_at,
         )
         for w in asked
     ]  # fmt: skip
+
+
+def _rule(waiver: Waiver) -> str:
+    return waiver.criterion.label if waiver.criterion else "Error budget"
 
 
 def _retirements(actor: Actor, roles: dict[int, str]) -> list[Item]:
@@ -241,13 +245,19 @@ def _webhooks(roles: dict[int, str]) -> list[Item]:
 
 
 def in_flight(actor: Actor) -> list[Item]:
-    """Return the promotions that ``actor`` asked for and that are still open, and drafts that wait for others."""
+    """Return what ``actor`` asked for and others still decide: promotions, drafts, waivers, retirements."""
     promotions = Promotion.objects.filter(
         requested_by=actor.user, state__in=OPEN, model__team__in=actor.teams()
     ).select_related("model", "version", "replaces")
     drafts = CriteriaSet.objects.filter(
         drafted_by=actor.user, state=CriteriaSet.State.DRAFT, model__team__in=actor.teams()
     ).select_related("model")
+    asked = Waiver.objects.filter(
+        asked_by=actor.user, state="asked", promotion__state="requested", promotion__model__team__in=actor.teams()
+    ).select_related("promotion__model", "promotion__version", "criterion")
+    retiring = Retirement.objects.filter(
+        requested_by=actor.user, state="requested", model__team__in=actor.teams()
+    ).select_related("model", "version")
     return [
         Item(
             "pending", p.get_state_display().capitalize(), f"{p.model.name} v{p.version.number} to {p.alias}",
@@ -261,6 +271,18 @@ def in_flight(actor: Actor) -> list[Item]:
             f"{c.model.path}criteria/", c.model, "", c.drafted_at,
         )
         for c in drafts
+    ] + [
+        Item(
+            "pending", "Waiver", f"{_rule(w)} for {w.promotion.model.name} v{w.promotion.version.number}",
+            "Waits for an approver.", w.path, w.promotion.model, f"until {w.expires_at:%d %b %Y}", w.asked_at,
+        )
+        for w in asked
+    ] + [
+        Item(
+            "pending", "Retire", f"Retire {r.title}", "Waits for an approver.", f"{r.model.path}lifecycle/", r.model, "",
+            r.requested_at,
+        )
+        for r in retiring
     ]  # fmt: skip
 
 
