@@ -5,7 +5,7 @@ BIN := .venv/bin
 CHECK_ENV := DEPLOYMENT=test SECRET_KEY=check DATABASE_URL=postgresql://none@127.0.0.1:1/none BROKER_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop reset test check fmt bench faults lock docs clean env dev-env chromium pango
+.PHONY: help demo stop reset backup restore test check fmt bench faults lock docs clean env dev-env chromium pango
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,12 @@ stop: ## Stop the demo, wherever it was started; its data stays.
 
 reset: env ## Stop the demo and delete all its data, after asking; YES=1 does not ask.
 	@YES=$(YES) $(BIN)/python -m controlplane.supervisor reset
+
+backup: env ## Write database, files and keys to one folder, running or not: TO=folder (backups/<time>).
+	@TO=$(TO) $(BIN)/python -m controlplane.supervisor backup
+
+restore: env ## Replace what is there by a backup, after checking it and asking: FROM=folder; YES=1 does not ask.
+	@FROM=$(FROM) YES=$(YES) $(BIN)/python -m controlplane.supervisor restore
 
 test: dev-env chromium pango ## Run all tests, with a PostgreSQL, a broker and a browser of their own; ARGS is passed to pytest.
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)

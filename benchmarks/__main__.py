@@ -26,7 +26,7 @@ def main() -> None:
             told = json.loads(Path(result.name).read_text())
         machine = told["machine"]
         sections.append(
-            f"## {name}\n\n`benchmarks/{name}.py`, {told['at']}, {machine['cores']} cores, Python {machine['python']}.\n\n"
+            f"## {name}\n\n`benchmarks/{name}.py`, {told['at']}, {machine['cores']} cores, load {machine['load']}, Python {machine['python']}.\n\n"
             f"{told['table']}\n"
         )
     (ROOT / "docs/benchmarks.md").write_text("\n".join(sections))

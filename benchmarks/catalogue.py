@@ -72,7 +72,7 @@ def execute(postgres: Postgres, *statements: str, database: str = "controlplane"
         connection.cursor().execute("VACUUM ANALYZE")
 
 
-def insert(model: "type[Model]", rows: str, **expressions: str) -> str:
+def insert(model: "type[Model]", rows: str, /, **expressions: str) -> str:
     """Return an INSERT of ``rows`` (SQL from FROM on): columns take the expression given, or else their default."""
     from django.db import connection
 

@@ -4,114 +4,163 @@ The pages are asked for over HTTP, from the product's own web server on its own 
 in-process at two sizes, and must not grow.
 """
 
-import os
-import secrets
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-from pathlib import Path
 
-import psycopg2
-
+from benchmarks.catalogue import ROOT, Home, execute, insert, installation
 from benchmarks.report import Row, arguments, finish
-from controlplane.embedded import APP_ROLE, OWNER_ROLE, Postgres, free_port
+from controlplane.embedded import free_port
 
-ROOT = Path(__file__).parent.parent
 TARGET_MS = 200.0
-
-# Rows are written as the superuser with triggers off: this measures reading, and governed rows cannot be had in bulk.
-FILL = """
-SET session_replication_role = replica;
-INSERT INTO registry_registeredmodel (team_id, name, task, risk_tier, purpose, description, last_number, created_by_id,
-                                      created_at, updated_at)
-SELECT %(team)s, 'model-' || lpad(n::text, 6, '0'), (ARRAY['classification','ranking','forecasting'])[1 + n %% 3], 1 + n %% 3,
-       'Decides case ' || n, '', %(versions)s, %(user)s, now(), now() - n * interval '1 second'
-FROM generate_series(%(first)s, %(last)s) n;
-INSERT INTO registry_modelversion (model_id, number, source, run_id, run_link, logged_model_id, stage, description,
-    artifact_state, artifact_digest, artifact_path, manifest, format, signature, refusal, data_digest, created_by_id,
-    created_at, updated_at)
-SELECT m.id, v, 'runs:/x/model', 'x', '', '', 'None', '', 'verified', 'sha256:' || md5(m.id || '-' || v), 'x', '[]',
-       'lightgbm', '{}', '', '', %(user)s, now(), now()
-FROM registry_registeredmodel m CROSS JOIN generate_series(1, %(versions)s) v
-WHERE NOT EXISTS (SELECT FROM registry_modelversion k WHERE k.model_id = m.id);
-INSERT INTO registry_alias (model_id, name, version_id, set_by_id, set_at)
-SELECT v.model_id, 'champion', v.id, %(user)s, now() FROM registry_modelversion v
-WHERE v.number = 1 AND NOT EXISTS (SELECT FROM registry_alias a WHERE a.model_id = v.model_id);
-INSERT INTO registry_auditevent (seq, at, actor, via, team, action, subject, payload, prev_hash, hash)
-SELECT n, now() - n * interval '1 second', 'engineer', 'session', 'bench', 'version.create', '/models/model-' || n || '/',
-       '{"source": "runs:/x/model"}', '', '' FROM generate_series(%(first)s * 10, %(last)s * 10 + 9) n;
-SET session_replication_role = DEFAULT;
-ANALYZE;
-"""
-
 PAGES = {
     "models": "/models/",
-    "model": "/models/model-000001/",
-    "version": "/models/model-000001/versions/1/",
+    "models_search": "/models/?q=777&state=serving&sort=-updated",
+    "model": "/models/model-000007/",
+    "champions": "/models/model-000007/?tab=champions",
+    "version": "/models/model-000007/versions/1/",
+    "criteria": "/models/model-000007/criteria/",
+    "promotions": "/promotions/",
     "audit": "/audit/",
+    "audit_actor": "/audit/?actor=engineer&action=version.",
     "runs": "/runs/",
+    "jobs": "/jobs/",
     "inbox": "/",
+    "alerts": "/alerts/",
+    "settings": "/settings/",
 }
 
 
 def main() -> None:
     """Fill, measure, print."""
     options = arguments(__doc__ or "")
-    models, versions, rounds = (1_000, 10, 10) if options.quick else (10_000, 10, 40)
-    home = Path(tempfile.mkdtemp(prefix="controlplane-bench-"))
-    home.chmod(0o755)
-    postgres = Postgres(home / "postgres", free_port())
-    os.environ |= {
-        "DEPLOYMENT": "test",
-        "SECRET_KEY": secrets.token_urlsafe(40),
-        "BROKER_URL": "redis://127.0.0.1:1/0",
-        "VAR_DIR": str(home),
-        "DJANGO_SETTINGS_MODULE": "controlplane.settings",
-        "LOG_LEVEL": "ERROR",
-    }
-    try:
-        postgres.start()
-        os.environ["DATABASE_URL"] = postgres.url(APP_ROLE)
-        owner = os.environ | {"DATABASE_OWNER_URL": postgres.url(OWNER_ROLE)}
-        subprocess.run([sys.executable, "manage.py", "provision", "-v0"], check=True, cwd=ROOT, env=owner)
+    models, rounds = (1_000, 10) if options.quick else (10_000, 40)
+    with installation() as home:
         cookie, ids = _people()
-        _fill(postgres, ids, first=1, last=100, versions=versions)
+        fill(home, ids, first=1, last=100)
         few = _queries(cookie)
-        _fill(postgres, ids, first=101, last=models, versions=versions)
+        fill(home, ids, first=101, last=models)
         many = _queries(cookie)
         times = _times(cookie, rounds)
-    finally:
-        postgres.destroy()
     rows = [Row(f"ms.{name}", times[name], "ms", ("≤", TARGET_MS)) for name in PAGES]
     rows += [Row(f"queries.{name}", many[name], "", ("≤", few[name])) for name in PAGES]
     finish(rows, options.json)
 
 
 def _people() -> tuple[str, dict[str, int]]:
-    import django
-
-    django.setup()
     from django.contrib.auth.models import User
     from django.test import Client
 
     from registry.models import Membership, Role, Team
 
     team = Team.objects.create(slug="bench", name="Bench")
-    user = User.objects.create_user("approver")
-    Membership.objects.create(team=team, user=user, role=Role.APPROVER)
+    approver, engineer = (User.objects.create_user(name) for name in ("approver", "engineer"))
+    Membership.objects.create(team=team, user=approver, role=Role.APPROVER)
+    Membership.objects.create(team=team, user=engineer, role=Role.ENGINEER)
     client = Client()
-    client.force_login(user)
-    return client.cookies["sessionid"].value, {"team": team.pk, "user": user.pk}
+    client.force_login(approver)
+    return client.cookies["sessionid"].value, {"team": team.pk, "approver": approver.pk, "engineer": engineer.pk}
 
 
-def _fill(postgres: Postgres, ids: dict[str, int], **sizes: int) -> None:
-    connection = psycopg2.connect(postgres.url("postgres"))
-    with connection, connection.cursor() as cursor:
-        cursor.execute(FILL, ids | sizes)
-    connection.close()
+def fill(home: Home, ids: dict[str, int], *, first: int, last: int) -> None:
+    """Write models ``first`` to ``last`` with ten versions each, and what a team that uses them leaves behind.
+
+    Each version was trained by a job, the first three became champion, and each hundredth model has an open promotion.
+    """
+    from experiments.models import Dataset, DatasetVersion, TrainingRun
+    from jobs.models import Job
+    from registry.models import (
+        AcceptanceCriterion,
+        Alias,
+        AliasMove,
+        AuditEvent,
+        CriteriaSet,
+        Evidence,
+        ModelVersion,
+        Promotion,
+        RegisteredModel,
+    )
+
+    team, approver, engineer = (str(ids[name]) for name in ("team", "approver", "engineer"))
+    model, version = "FROM made_model", "FROM made_version"
+    execute(
+        home.postgres,
+        f"CREATE TEMPORARY TABLE number AS SELECT n FROM generate_series({first}, {last}) n",  # noqa: S608
+        insert(
+            RegisteredModel, "FROM number", team_id=team, name="'model-' || lpad(n::text, 6, '0')",
+            task="(ARRAY['classification','ranking','forecasting'])[1 + n % 3]", risk_tier="1 + n % 3",
+            purpose="'Decides case ' || n || ' of the many that a customer meets on the way'", last_number="10",
+            created_by_id=engineer, updated_at="now() - n * interval '1 second'",
+        ),
+        """CREATE TEMPORARY TABLE made_model AS SELECT m.*, n FROM registry_registeredmodel m
+           JOIN number ON m.name = 'model-' || lpad(n::text, 6, '0')""",
+        insert(
+            Job, f"{model}, generate_series(1, 10) v", kind="'train'", queue="'training'", scope="'bench'",
+            title="'Train ' || name", subject="'/models/' || name || '/'", state="'succeeded'", attempt="1",
+            params="jsonb_build_object('version', v)", created_by_id=engineer, started_at="now()", finished_at="now()",
+        ),
+        insert(
+            ModelVersion,
+            f"{model} JOIN jobs_job j ON j.subject = '/models/' || name || '/'", model_id="made_model.id",
+            number="(j.params ->> 'version')::int", source="'runs:/' || md5(j.id::text) || '/model'",
+            run_id="md5(j.id::text)", artifact_state="'verified'", artifact_digest="'sha256:' || md5(j.id::text)",
+            artifact_path="'x'", format="'lightgbm'", job_id="j.id", created_by_id=engineer,
+        ),
+        """CREATE TEMPORARY TABLE made_version AS
+           SELECT v.*, n FROM registry_modelversion v JOIN made_model m ON m.id = v.model_id""",
+        insert(
+            Dataset, "WHERE NOT EXISTS (SELECT FROM experiments_dataset)", team_id=team, name="'flights'",
+            created_by_id=engineer,
+        ),
+        insert(
+            DatasetVersion,
+            "FROM experiments_dataset d WHERE NOT EXISTS (SELECT FROM experiments_datasetversion)", dataset_id="d.id",
+            number="1", digest="'sha256:0'", file="'x'", rows="1", columns="'[]'", starts_at="now()", ends_at="now()",
+            splits="'{}'", profile="'{}'", checks="'[]'", created_by_id=engineer,
+        ),
+        insert(
+            TrainingRun, version, job_id="job_id", dataset_version_id="(SELECT min(id) FROM experiments_datasetversion)",
+            version_id="id", pipeline="'lightgbm'", metrics="""'{"roc_auc": 0.8, "average_precision": 0.4}'""",
+            run_id="run_id", experiment_id="'1'",
+        ),
+        insert(
+            Evidence, f"{version}, unnest(ARRAY['roc_auc', 'average_precision', 'log_loss']) measured",
+            version_id="made_version.id", metric="measured", value="0.5", artifact_digest="artifact_digest",
+        ),
+        insert(
+            CriteriaSet, model, model_id="id", number="1", state="'agreed'", digest="'sha256:' || md5(name)",
+            drafted_by_id=engineer, agreed_by_id=approver, agreed_at="now()",
+        ),
+        insert(
+            AcceptanceCriterion, f"{model} JOIN registry_criteriaset c ON c.model_id = made_model.id",
+            criteria_set_id="c.id", position="1", metric="'roc_auc'", direction="'at_least'", threshold="0.4",
+            reason="'Ranks well enough.'",
+        ),
+        insert(
+            Promotion,
+            f"{version} JOIN registry_criteriaset c ON c.model_id = made_version.model_id "
+            "WHERE made_version.number <= 3 OR (made_version.number = 4 AND n % 100 = 0)",
+            model_id="made_version.model_id", version_id="made_version.id", criteria_set_id="c.id",
+            state="CASE WHEN made_version.number = 4 THEN 'requested' ELSE 'completed' END", requested_by_id=engineer,
+            decided_at="CASE WHEN made_version.number = 4 THEN NULL ELSE now() END",
+        ),
+        insert(
+            Alias, f"{version} WHERE number = 3", model_id="model_id", name="'champion'", version_id="id",
+            set_by_id=approver,
+        ),
+        insert(
+            AliasMove, f"{version} WHERE number <= 3", model_id="model_id", name="'champion'", version_id="id",
+            set_by_id=approver, at="now()",
+        ),
+        insert(
+            AuditEvent, f"{model}, generate_series(0, 9) v", seq="n * 10 + v", at="now() - n * interval '1 second'",
+            actor="'engineer'", via="'session'", team="'bench'", action="'version.create'",
+            subject="'/models/' || name || '/versions/' || v || '/'", payload="""'{"source": "runs:/x/model"}'""",
+            prev_hash="''", hash="''",
+        ),
+    )  # fmt: skip
 
 
 def _queries(cookie: str) -> dict[str, int]:
@@ -123,9 +172,7 @@ def _queries(cookie: str) -> dict[str, int]:
     client.cookies["sessionid"] = cookie
     counts = {}
     for name, path in PAGES.items():
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
+        with CaptureQueriesContext(connection) as captured:
             answer = client.get(path, headers={"host": "127.0.0.1"})
         if answer.status_code != 200:
             raise RuntimeError(f"{path} answered {answer.status_code}")

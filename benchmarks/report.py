@@ -51,7 +51,12 @@ def finish(rows: list[Row], path: Path | None) -> None:
     if path:
         document = {
             "figures": {row.name: row.value for row in rows},
-            "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
+            "machine": {
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+                "system": platform.platform(),
+                "load": round(os.getloadavg()[1], 1),  # processes that wanted to run, over the last five minutes
+            },
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "table": table(rows),
         }

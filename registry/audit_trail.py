@@ -1,11 +1,12 @@
 """Writing the audit trail: in the transaction of the change, with the head of the chain as the last lock taken."""
 
+import json
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from registry.access import Actor
 from registry.models import AuditEvent
@@ -13,16 +14,25 @@ from registry.webhooks.fanout import fan_out
 
 _pending: ContextVar[list[AuditEvent] | None] = ContextVar("pending_audit_events", default=None)
 
+_FLUSH_LATER = "SET LOCAL synchronous_commit TO off;"
+_INSERT = """
+    INSERT INTO registry_auditevent (actor, actor_id, via, team, action, subject, payload)
+    VALUES (%s, %s, %s, %s, %s, %s, %s)"""
+
 
 class audited(ContextDecorator):  # noqa: N801  used as a decorator
     """One transaction whose audit events are written at its end, and by the outermost block alone.
 
     The chain's head is one locked row, so a service that took it early would hold up every other writer, and two
     services that then lock each other's rows would deadlock. Nested services therefore only collect.
+
+    For the same reason the head is not held while the disk is waited for: the commit makes the change seen at once, and its caller
+    hears of it after the flush, which writers that wait at the same time share. See ADR 0009.
     """
 
     def __enter__(self) -> None:
         """Begin a transaction (nested: a savepoint)."""
+        self._commits = not transaction.get_connection().in_atomic_block
         self._atomic = transaction.atomic()
         self._atomic.__enter__()
         events = _pending.get()
@@ -33,13 +43,12 @@ class audited(ContextDecorator):  # noqa: N801  used as a decorator
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write what was collected and commit; after an error, forget it and roll back."""
-        events = _pending.get()
-        assert events is not None  # noqa: S101  set on entry
+        events = _collected()
         try:
             if kind is not None:
                 del events[self._mark :]
             elif self._token:
-                _write(events)
+                _write(events, flush_later=self._commits)
         except BaseException as failed:
             kind, exc, trace = type(failed), failed, failed.__traceback__
             raise
@@ -47,6 +56,8 @@ class audited(ContextDecorator):  # noqa: N801  used as a decorator
             if self._token:
                 _pending.reset(self._token)
             self._atomic.__exit__(kind, exc, trace)
+        if self._commits and events and kind is None:
+            _flush()
 
     def _recreate_cm(self) -> "audited":
         return audited()
@@ -75,15 +86,31 @@ def audit(
         subject=subject,
         payload=payload or {},
     )
-    pending = _pending.get()
-    if pending is None:
-        with transaction.atomic():
-            _write([event])
-    else:
-        pending.append(event)
+    with audited():
+        _collected().append(event)
 
 
-def _write(events: list[AuditEvent]) -> None:
+def _collected() -> list[AuditEvent]:
+    events = _pending.get()
+    assert events is not None  # noqa: S101  set within every audited block
+    return events
+
+
+def _write(events: list[AuditEvent], *, flush_later: bool) -> None:
     fan_out(events)  # before the chain's head is locked
-    for event in events:
-        event.save(force_insert=True)  # one by one: the trigger hands each its place in the chain
+    with connection.cursor() as cursor:
+        for number, event in enumerate(events):  # one by one: the trigger hands each its place in the chain
+            payload = json.dumps(event.payload)
+            cursor.execute(
+                _FLUSH_LATER + _INSERT if flush_later and not number else _INSERT,
+                [event.actor, event.actor_id, event.via, event.team, event.action, event.subject, payload],
+            )
+
+
+def _flush() -> None:
+    """Return once all that was committed so far is on disk, and with synchronous standbys where there are any.
+
+    A transaction that says something and is itself committed synchronously: its flush covers whatever came before it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_logical_emit_message(true, 'audit', '')")

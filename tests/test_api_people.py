@@ -1,9 +1,15 @@
 """The API about its callers: who they are, their tokens and scopes, and the trail of what they did."""
 
+import csv
+import io
 import json
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
+from registry import services
+from registry.audit_trail import audit
 from registry.models import ApiToken, Role
 from tests import factories
 from tests.api import Api, problem
@@ -105,6 +111,53 @@ def test_audit_is_exported_as_one_json_document_a_line(engineer, team):
     assert answer["Content-Type"] == "application/x-ndjson"
     lines = [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
     assert [line["action"] for line in lines] == ["criteria.draft", "criteria.agree"]
+
+
+def test_audit_is_exported_as_a_table_of_the_chosen_days(engineer, team):
+    model = factories.make_model(team)
+    services.model_update(
+        actor=factories.make_actor(team), model=model, description="=HYPERLINK(1)", purpose='For "late", flights'
+    )
+    today = timezone.now().date()
+
+    answer = engineer.get("audit/export", format="csv", since=today, until=today, subject=model.path)
+    none = engineer.get("audit/export", format="csv", until=today - timedelta(days=1))
+
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert (answer["X-Events-Matching"], answer["X-Events-Exported"]) == ("2", "2")
+    assert [row["action"] for row in rows] == ["model.create", "model.update"]
+    assert json.loads(rows[1]["payload"])["after"]["purpose"] == 'For "late", flights'
+    assert len(rows[0]["hash"]) == 64
+    assert none["X-Events-Matching"] == "0"
+
+
+def test_cell_of_an_exported_table_is_no_formula(engineer, team):
+    audit(action="=cmd|x", subject="/", actor=None, process="test", team=team.slug)
+
+    exported = engineer.get("audit/export", format="csv", actor="test")
+
+    [row] = csv.DictReader(io.StringIO(b"".join(exported.streaming_content).decode()))
+    assert row["action"] == "'=cmd|x"
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+def test_export_that_is_cut_short_says_so_and_how_to_go_on(engineer, team, kind, monkeypatch):
+    monkeypatch.setattr("registry.api.audit.MOST_EXPORTED", 3)
+    for number in range(5):
+        audit(action="test.event", subject="/", actor=None, process="test", team=team.slug, payload={"n": number})
+
+    first = engineer.get("audit/export", format=kind, actor="test")
+    lines = b"".join(first.streaming_content).decode().splitlines()
+    after = int(lines[-1].split("after_seq=")[1].split('"')[0])
+    second = engineer.get("audit/export", format=kind, actor="test", after_seq=after)
+    rest = b"".join(second.streaming_content).decode()
+
+    assert (first["X-Events-Matching"], first["X-Events-Exported"]) == ("5", "3")
+    assert "3 of 5 events; go on with after_seq=" in lines[-1]
+    assert sum("test.event" in line for line in lines) == 3
+    assert second["X-Events-Matching"] == "2"
+    assert "go on" not in rest
 
 
 def test_token_sees_no_event_of_its_person_in_another_team(engineer, team):

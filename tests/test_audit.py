@@ -14,8 +14,10 @@ from django.utils import timezone
 
 from registry import services
 from registry.audit_trail import audit, audited
+from registry.errors import ConflictError
 from registry.models import Approval, AuditCheck, AuditEvent, Role, Waiver
 from registry.selectors.audit_chain import Head, chain_fault, chain_head, unheard_approvals
+from registry.tasks import export_audit_head
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -234,3 +236,33 @@ def test_change_that_fails_leaves_neither_event_nor_gap():
     write_events(1)
     assert chain_fault() is None
     assert chain_head().seq == 2
+
+
+@committed
+def test_heads_are_kept_one_beside_the_other_and_all_lie_on_the_chain(database_name, settings, tmp_path, capsys):
+    settings.AUDIT_HEADS = tmp_path / "heads"
+    for count in (3, 2):
+        write_events(count)
+        export_audit_head()
+        export_audit_head()  # nothing happened since
+
+    call_command("audit_verify", heads=settings.AUDIT_HEADS)
+    kept = sorted(path.name for path in settings.AUDIT_HEADS.iterdir())
+    with superuser(database_name) as execute:
+        execute("DELETE FROM registry_auditevent")
+        execute("UPDATE registry_audithead SET seq = 0, hash = '\\x00'")
+    write_events(6)
+
+    assert kept == ["000000000003.json", "000000000005.json"]
+    assert "2 exported heads lie on it." in capsys.readouterr().out
+    assert chain_fault() is None  # alone, the chain looks whole
+    with pytest.raises(CommandError, match="broken at event 3: it is not the event that was exported"):
+        call_command("audit_verify", heads=settings.AUDIT_HEADS)
+    with pytest.raises(ConflictError, match="Its head is not exported"):
+        export_audit_head()
+    assert sorted(path.name for path in settings.AUDIT_HEADS.iterdir()) == kept
+
+
+def test_folder_without_heads_is_refused(tmp_path):
+    with pytest.raises(CommandError, match="holds no exported head"):
+        call_command("audit_verify", heads=tmp_path)

@@ -31,6 +31,22 @@ def test_inbox_shows_what_waits_for_an_approver(client, champion):
     assert promotion.path in page
 
 
+def test_long_inbox_shows_the_oldest_and_says_how_many_follow(client, champion, monkeypatch):
+    monkeypatch.setattr("registry.views.inbox.SHOWN", 2)
+    team = champion.model.team
+    for name in ("oldest", "middle", "newest"):
+        factories.make_promotion(factories.make_model(team, name=name))
+    sign_in(client, team, Role.APPROVER)
+
+    page, found = (client.get("/", {"q": q}).content.decode() for q in ("", "newest"))
+
+    assert "3 need your decision" in page
+    assert "The 2 oldest of 3." in page
+    assert "middle v1 to champion" in page
+    assert "newest v1 to champion" not in page
+    assert "newest v1 to champion" in found
+
+
 def test_inbox_never_asks_a_contributor(client, champion):
     promotion = factories.make_promotion(champion.model)
     author = promotion.version.created_by
@@ -61,7 +77,7 @@ def test_models_page_asks_the_same_number_of_queries_for_more_models(client, cha
         factories.make_model(champion.model.team, name=f"many-{number}")
     sign_in(client, champion.model.team, Role.VIEWER)
 
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         assert client.get("/models/").status_code == 200
 
 
@@ -206,6 +222,23 @@ def test_product_drafts_and_another_agrees(client, champion):
     newest.refresh_from_db()
     assert newest.state == "agreed"
     assert AcceptanceCriterion.objects.get(criteria_set=newest).threshold == 0.2
+
+
+def test_audit_page_shows_before_and_after_and_keeps_its_filters_in_the_address(client, champion):
+    model = champion.model
+    user = sign_in(client, model.team, Role.ENGINEER)
+    services.model_update(actor=factories.Actor(user, "session"), model=model, purpose="Warn callers early.")
+
+    page = client.get("/audit/", {"actor": user.username, "team": model.team.slug, "since": "2020-01-01"})
+    early = client.get("/audit/", {"until": "2020-01-01"}).content.decode()
+    wrong = client.get("/audit/", {"since": "2026-02-30"}).content.decode()
+
+    html = page.content.decode()
+    assert [event.action for event in page.context["page"].rows] == ["model.update"]
+    assert "<ins>Warn callers early.</ins>" in html
+    assert f"actor={user.username}&amp;team={model.team.slug}&amp;since=2020-01-01&amp;format=csv" in html
+    assert "No event matches" in early
+    assert "Since is no day" in wrong
 
 
 def test_audit_page_shows_the_teams_own_events_alone(client, champion):

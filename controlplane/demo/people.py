@@ -27,8 +27,11 @@ PEOPLE = {
 
 
 def person(name: str) -> Actor:
-    """Return the demo's person ``name`` as somebody who acts."""
-    return Actor(User.objects.get(username=name), PROCESS)
+    """Return the demo's person ``name`` as somebody who acts: by the token in `var/demo.json`, as a script of theirs would."""
+    user = User.objects.get(username=name)
+    tokens = ApiToken.objects.filter(user=user, name=PROCESS, revoked_at__isnull=True).select_related("team")
+    token = tokens.order_by("-id").first()
+    return Actor(user, f"token:{token.prefix}", token) if token else Actor(user, PROCESS)
 
 
 def seed_people(known: dict[str, Login]) -> dict[str, Login]:

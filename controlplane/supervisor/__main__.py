@@ -7,9 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from controlplane.embedded import EmbeddedServerError, Postgres
+from controlplane.supervisor import backup
 from controlplane.supervisor.config import REPOSITORY, Config, SetupError, data_folder
 from controlplane.supervisor.presence import AlreadyRunningError, Presence
 from controlplane.supervisor.run import Supervisor
@@ -82,6 +85,40 @@ def reset() -> int:
     return 0
 
 
+def back_up() -> int:
+    """Write database, files and keys to one folder; the demo may run meanwhile."""
+    config = Config.from_environment(os.environ, var=data_folder(os.environ))
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    target = Path(os.environ.get("TO") or REPOSITORY / "backups" / stamp).absolute()
+    if backup.is_empty(config):
+        raise SetupError(f"{config.var} keeps nothing yet; there is nothing to back up.")
+    kept = backup.backup(config, target)
+    _print(f"{len(kept['sha256']):,} files in {target}, keys among them: keep it where only you read.")
+    return 0
+
+
+def restore() -> int:
+    """Replace what is there by a backup, after asking where that is something; YES=1 answers."""
+    if not (source := os.environ.get("FROM")):
+        raise SetupError("Say which backup: make restore FROM=backups/…")
+    var = data_folder(os.environ)
+    config = Config.from_environment(os.environ, var=var)
+    backup.check(Path(source))
+    if not backup.is_empty(config) and os.environ.get("YES") != "1":
+        _print(f"{var} is in use: database, models, data sets and log-ins there would be replaced.")
+        if not sys.stdin.isatty() or input("Type yes to go on: ").strip() != "yes":
+            _print("Nothing was restored; `make restore FROM=… YES=1` does not ask.")
+            return 1
+    presence = Presence(var)
+    presence.stop_holder()
+    with presence:
+        kept = backup.restore(config, Path(source))
+    _print(
+        f"Restored what was backed up at {kept['made_at']}. `manage.py audit_verify` proves the trail; `make demo` starts."
+    )
+    return 0
+
+
 def status() -> int:
     """Say whether the demo runs; 0 if it is ready."""
     state = Presence(data_folder(os.environ)).state()
@@ -118,18 +155,21 @@ def _print(text: str) -> None:
 def main() -> int:
     """Parse the command line and run one command."""
     parser = argparse.ArgumentParser(prog="python -m controlplane.supervisor", description=__doc__)
-    parser.add_argument("command", choices=["demo", "stop", "reset", "status"])
+    parser.add_argument("command", choices=["demo", "stop", "reset", "status", "backup", "restore"])
     parser.add_argument("--detach", action="store_true", help="with demo: return once all is healthy")
     arguments = parser.parse_args()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode still works
-    commands = {"demo": demo_detached if arguments.detach else demo, "stop": stop, "reset": reset, "status": status}
+    commands = {
+        "demo": demo_detached if arguments.detach else demo, "stop": stop, "reset": reset, "status": status,
+        "backup": back_up, "restore": restore,
+    }  # fmt: skip
     try:
         return commands[arguments.command]()
     except AlreadyRunningError as error:
         _print(_describe(error.state))
         return 0
-    except SetupError as error:
+    except (SetupError, EmbeddedServerError) as error:
         _print(str(error))
         return 1
     except KeyboardInterrupt:  # before there was anything to stop

@@ -37,6 +37,7 @@ STORAGE = {
     "LAKE_ROOT": "lake",
     "SPOOL_ROOT": "spool",
     "REPORT_ROOT": "reports",
+    "AUDIT_HEADS": "audit-heads",
     "ROUTING_TABLE_PATH": "routing/table.json",
     "SIGNING_TRUSTED_KEYS": "signing/key.pub",
 }

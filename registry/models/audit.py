@@ -35,15 +35,27 @@ class AuditEvent(models.Model):
             models.Index(fields=["team", "-seq"], name="audit_by_team"),
             models.Index(fields=["subject", "-seq"], name="audit_by_subject"),
             models.Index(fields=["action", "-seq"], name="audit_by_action"),
+            models.Index(fields=["actor", "-seq"], name="audit_by_actor"),
+            models.Index(fields=["-at"], name="audit_by_time"),
         ]
 
     def __str__(self) -> str:
         return f"#{self.seq} {self.action}"
 
     @property
+    def changes(self) -> list[tuple[str, object, object]]:
+        """What changed: (name, before, after), None where there was or is nothing; the name may be empty."""
+        before, after = (
+            dict(_flat(value if isinstance(value, dict) else {"": value}))
+            for value in (self.payload.get("before"), self.payload.get("after"))
+        )
+        names = dict.fromkeys([*before, *after])
+        return [(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
+
+    @property
     def details(self) -> list[tuple[str, object]]:
-        """What the payload says, flat: (name, value), with nested names joined by a dot and nothings left out."""
-        return list(_flat(self.payload))
+        """What else the payload says, flat: (name, value), nested names joined by a dot and nothings left out."""
+        return list(_flat({name: value for name, value in self.payload.items() if name not in ("before", "after")}))
 
     @property
     def hash_hex(self) -> str:

@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from pathlib import Path
 
 from django.core import signing
 from django.db import connection
@@ -88,13 +90,29 @@ def chain_head() -> Head:
     return Head(seq, bytes(digest).hex(), timezone.now())
 
 
-def chain_fault(exported: Head | None = None) -> Fault | None:
+def exported_heads(folder: Path) -> list[Head]:
+    """Return the heads that were kept in ``folder``, oldest first.
+
+    Raises:
+        ValueError: one of them is not signed by this installation, or was altered; the message names it.
+    """
+    heads = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            heads.append(Head.read(path.read_text()))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    return heads
+
+
+def chain_fault(*exported: Head) -> Fault | None:
     """Return the first event that does not hold; None if the chain is whole.
 
     Checks that each hash is that of its event, that each event is chained to the one before, that no number is missing,
-    that the last event is the head, and that the exported head lies on the chain. Events that are written meanwhile
+    that the last event is the head, and that each exported head lies on the chain. Events that are written meanwhile
     are left to the next walk.
     """
+    kept = {seq: list(heads) for seq, heads in groupby(sorted(exported, key=_seq), key=_seq)}
     with connection.cursor() as cursor:
         cursor.execute(_HEAD)
         head_seq, head_hash, last = cursor.fetchone()
@@ -110,17 +128,22 @@ def chain_fault(exported: Head | None = None) -> Fault | None:
                 if not intact:
                     return Fault(number, "its content is not what was hashed")
                 seq, link = number, bytes(digest)
-                if exported and exported.seq == seq and exported.hash != link.hex():
-                    return Fault(seq, f"it is not the event that was exported on {exported.at:%Y-%m-%d %H:%M} UTC")
+                for head in kept.get(seq, []):
+                    if head.hash != link.hex():
+                        return Fault(seq, f"it is not the event that was exported on {head.at:%Y-%m-%d %H:%M} UTC")
             if not rows:
                 return Fault(seq + 1, "it is missing")
     if bytes(head_hash) != (link if head_seq else GENESIS):
         return Fault(head_seq, "it is not the head of the chain, it was replaced")
     if (last or 0) != head_seq:
         return Fault(head_seq + 1, "it lies beyond the head of the chain")
-    if exported and exported.seq > head_seq:
-        return Fault(head_seq + 1, f"it is missing; the chain reached {exported.seq} when its head was exported")
+    if kept and (furthest := max(kept)) > head_seq:
+        return Fault(head_seq + 1, f"it is missing; the chain reached {furthest} when its head was exported")
     return None
+
+
+def _seq(head: Head) -> int:
+    return head.seq
 
 
 def unheard_approvals() -> list[Approval]:

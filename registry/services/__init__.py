@@ -4,6 +4,7 @@ from registry.services.alerts import alert_acknowledge, alert_clear, alert_raise
 from registry.services.aliases import alias_delete, alias_set, rollback, rollback_overdue, rollback_review
 from registry.services.archive import RESTORABLE, model_restore, version_restore
 from registry.services.artifacts import reference_record, version_read_start, version_settle
+from registry.services.audit_heads import audit_head_export
 from registry.services.criteria import criteria_agree, criteria_decline, criteria_draft
 from registry.services.evidence import evidence_record
 from registry.services.experiments import experiment_record
@@ -61,6 +62,7 @@ __all__ = [
     "alert_raise",
     "alias_delete",
     "alias_set",
+    "audit_head_export",
     "budget_record",
     "budgets_keep",
     "criteria_agree",

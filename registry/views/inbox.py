@@ -9,23 +9,29 @@ from registry import selectors
 from registry.access import actor_of
 from registry.models import Promotion
 
+SHOWN = 50  # of each list; the oldest come first, and the filters reach the others
+
 
 @require_GET
 def inbox(request: HttpRequest) -> HttpResponse:
     """Show what waits for the reader, oldest first, then what the reader has in flight."""
     actor = actor_of(request)
     words, tier = request.GET.get("q", "").strip().lower(), request.GET.get("tier", "")
+    asked = selectors.waiting(actor)
     waiting, flying = (
         [
             item
             for item in items
             if words in f"{item.title} {item.why}".lower() and tier in ("", str(item.model and item.model.risk_tier))
         ]
-        for items in (selectors.waiting(actor), selectors.in_flight(actor))
+        for items in (asked, selectors.in_flight(actor))
     )
     context = {
-        "waiting": waiting,
-        "flying": flying,
+        "waiting": waiting[:SHOWN],
+        "waiting_matching": len(waiting),
+        "waiting_count": len(asked),  # of the frame, which would ask again
+        "flying": flying[:SHOWN],
+        "flying_matching": len(flying),
         "decided": [] if waiting else selectors.last_decisions(actor),
         "q": words,
         "tier": tier,

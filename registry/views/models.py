@@ -67,6 +67,7 @@ def models(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(alerts_open__gt=0)
     context = {
         "page": page_of(request, rows, *SORTS.get(sort, SORTS["name"])),
+        "matching": rows.count(),
         "chosen": chosen,
         "sort": sort,
         "teams": actor.teams().order_by("name"),

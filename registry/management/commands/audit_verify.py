@@ -7,7 +7,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from registry.models import AuditCheck
-from registry.selectors.audit_chain import Head, chain_fault, chain_head, unheard_approvals, unheard_grants
+from registry.selectors.audit_chain import (
+    Head,
+    chain_fault,
+    chain_head,
+    exported_heads,
+    unheard_approvals,
+    unheard_grants,
+)
 
 
 class Command(BaseCommand):
@@ -18,17 +25,22 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("--head", type=Path, metavar="PATH", help="also compare with a head exported before")
+        parser.add_argument(
+            "--heads", type=Path, metavar="DIR", help="also compare with every head kept there, such as AUDIT_HEADS"
+        )
         parser.add_argument("--export", type=Path, metavar="PATH", help="write the signed head of a chain that holds")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Verify; exits with 1 if anything does not hold."""
-        exported = _read(options["head"]) if options["head"] else None
+        exported = [*_read(options["head"]), *_read(options["heads"])]
         head = chain_head()
-        fault = chain_fault(exported)
+        fault = chain_fault(*exported)
         AuditCheck.objects.create(seq=head.seq, broken_at=fault.seq if fault else None)
         if fault:
             raise CommandError(f"The chain is broken at event {fault.seq}: {fault.what}.")
         self.stdout.write(f"The chain holds: {head.seq:,} events, head {head.hash}.")
+        if exported:
+            self.stdout.write(f"{len(exported):,} exported heads lie on it.")
         if options["export"]:
             options["export"].write_text(head.signed())
             self.stdout.write(f"Its signed head is in {options['export']}; keep it away from this database.")
@@ -47,8 +59,18 @@ class Command(BaseCommand):
             raise CommandError(f"{len(grants)} waivers have no audit event of who granted them by session or token.")
 
 
-def _read(path: Path) -> Head:
+def _read(path: Path | None) -> list[Head]:
+    """Return the head in a file, or all those in a folder.
+
+    Raises:
+        CommandError: there is none, or one was altered.
+    """
+    if path is None:
+        return []
     try:
-        return Head.read(path.read_text())
+        heads = exported_heads(path) if path.is_dir() else [Head.read(path.read_text())]
     except (OSError, ValueError) as error:
-        raise CommandError(f"{path}: {error}.") from None
+        raise CommandError(f"{error}." if str(path) in str(error) else f"{path}: {error}.") from None
+    if not heads:
+        raise CommandError(f"{path} holds no exported head.")
+    return heads
