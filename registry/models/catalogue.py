@@ -135,6 +135,7 @@ class ModelVersion(models.Model):
         indexes = [
             models.Index(fields=["model", "stage", "-number"], name="version_latest_by_stage"),
             models.Index(fields=["artifact_path"], opclasses=["varchar_pattern_ops"], name="version_by_artifact_path"),
+            models.Index(fields=["id"], condition=Q(artifact_state="unread"), name="version_unread"),
             models.Index(fields=["-updated_at"], condition=Q(archived_at__isnull=True), name="live_version_by_change"),
         ]
 
