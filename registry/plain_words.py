@@ -204,16 +204,16 @@ def _unit(words: MetricWords, rule: Rule, nouns: Nouns) -> str:
 
 def _state(rule: Rule, status: CheckStatus) -> tuple[str, str]:
     reached, missed = ("On target", "Below target") if rule.at_least else ("Within the limit", "Over the limit")
-    match str(status):
-        case "passed":
+    match status:
+        case CheckStatus.PASSED:
             return "pass", reached
-        case "failed":
+        case CheckStatus.FAILED:
             return ("fail", missed) if rule.blocking else ("warn", f"{missed}, only advice")
-        case "waived":
+        case CheckStatus.WAIVED:
             return "warn", f"{missed}, but excused"
-        case "stale":
+        case CheckStatus.STALE:
             return "skipped", "Out of date"
-        case "not_applicable":
+        case CheckStatus.NOT_APPLICABLE:
             return "skipped", "Nothing to compare with"
     return "skipped", "Not measured yet"
 

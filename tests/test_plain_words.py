@@ -87,6 +87,8 @@ def test_comparison_with_the_version_in_use(value, figure, sentence):
         (CheckStatus.FAILED, True, "fail", "Below target"),
         (CheckStatus.FAILED, False, "warn", "Below target, only advice"),
         (CheckStatus.PASSED, True, "pass", "On target"),
+        (CheckStatus.WAIVED, True, "warn", "Below target, but excused"),
+        (CheckStatus.STALE, True, "skipped", "Out of date"),
     ],
 )
 def test_states(status, blocking, mark, state):

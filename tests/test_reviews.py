@@ -1,7 +1,10 @@
 """Product's answers to a promotion's criteria: rules, words in between, and where they show."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from registry import selectors, services
 from registry.errors import ConflictError, FourEyesError, InvalidError, RoleError, StaleBindingError
@@ -119,6 +122,44 @@ def test_nothing_measured_cannot_be_accepted_but_asked_about(product, promotion)
     assert "starts an evaluation" in refused.value.unmet[0]["who"]
     nothing_was_recorded()
     assert answer(product, unmeasured, "ask", reason="When?").evidence == []
+
+
+def test_result_that_is_out_of_date_cannot_be_accepted_and_says_why(promotion, product, client):
+    model = promotion.model
+    rule = {"metric": "roc_auc", "direction": "at_least", "threshold": 0.7, "reason": "x", "data_set": "flights"}
+    factories.make_criteria(model, [rule])
+    services.evidence_record(
+        version=promotion.version, metric="roc_auc", value=0.8, data_set="flights", data_digest="sha256:before"
+    )
+    services.promotion_withdraw(actor=factories.Actor(promotion.requested_by, "session"), promotion_id=promotion.pk)
+    stale = services.promotion_request(actor=factories.make_actor(model.team), version=promotion.version)
+    services.data_set_record(team=model.team, name="flights", digest="sha256:now")
+
+    with pytest.raises(ConflictError, match="out of date"):
+        answer(product, stale)
+
+    nothing_was_recorded()
+    client.force_login(product.user)
+    page = client.get(f"{stale.path}review/1/").content.decode()
+    assert "Out of date" in page
+    assert "measured on other data than the data set holds now" in page
+    assert 'value="accept"' not in page
+
+
+def test_excused_miss_says_by_whom_and_until_when(product, client):
+    promotion = factories.make_promotion(auc=0.6)
+    waiver = services.waiver_ask(
+        actor=factories.make_actor(promotion.model.team), promotion_id=promotion.pk, criterion=1, reason="A pilot alone.",
+        expires_at=timezone.now() + timedelta(days=5), document="Minutes of the board.",
+    )  # fmt: skip
+    approver = factories.make_actor(promotion.model.team, Role.APPROVER)
+    services.waiver_grant(actor=approver, waiver_id=waiver.pk, note="For the pilot.")
+    client.force_login(factories.make_user(promotion.model.team, Role.PRODUCT))
+
+    page = client.get(f"{promotion.path}review/1/").content.decode()
+
+    assert "Below target, but excused" in page
+    assert f"A pilot alone. Asked by {waiver.asked_by.username}, granted by {approver.user.username}, until" in page
 
 
 def test_decided_promotion_takes_no_answer(promotion, product):

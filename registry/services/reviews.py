@@ -9,6 +9,7 @@ from registry.models import AcceptanceCriterion, ApiToken, Comment, CriterionRev
 from registry.states import PromotionState
 
 Verdict = CriterionReview.Verdict
+NO_RESULT = (CheckStatus.NOT_MEASURED, CheckStatus.STALE)
 REASONS = {
     Verdict.ASK: "Write your question in a sentence. The engineers answer it on the promotion's page.",
     Verdict.REFUSE: "Say why in a sentence. The engineers read this to know what to change.",
@@ -76,9 +77,9 @@ def _check_seen(promotion: Promotion, criterion: AcceptanceCriterion | None, ver
     shown = sorted(check.evidence.pk for check in about if check.evidence)
     if sorted(seen) != shown:
         raise StaleBindingError("The result changed since you looked. Nothing was sent; look again and answer.")
-    unknown = [check for check in about if not check.evidence and check.status is not CheckStatus.NOT_APPLICABLE]
+    unknown = [check for check in about if check.status in NO_RESULT]
     if criterion and unknown and verdict == Verdict.ACCEPT:
         raise ConflictError(
-            "There is no result yet that could be accepted. You can ask about it, or refuse.",
+            "There is no result that could be accepted: it was not measured, or is out of date. You can ask, or refuse.",
             unmet=[{"rule": f"{check.title} is measured", "who": check.who} for check in unknown],
         )

@@ -110,7 +110,7 @@ def _question_page(
         "reason": reason or (given.reason if given else ""),
         "refused": refused,
         "field": refused.field if isinstance(refused, InvalidError) else "",
-        "may_accept": bool(question.seen) or question.check.status == "not_applicable",
+        "may_accept": question.check.status not in ("not_measured", "stale"),
     }
     return render(request, "registry/review_question.html", context, status=refused.status if refused else 200)
 
