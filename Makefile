@@ -5,10 +5,10 @@ BIN := .venv/bin
 CHECK_ENV := DEPLOYMENT=test SECRET_KEY=check DATABASE_URL=postgresql://none@127.0.0.1:1/none BROKER_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop reset backup restore test check fmt bench faults lock docs clean env dev-env chromium pango
+.PHONY: help demo stop reset backup restore test check fmt bench conformance faults lock docs clean env dev-env chromium pango
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: env pango ## Start the whole product with real data, or say where it runs; DETACH=1 returns once all is healthy.
 	@$(BIN)/python -m controlplane.supervisor demo $(if $(filter-out 0,$(DETACH)),--detach)
@@ -49,6 +49,9 @@ bench: dev-env ## Run every benchmark and rewrite docs/benchmarks.md.
 
 faults: dev-env ## Race 1,000 approvals and 1,000 champion switches, and print what went wrong: nothing may.
 	@$(BIN)/python -m benchmarks.faults $(ARGS)
+
+conformance: dev-env ## Compare with MLflow: calls, older clients, and its own tests where MLFLOW_TESTS names a checkout; ARGS="--url … --token …" asks a server that runs.
+	@$(BIN)/python -m conformance $(ARGS)
 
 lock: dev-env ## Resolve requirements*.in into pinned requirements*.txt.
 	@for name in requirements requirements-dev; do $(BIN)/pip-compile -q --strip-extras --no-header --no-emit-index-url \

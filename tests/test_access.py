@@ -16,7 +16,7 @@ from jobs.models import Job
 from monitoring.models import DriftReport
 from monitoring.services import slo_create
 from registry import services
-from registry.models import AuditEvent, Membership, Role
+from registry.models import PROMPT_TAG, AuditEvent, Membership, Role
 from tests import factories
 from tests.api import Api, problem
 from tests.webhooks import make_webhook, sent_to
@@ -130,6 +130,7 @@ def foreign(team, settings):
     )  # fmt: skip
     settings.REPORT_ROOT.mkdir()
     (settings.REPORT_ROOT / report.html).write_text("<p>Drift</p>")
+    prompt = factories.make_model(other, name=f"{SECRET}-prompt", tags={PROMPT_TAG: "true"})
     put_away = factories.make_model(other, name=f"{SECRET}-once")
     services.model_archive(actor=actor, model=put_away)
     put_away_version = factories.make_version(champion.model)
@@ -150,6 +151,7 @@ def foreign(team, settings):
         ("retirements", "pk"): retirement.pk,
         ("tokens", "pk"): token.pk,
         ("webhooks", "pk"): webhook.pk,
+        ("prompts", "name"): prompt.name,
         ("models", "pk"): put_away.pk,
         ("versions", "pk"): put_away_version.pk,
         ("deliveries", "delivery"): sent_to(webhook).get().pk,

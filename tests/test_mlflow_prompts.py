@@ -4,6 +4,7 @@ import json
 
 import mlflow
 import pytest
+from django.test import Client
 from mlflow.exceptions import MlflowException
 
 from registry import services
@@ -86,3 +87,33 @@ def test_prompt_does_not_become_a_model():
 
     assert prompt in RegisteredModel.objects.prompts()
     assert prompt not in RegisteredModel.objects.live()
+
+
+CHAT = '[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi {{name}}"}]'
+
+
+@pytest.mark.django_db
+def test_pages_show_prompts_and_their_versions_beside_models():
+    prompt = make_model(name="greeting", tags={PROMPT_TAG: "true"})
+    actor = make_actor(prompt.team)
+    for tags in (
+        {"mlflow.prompt.text": "Hello <b>{{name}}</b>", "tone": "warm"},
+        {"mlflow.prompt.text": CHAT, "_mlflow_prompt_type": "chat"},
+    ):
+        services.version_create(actor=actor, model=prompt, source="prompt-template", tags={PROMPT_TAG: "true"} | tags)
+    client = Client()
+    client.force_login(actor.user)
+
+    listed, newest, first = (
+        client.get(path).content.decode()
+        for path in ("/prompts/", "/prompts/greeting/", "/prompts/greeting/?version=1")
+    )
+
+    assert 'href="/prompts/greeting/"' in listed
+    assert "Be brief." in newest
+    assert "Hi {{name}}" in newest
+    assert "Hello &lt;b&gt;{{name}}&lt;/b&gt;" in first
+    assert "warm" in first
+    assert "greeting" not in client.get("/models/").content.decode()
+    assert client.get("/models/greeting/").status_code == 404
+    assert client.get("/prompts/greeting/?version=9").status_code == 404
