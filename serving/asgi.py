@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,6 +24,9 @@ from serving.protocol import V2, Dialect, Fault
 from serving.settings import Settings
 from serving.signatures import Trust
 from serving.spool import Spool, seal_abandoned
+
+if TYPE_CHECKING:
+    from serving.tracing import Tracing
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -45,6 +48,7 @@ class Gateway:
         self._slow = ThreadPoolExecutor(SLOW_THREADS, "slow")
         self._keepers = [ThreadPoolExecutor(1, name) for name in ("loader", "spool", "callers")]
         self._callers = Callers(settings)
+        self._tracing = _tracing(settings)
         self._operator = b"Bearer " + settings.operator_token.encode() if settings.operator_token else None
         self._tasks: list[asyncio.Task[None]] = []
         self._telling = threading.Lock()
@@ -54,12 +58,23 @@ class Gateway:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "http":
-            status, body, headers = await self._answer(scope, receive)
+            if self._tracing is None:
+                status, body, headers = await self._answer(scope, receive)
+            else:
+                status, body, headers = await self._traced(self._tracing, scope, receive)
             headers.append((b"content-length", b"%d" % len(body)))
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
+
+    async def _traced(self, tracing: "Tracing", scope: Message, receive: Receive) -> Answer:
+        if _prediction(scope["path"].removesuffix("/")) is None:
+            return await self._answer(scope, receive)
+        with tracing.span(scope["path"], dict(scope["headers"])) as span:
+            answer = await self._answer(scope, receive)
+            tracing.finish(span, answer.status, answer.headers)
+            return answer
 
     async def _answer(self, scope: Message, receive: Receive) -> Answer:
         at, started_ns = time.time(), time.perf_counter_ns()
@@ -163,6 +178,8 @@ class Gateway:
         for pool in (self._slow, *self._keepers):
             pool.shutdown()
         self._spool.close()
+        if self._tracing:
+            self._tracing.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     def _put_in_force(self, snapshot: Snapshot) -> None:
@@ -200,6 +217,14 @@ class Gateway:
             except Exception:
                 logger.exception("a periodic step failed; it is tried again")
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if not settings.traces_endpoint:
+        return None
+    from serving.tracing import Tracing
+
+    return Tracing(settings.traces_endpoint, settings.traces_share)
 
 
 def _prediction(path: str) -> tuple[Dialect, str | None] | None:

@@ -31,6 +31,10 @@ class Settings:
     caller_burst: int = 0  # requests at once after a pause; 0: as many as one second allows
     caller_in_flight: int = 0  # requests at the same time; 0: any number
     operator_token: str = ""  # what `/status` and `/metrics` ask for as bearer token; unset: they are open
+    traces_endpoint: str = (
+        ""  # OTLP/HTTP collector that gets a span of each prediction, such as `http://127.0.0.1:4318`
+    )
+    traces_share: float = 0.01  # of the traces that begin here; callers that sample theirs are followed
     max_body_bytes: int = 8 * 1024 * 1024  # a larger request is answered 413
     head_timeout_s: float = 10.0  # a request's line and headers must be complete within
     body_timeout_s: float = 30.0  # and its body after that
@@ -60,6 +64,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         caller_burst=int(_number(environ, "CALLER_BURST", 0, at_least=0)),
         caller_in_flight=int(_number(environ, "CALLER_IN_FLIGHT", 0, at_least=0)),
         operator_token=_secret(environ, "GATEWAY_OPERATOR_TOKEN"),
+        traces_endpoint=environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        traces_share=_number(environ, "OTEL_TRACES_SAMPLER_ARG", Settings.traces_share, at_least=0),
         max_body_bytes=int(_number(environ, "MAX_BODY_BYTES", Settings.max_body_bytes, at_least=1)),
         head_timeout_s=_number(environ, "HEAD_TIMEOUT_SECONDS", Settings.head_timeout_s, at_least=0.1),
         body_timeout_s=_number(environ, "BODY_TIMEOUT_SECONDS", Settings.body_timeout_s, at_least=0.1),
