@@ -4,13 +4,15 @@ A client that lists a hundred models wants their tags, their aliases and the new
 aliases. PostgreSQL gathers them faster than six prefetched querysets do, and without an object for each row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
 from mlflow.entities.model_registry.model_version_stages import ALL_STAGES
 
-from registry.models import Team
+from registry.adapters import workspace_of
+from registry.models import ModelVersion, Team
 
 
 class VersionRow(NamedTuple):
@@ -106,6 +108,19 @@ def version_row(team: Team, name: str, *, number: int = 0, alias: str = "") -> V
     """Return the version of the team's live model that has this number, or else this alias."""
     asked = (_BY_ALIAS, alias) if alias else (_BY_NUMBER, number)
     return next(iter(_versions(asked[0], team.pk, name, asked[1])), None)
+
+
+def new_version_row(version: ModelVersion, *, tags: Mapping[str, str]) -> VersionRow:
+    """Return the version that was made a moment ago: all of it is known, and no alias points at it yet."""
+    return VersionRow(
+        version.model.name, version.number, _milliseconds(version.created_at), _milliseconds(version.updated_at),
+        version.description, version.created_by.get_username(), version.stage, version.source, version.run_id,
+        version.run_link, version.logged_model_id, workspace_of(version.model.team), list(tags.items()), [],
+    )  # fmt: skip
+
+
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
 
 
 def _models(asked: str, *params: Any) -> list[ModelRow]:

@@ -35,7 +35,7 @@ from registry.mlflow import search
 from registry.mlflow.caller import get_caller
 from registry.mlflow.entities import model_version, registered_model
 from registry.mlflow.errors import in_mlflows_words
-from registry.mlflow.rows import ModelRow, model_row, model_rows, version_row, version_rows
+from registry.mlflow.rows import ModelRow, model_row, model_rows, new_version_row, version_row, version_rows
 from registry.mlflow.webhooks import WebhookMethods
 from registry.models import ModelVersion, RegisteredModel
 
@@ -157,7 +157,7 @@ class RegistryStore(WebhookMethods):
                 description=description or "", tags={tag.key: tag.value for tag in tags or []},
                 contributors=_authors(run_id), logged_model_id=model_id or "",
             )  # fmt: skip
-        return _model_version(version)
+        return model_version(new_version_row(version, tags={tag.key: tag.value for tag in tags or []}))
 
     def update_model_version(self, name: str, version: int | str, description: str | None) -> entities.ModelVersion:
         """Change the version's description."""
