@@ -54,7 +54,7 @@ class Recorder:
         answer = None
         try:
             answer = call(*args, **kwargs)
-            seen = self._seen(answer)
+            seen = self._seen(answer, name.partition("(")[0])
         except MlflowException as refused:
             seen = f"{refused.error_code}: {refused.message.removeprefix(f'{refused.error_code}: ').partition(' Error: ')[0]}"
         except Exception as fault:
@@ -68,7 +68,7 @@ class Recorder:
         if name in INSTANTS and value:
             return f"during call {sum(began <= value for began in self._began) - 1}"
         if value is None or isinstance(value, str | int | float):
-            return value
+            return "a number that the server chose" if name == "create_experiment" else value
         if isinstance(value, Enum):
             return value.name
         if isinstance(value, dict):

@@ -219,6 +219,7 @@ def test_from_ticks_to_differences_and_back(page, live_server, team, data):
     fill(model, data, 6, slices=60)
     log_in(page, factories.make_user(team, Role.VIEWER), live_server)
     page.goto(model.path)
+    page.wait_for_load_state("networkidle")  # panels that come later push the rows down
     for number in range(1, 7):
         page.get_by_label(f"Compare v{number}", exact=True).check()
     page.get_by_role("button", name="Compare the ticked").click()

@@ -4,6 +4,7 @@ import json
 import re
 import select
 import socket
+from http.client import HTTPConnection
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -110,14 +111,18 @@ def test_pipelined_requests_are_answered_in_order(gateway):
 
 
 def test_connection_is_kept_between_requests_and_closed_on_wish(gateway):
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
-        again = b""
-        for _ in range(2):
-            connection.sendall(WHOLE)
-            again += connection.recv(65536)
+    connection = HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    statuses, sockets = [], set()
+    for _ in range(2):
+        connection.request("POST", INFER, BODY, {"Content-Type": "application/json"})
+        sockets.add(connection.sock)
+        with connection.getresponse() as answer:
+            statuses.append(answer.status)
+            answer.read()
+    connection.close()
     closed = wire(gateway, WHOLE.replace(b"Host: x", b"Host: x\r\nConnection: close"))
 
-    assert again.count(b"HTTP/1.1 200 OK") == 2
+    assert (statuses, len(sockets)) == ([200, 200], 1)
     assert closed.count(b"HTTP/1.1 200 OK") == 1
 
 
