@@ -401,10 +401,11 @@ def test_model_that_fails_is_our_fault_and_says_nothing_of_its_inside(harness, m
 
 def test_full_spool_refuses_and_keeps_what_it_acknowledged(tmp_path):  # F9
     harness = Harness(tmp_path, spool_max_bytes=2_000)
+    keyed = JSON | {b"x-route-key": key_for("champion").encode()}
     statuses = []
 
     while 503 not in statuses:
-        answer = harness.core.infer("flight-delay", JSON, json.dumps(infer_body()).encode(), 1.0, 0)
+        answer = harness.core.infer("flight-delay", keyed, json.dumps(infer_body()).encode(), 1.0, 0)
         statuses.append(answer.status)
 
     assert (b"retry-after", b"1") in answer.headers
