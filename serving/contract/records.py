@@ -1,0 +1,72 @@
+"""The prediction record, and the segments that hold it."""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+# Upper edges of the latency histogram, in microseconds: 1-2-5 steps from 50 us to 10 s; the last bin is open.
+LATENCY_EDGES_US = (
+    50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
+    1_000_000, 2_000_000, 5_000_000, 10_000_000,
+)  # fmt: skip
+
+
+class PredictionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One row answered (or failed) by one version. Fields are only ever added at the end."""
+
+    request_id: str
+    row: int  # position in the request, from 0
+    at: float  # seconds since the epoch, UTC, when the request arrived
+    model: str
+    model_id: int
+    number: int  # version
+    arm: str
+    table_version: int
+    weight_bp: int  # of the arm, in force at the request
+    key_hash: int  # 64-bit hash of the caller's key, which decided the arm
+    pinned: bool  # the caller named the version or forced the arm: never enters verdicts
+    status: int  # as HTTP
+    latency_us: int
+    inputs: dict[str, float | int | bool | str | None]
+    outputs: dict[str, float | int | str]  # empty where the request failed
+    error: str = ""
+
+
+_LENGTH = struct.Struct("<I")
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(PredictionRecord).decode
+
+SEALED = ".segment"  # a finished segment; a file being written ends in .open
+
+
+def frame(record: PredictionRecord) -> bytes:
+    """Return the record as a segment holds it: four bytes of length (little endian), then MessagePack."""
+    body = _encode(record)
+    return _LENGTH.pack(len(body)) + body
+
+
+def read_segment(path: Path) -> Iterator[PredictionRecord]:
+    """Yield the records of a segment; a torn last record (its writer was killed) was never acknowledged and is left out."""
+    data = path.read_bytes()
+    at = 0
+    while at + _LENGTH.size <= len(data):
+        (length,) = _LENGTH.unpack_from(data, at)
+        end = at + _LENGTH.size + length
+        if end > len(data):
+            return
+        yield _decode(data[at + _LENGTH.size : end])
+        at = end
+
+
+def sealed_segments(root: Path) -> list[Path]:
+    """Return finished segments, oldest first: ``root/<spool id>/<number>.segment``; never one without those before it.
+
+    A listing may miss a file that is renamed meanwhile, and still show a later one. Segments are sealed in order, so
+    whatever the first listing shows, the second one has all that came before.
+    """
+    newest: dict[Path, Path] = {}
+    for path in root.glob(f"*/*{SEALED}"):
+        newest[path.parent] = max(path, newest.get(path.parent, path))
+    return sorted(p for p in root.glob(f"*/*{SEALED}") if p.parent in newest and p <= newest[p.parent])

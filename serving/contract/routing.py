@@ -1,0 +1,132 @@
+"""The routing table: which version answers which request."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from serving.contract.artifacts import Column, File
+from serving.contract.files import replace
+
+BASIS_POINTS = 10_000
+CHAMPION = "champion"
+SHADOW = "shadow"
+_CONFIRMED = ".confirmed"
+
+
+class Version(msgspec.Struct, frozen=True):
+    """A version that the gateway keeps loaded."""
+
+    number: int
+    format: str  # one of FORMATS
+    folder: str  # absolute path of the artifact's folder
+    file: str  # the model file within it
+    digest: str  # sha256:… over the manifest
+    manifest: list[File]
+    columns: list[Column]
+    signature: str = ""  # over the manifest: a bundle in the OpenSSF model signing format
+    governed: bool = False  # whether its team's rules ask for a signature before it answers
+
+
+class Arm(msgspec.Struct, frozen=True):
+    """One share of a model's traffic, in basis points."""
+
+    name: str  # champion, canary or shadow
+    number: int
+    weight_bp: int
+
+
+class Route(msgspec.Struct, frozen=True):
+    """How requests for one model are answered."""
+
+    model: str
+    model_id: int
+    task: str
+    salt: str
+    arms: list[Arm]
+    aliases: dict[str, int]
+    versions: list[Version]
+
+
+class RoutingTable(msgspec.Struct, frozen=True):
+    """The whole desired state of the data plane; ``version`` only grows."""
+
+    version: int
+    published_at: str  # ISO 8601, UTC
+    routes: list[Route]
+
+
+class RoutingTableError(ValueError):
+    """The table contradicts itself; says where."""
+
+
+def check_table(table: RoutingTable) -> RoutingTable:
+    """Return ``table`` if it is sound.
+
+    Raises:
+        RoutingTableError: two routes share a name, weights are negative or do not add up to 10,000, or an arm or alias
+            names a version that is not listed.
+    """
+    names = [route.model for route in table.routes]
+    if len(set(names)) != len(names):
+        raise RoutingTableError("two routes share a model name")
+    for route in table.routes:
+        listed = {version.number for version in route.versions}
+        weights = [arm.weight_bp for arm in route.arms if arm.name != SHADOW]
+        if sum(weights) != BASIS_POINTS or min(weights) < 0:
+            raise RoutingTableError(f"{route.model}: weights {weights} are no shares of {BASIS_POINTS}")
+        unknown = ({arm.number for arm in route.arms} | set(route.aliases.values())) - listed
+        if unknown:
+            raise RoutingTableError(f"{route.model}: no version {sorted(unknown)} is listed")
+    return table
+
+
+def key_hash(salt: str, key: str) -> int:
+    """Return the 64-bit hash of a caller's key: the same on every machine and in every release, other for each salt."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8, key=salt.encode()[:64]).digest(), "little")
+
+
+def arm_for(arms: list[Arm], hashed: int) -> Arm:
+    """Return the arm that answers a key: each arm takes a run of basis points, in the order of ``arms``.
+
+    Where the last arm's weight grows, no key leaves it: who saw the canary keeps seeing it.
+
+    Args:
+        arms: weights add up to 10,000; shadow arms answer nobody.
+        hashed: of :func:`key_hash`.
+    """
+    point = hashed * BASIS_POINTS >> 64
+    for arm in arms:
+        if arm.name != SHADOW:
+            if point < arm.weight_bp:
+                return arm
+            point -= arm.weight_bp
+    raise ValueError("the weights of the arms add up to less than 10,000")
+
+
+def write_table(table: RoutingTable, path: Path) -> None:
+    """Replace the table at ``path`` in one step, so that a reader sees the old or the new one whole."""
+    replace(path, msgspec.json.encode(check_table(table)), mode=0o644)
+
+
+def read_table(path: Path) -> RoutingTable:
+    """Return the table at ``path``.
+
+    Raises:
+        FileNotFoundError: nothing was published yet.
+        msgspec.ValidationError, RoutingTableError: the file is not a sound table.
+    """
+    return check_table(msgspec.json.decode(path.read_bytes(), type=RoutingTable))
+
+
+def confirm_table(path: Path) -> None:
+    """Note that the table at ``path`` is still what the control plane wants, without touching the table."""
+    path.with_suffix(_CONFIRMED).touch()
+
+
+def confirmed_at(path: Path) -> float | None:
+    """Return when the control plane last confirmed the table (seconds since the epoch); None if it never did."""
+    try:
+        return path.with_suffix(_CONFIRMED).stat().st_mtime
+    except FileNotFoundError:
+        return None
