@@ -35,6 +35,7 @@ Send = Callable[[Message], Awaitable[None]]
 logger = logging.getLogger("serving")
 
 LOOK_EVERY_S = 0.1
+INLINE_BYTES = 64 * 1024  # a larger body is worth a hop to another thread
 SLOW_THREADS = 4
 TELL_EVERY_S = ALIVE_S / 10
 OPERATORS = ("/status", "/metrics")
@@ -107,11 +108,16 @@ class Gateway:
         except Fault as fault:
             answer = core.turn_away(name, headers, at, started_ns, fault, caller=caller, dialect=dialect)
             return answer._replace(headers=[*answer.headers, (b"connection", b"close")])
-        if core.is_slow(name, body):
+        loop = asyncio.get_running_loop()
+        if len(body) > INLINE_BYTES:
             answer_slowly = functools.partial(core.infer, caller=caller, dialect=dialect)
-            loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._slow, answer_slowly, name, headers, body, at, started_ns)
-        return core.infer(name, headers, body, at, started_ns, caller=caller, dialect=dialect)
+        call = core.begin(name, headers, body, at, started_ns, caller=caller, dialect=dialect)
+        if isinstance(call, Answer):
+            return call
+        if call.is_slow:
+            return await loop.run_in_executor(self._slow, core.complete, call)
+        return core.complete(call)
 
     def _describe(self, method: str, path: str, headers: dict[bytes, bytes], at: float) -> Answer:
         told = self._describer.find(path)

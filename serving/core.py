@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
@@ -13,13 +13,12 @@ from serving.callers import Caller
 from serving.contract import Arm, PredictionRecord, arm_for, frame, key_hash
 from serving.fleet import EMPTY, LoadedRoute, Servable, Snapshot, Target
 from serving.metrics import Metrics
-from serving.protocol import CONTENT_JSON, V2, Dialect, Fault, Given, Headers
-from serving.runtimes import Output, Value
+from serving.protocol import CONTENT_JSON, V2, Dialect, Fault, Given, Headers, Request
+from serving.runtimes import Columns, Output, Row, Value
 from serving.spool import Spool, SpoolFullError
 
 logger = logging.getLogger("serving")
 
-INLINE_BYTES = 64 * 1024  # a larger body is worth a hop to another thread
 Inputs = dict[str, Value]  # of one row, as recorded
 Outputs = dict[str, float | int | str]
 ANYONE = Caller(0)
@@ -49,11 +48,21 @@ class Call:
     weight_bp: int = 0
     hashed: int = 0
     pinned: bool = False
+    servable: Servable = field(init=False)  # the version that answers
+    request: Request = field(init=False)
+    row: Row | None = None  # of the usual request
+    columns: Columns = field(default_factory=list)  # of any other
+    rows: int = 1
 
     @property
     def route(self) -> LoadedRoute:
         """The route, as of the request's arrival."""
         return self.target.route
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether predicting would hold up other requests for long, so that it belongs in a thread."""
+        return self.servable.runtime.slow
 
     def identify(self, given: str, generated: str) -> None:
         """Settle the request's id: its body's, its header's, or one of ours.
@@ -91,20 +100,38 @@ class Call:
     def _take(self, arm: Arm) -> None:
         self.arm, self.number, self.weight_bp = arm.name, arm.number, arm.weight_bp
 
-    def servable(self) -> Servable:
-        """Return the version that answers.
+    def read(self) -> None:
+        """Find the version that answers, and read the rows by its signature.
 
         Raises:
-            Fault: 503 while it is not in memory.
+            Fault: 503 while it is not in memory; 400 names what is wrong with the rows.
         """
         servable = self.route.servables.get(self.number)
         if servable is None:
             raise Fault(503, f"{self.route.route.model} version {self.number} is not loaded; see /status")
-        return servable
+        self.servable = servable
+        self.row = self.request.read_row(servable.signature)
+        if self.row is None:
+            self.columns, self.rows = self.request.read(servable.signature)
+
+    def predict(self) -> list[float]:
+        """Ask the model; the output row by row."""
+        runtime = self.servable.runtime
+        return runtime.predict(self.columns, self.rows) if self.row is None else runtime.predict_row(self.row)
+
+    def inputs(self) -> list[Inputs]:
+        """Return each row as it is recorded."""
+        names = self.servable.signature.names
+        if self.row is not None:
+            return [dict(zip(names, self.row, strict=True))]
+        return [dict(zip(names, row, strict=True)) for row in zip(*self.columns, strict=True)]
 
 
 class Core:
-    """Answers requests from the snapshot in force. ``infer`` is safe to call from several threads.
+    """Answers requests from the snapshot in force, in three stages that may run in different threads.
+
+    ``begin`` reads a request, ``predict`` (of the call) asks the model, ``finish`` or ``fail`` records and answers;
+    ``infer`` is all of them in one. Who batches predictions comes between the first and the last.
 
     Attributes:
         snapshot: replaced whole by the fleet; a request reads it once, so no answer mixes two.
@@ -120,16 +147,19 @@ class Core:
     def _new_id(self) -> str:
         return f"{self._id_prefix}-{next(self._ids):x}"
 
-    def is_slow(self, name: str, body: bytes) -> bool:
-        """Whether answering would hold up other requests for long, so that it belongs in a thread."""
-        target = self.snapshot.targets.get(name)
-        return target is not None and (target.slow or len(body) > INLINE_BYTES)
-
     def infer(
         self, name: str, headers: Mapping[bytes, bytes], body: bytes, at: float, started_ns: int, *,
         caller: Caller = ANYONE, dialect: Dialect = V2,
     ) -> Answer:  # fmt: skip
-        """Answer one inference request; its record is in the spool before this returns.
+        """Answer one inference request; its record is in the spool before this returns. See :meth:`begin`."""
+        call = self.begin(name, headers, body, at, started_ns, caller=caller, dialect=dialect)
+        return call if isinstance(call, Answer) else self.complete(call)
+
+    def begin(
+        self, name: str, headers: Mapping[bytes, bytes], body: bytes, at: float, started_ns: int, *,
+        caller: Caller = ANYONE, dialect: Dialect = V2,
+    ) -> Call | Answer:  # fmt: skip
+        """Return the call with its rows and the version that answers; or the answer, where it is refused already.
 
         Args:
             name: ``model``, ``model@alias`` or ``model/versions/3``.
@@ -142,14 +172,43 @@ class Core:
             return self.unknown(name, dialect)
         call = Call(target, dialect, headers, at, started_ns)
         try:
-            return self._answer(call, body)
-        except Fault as fault:
-            return self._refuse(call, fault)
-        except SpoolFullError as error:
-            return refusal(Fault(503, str(error)), dialect, call.request_id)
-        except Exception:
-            logger.exception("request %s to %s failed", call.request_id, name)
-            return self._refuse(call, Fault(500, "the model failed to answer; the gateway's log says more"))
+            call.request = dialect.decode(headers, body)
+            call.identify(call.request.id or "", self._new_id())
+            call.choose()
+            call.read()
+        except Exception as error:
+            return self.fail(call, error)
+        return call
+
+    def complete(self, call: Call) -> Answer:
+        """Predict and finish."""
+        try:
+            values = call.predict()
+        except Exception as error:
+            return self.fail(call, error)
+        return self.finish(call, values)
+
+    def finish(self, call: Call, values: list[float]) -> Answer:
+        """Answer a call with what its model predicted; the record is in the spool before this returns."""
+        output = call.servable.runtime.output
+        try:
+            answer, headers = call.request.answer(
+                Given(call.route.route.model, call.number, call.request_id, output, values, call.rows)
+            )
+            self._record(call, 200, call.inputs(), _outputs(output, values))
+        except Exception as error:
+            return self.fail(call, error)
+        headers.append((b"x-request-id", call.request_id.encode()))
+        return Answer(200, answer, headers)
+
+    def fail(self, call: Call, error: Exception) -> Answer:
+        """Refuse a call for what was raised on its way, and record that where it can be."""
+        if isinstance(error, SpoolFullError):
+            return refusal(Fault(503, str(error)), call.dialect, call.request_id)
+        if not isinstance(error, Fault):
+            logger.error("request %s to %s failed", call.request_id, call.route.route.model, exc_info=error)
+            error = Fault(500, "the model failed to answer; the gateway's log says more")
+        return self._refuse(call, error)
 
     def turn_away(
         self, name: str, headers: Mapping[bytes, bytes], at: float, started_ns: int, fault: Fault, *,
@@ -191,28 +250,6 @@ class Core:
         except SpoolFullError as error:
             fault = Fault(503, str(error))
         return refusal(fault, call.dialect, call.request_id)
-
-    def _answer(self, call: Call, body: bytes) -> Answer:
-        request = call.dialect.decode(call.headers, body)
-        call.identify(request.id or "", self._new_id())
-        call.choose()
-        servable = call.servable()
-        signature, runtime = servable.signature, servable.runtime
-        row = request.read_row(signature)
-        if row is not None:
-            values = runtime.predict_row(row)
-            inputs: list[Inputs] = [dict(zip(signature.names, row, strict=True))]
-        else:
-            columns, rows = request.read(signature)
-            values = runtime.predict(columns, rows)
-            inputs = [dict(zip(signature.names, row, strict=True)) for row in zip(*columns, strict=True)]
-        output = runtime.output
-        answer, answer_headers = request.answer(
-            Given(call.route.route.model, call.number, call.request_id, output, values, len(inputs))
-        )
-        self._record(call, 200, inputs, _outputs(output, values))
-        answer_headers.append((b"x-request-id", call.request_id.encode()))
-        return Answer(200, answer, answer_headers)
 
     def _record(
         self, call: Call, status: int, inputs: list[Inputs], outputs: list[Outputs], error: str = ""

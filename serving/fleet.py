@@ -54,7 +54,6 @@ class Target:
 
     route: LoadedRoute
     number: int | None = None
-    slow: bool = False  # one of the versions that may answer is
 
 
 @dataclass(frozen=True)
@@ -202,11 +201,10 @@ def _targets(routes: Iterable[LoadedRoute]) -> dict[str, Target]:
     models: dict[str, Target] = {}
     for loaded in routes:
         route = loaded.route
-        slow = {number: servable.runtime.slow for number, servable in loaded.servables.items()}
         pins = {f"versions/{version.number}": version.number for version in route.versions}
-        named |= {f"{route.model}/{pin}": Target(loaded, n, slow.get(n, False)) for pin, n in pins.items()}
-        named |= {f"{route.model}@{alias}": Target(loaded, n, slow.get(n, False)) for alias, n in route.aliases.items()}
-        models[route.model] = Target(loaded, slow=any(slow.get(arm.number) for arm in route.arms))
+        named |= {f"{route.model}/{pin}": Target(loaded, n) for pin, n in pins.items()}
+        named |= {f"{route.model}@{alias}": Target(loaded, n) for alias, n in route.aliases.items()}
+        models[route.model] = Target(loaded)
     return named | models
 
 

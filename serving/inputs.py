@@ -80,7 +80,8 @@ class Signature:
                 if tensor.data is None or tensor.shape != _ONE_ROW:
                     return None
                 (element,) = tensor.data
-                value = None if element is None else plan.readers[tensor.datatype](element)
+                reader = plan.readers[tensor.datatype]
+                value = None if element is None else reader(element)
                 if value is None and plan.required:
                     return None
                 if plan.known is not None and value not in plan.known:

@@ -189,6 +189,13 @@ values = st.one_of(
 datatypes = st.sampled_from(["BOOL", "INT8", "INT64", "UINT64", "FP32", "FP64", "BYTES", "FP128"])
 
 
+def test_quick_way_leaves_a_missing_value_of_a_wrong_datatype_to_the_general_one():
+    signature = Signature([Column("distance", "double", required=False)])
+
+    assert signature.read_row([InputTensor("distance", [1], "BOOL", data=[None])]) is None
+    assert signature.read_row([InputTensor("distance", [1], "FP64", data=[None])]) == [None]
+
+
 @given(st.data())
 def test_quick_way_to_read_one_row_agrees_with_the_general_one(data):
     signature = Signature(COLUMNS)
