@@ -86,6 +86,10 @@ def audit(
         subject=subject,
         payload=payload or {},
     )
+    pending = _pending.get()
+    if pending is not None:  # no block of its own: the savepoint would cost every change two round trips
+        pending.append(event)
+        return
     with audited():
         _collected().append(event)
 

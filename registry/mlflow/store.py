@@ -68,7 +68,7 @@ class RegistryStore(WebhookMethods):
                     tags={tag.key: tag.value for tag in tags or []},
                 )  # fmt: skip
             except ConflictError as taken:
-                if own := _every_model().filter(name=name).first():
+                if own := _models().filter(name=name).first():
                     handle_resource_already_exist_error(name, own.is_prompt, has_prompt_tag(tags))
                 raise MlflowException(
                     f"Registered Model (name={name}) already exists in another team. Choose another name.",
@@ -91,7 +91,7 @@ class RegistryStore(WebhookMethods):
             try:
                 services.model_rename(actor=get_caller().actor, model=_model(name), name=new_name)
             except ConflictError:
-                if _every_model().filter(name=new_name).exists():
+                if _models().filter(name=new_name).exists():
                     raise MlflowException(
                         f"Registered Model (name={new_name}) already exists.", RESOURCE_ALREADY_EXISTS
                     ) from None
@@ -266,27 +266,21 @@ class RegistryStore(WebhookMethods):
         return model_version(row)
 
 
-def _every_model() -> QuerySet[RegisteredModel]:
+def _models() -> QuerySet[RegisteredModel]:
     return RegisteredModel.objects.kept().filter(team=get_caller().team)
 
 
-def _models() -> QuerySet[RegisteredModel]:
-    return _every_model().select_related("team")
-
-
 def _versions() -> QuerySet[ModelVersion]:
-    return (
-        ModelVersion.objects.filter(archived_at=None, model__archived_at=None, model__team=get_caller().team)
-        .select_related("model__team")
-        .defer("manifest", "signature")
-    )
+    return ModelVersion.objects.filter(archived_at=None, model__archived_at=None, model__team=get_caller().team)
 
 
 def _model(name: str) -> RegisteredModel:
     validation._validate_model_name(name)
-    model = _models().filter(name=name).first()
-    if model is None:
-        raise _no_model(name)
+    try:
+        model = _models().get(name=name)
+    except RegisteredModel.DoesNotExist:
+        raise _no_model(name) from None
+    model.team = get_caller().team  # at hand: joined to each of these queries, it made them twice as slow
     return model
 
 
@@ -309,9 +303,11 @@ def _no_version(name: str, version: int | str) -> MlflowException:
 def _version(name: str, version: int | str) -> ModelVersion:
     validation._validate_model_name(name)
     number = validation._validate_model_version(version)
-    found = _versions().filter(model__name=name, number=number).first()
-    if found is None:
-        raise _no_version(name, version)
+    try:
+        found = _versions().select_related("model").defer("manifest", "signature").get(model__name=name, number=number)
+    except ModelVersion.DoesNotExist:
+        raise _no_version(name, version) from None
+    found.model.team = get_caller().team
     return found
 
 

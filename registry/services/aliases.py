@@ -23,11 +23,9 @@ def alias_set(*, actor: Actor, model: RegisteredModel, name: str, version: Model
     """
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
     _refuse_guarded(model, name)
-    model = _locked(model)
-    alias = model.aliases.select_related("version").filter(name=name).first()
-    before = alias.version.number if alias else None
-    alias = alias or Alias(model=model, name=name)
-    alias.version, alias.set_by = version, actor.user
+    _lock(model)
+    pk, before = model.aliases.filter(name=name).values_list("pk", "version__number").first() or (None, None)
+    alias = Alias(pk=pk, model=model, name=name, version=version, set_by=actor.user)
     alias.save()
     audit(
         action="alias.set", subject=model.path, actor=actor, team=model.team.slug,
@@ -147,8 +145,13 @@ def review_key(rollback_id: int) -> str:
     return f"rollback:{rollback_id}:review"
 
 
-def _locked(model: RegisteredModel) -> RegisteredModel:
+def _lock(model: RegisteredModel) -> None:
     """Lock the model's row: every move of its aliases waits here, so readers never see two champions."""
+    RegisteredModel.objects.select_for_update().values_list("pk").get(pk=model.pk)
+
+
+def _locked(model: RegisteredModel) -> RegisteredModel:
+    """Return the model as it is once its row is locked; see :func:`_lock`."""
     return RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
 
 
