@@ -10,6 +10,7 @@ from jobs.kinds import JobContext, job_kind
 from monitoring.drift import verdict
 from monitoring.models import DriftReport
 from monitoring.selectors import reference_of
+from monitoring.services import drift_tell
 from registry.audit_trail import audit, audited
 from registry.models import ModelVersion
 
@@ -64,4 +65,5 @@ def drift_report(ctx: JobContext) -> None:
             action="drift_report.create", subject=report.path, actor=None, process=f"job:{ctx.job_id}",
             team=version.model.team.slug, payload={"version": version.path, "drifted": report.drifted, "verdict": said},
         )  # fmt: skip
+        drift_tell(report=report)
         result["report"] = report.path

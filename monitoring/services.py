@@ -10,19 +10,28 @@ from experiments.models import DatasetVersion
 from experiments.selectors import training_data_of
 from jobs.models import Job
 from jobs.services import job_create
-from monitoring.models import Slo, TelemetryHour, TelemetryWindow
+from monitoring.models import DriftReport, Slo, TelemetryHour, TelemetryWindow
 from monitoring.selectors import reference_of, slo_statuses
 from registry.access import WRITERS, Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
 from registry.histograms import profile_of
-from registry.models import ModelVersion, RegisteredModel, Role
-from registry.services import budget_record, budgets_keep, reference_record, traffic_record
+from registry.models import ModelVersion, RegisteredModel, RevalidationTrigger, Role
+from registry.services import (
+    alert_clear,
+    alert_raise,
+    budget_record,
+    budgets_keep,
+    reference_record,
+    revalidation_trigger,
+    traffic_record,
+)
 from serving.contract import CHAMPION, LATENCY_EDGES_US
 
 SLO_OWNERS = (Role.ENGINEER, Role.PRODUCT, Role.ADMIN)
 WINDOW_DAYS = (1, 7, 28, 30, 90)
 MAX_HOURS = 7 * 24
+DRIFT_ALERT = "drift"  # one of a model at a time
 RECENT = timedelta(minutes=10)
 FIRST_ROWS = 5_000  # of production, that stand in for training rows; as many as settle a bin of a 32nd
 EDGES_MS = tuple(edge / 1000 for edge in LATENCY_EDGES_US)
@@ -120,6 +129,29 @@ def drift_report_start(*, actor: Actor, model: RegisteredModel, hours: int = 24)
         payload={"job": job.pk, "version": version.number, "hours": hours},
     )  # fmt: skip
     return job
+
+
+@audited()
+def drift_tell(*, report: DriftReport) -> None:
+    """Tell the registry what a report found of a model's champion: drift is an alert until a report finds none.
+
+    The latest report decides; one that was overtaken by a newer, or by another champion, says nothing any more.
+    """
+    version, process = report.version, f"job:{report.job_id}"
+    model = version.model
+    newer = DriftReport.objects.filter(version=version, until__gt=report.until)
+    if not version.aliases.filter(name=CHAMPION).exists() or newer.exists():
+        return
+    if not report.has_drifted:
+        alert_clear(model=model, key=DRIFT_ALERT, process=process)
+        return
+    title = f"Inputs of {model.name} v{version.number} have drifted: {report.drifted} of {report.compared} features"
+    alert = alert_raise(
+        model=model, kind=DRIFT_ALERT, key=DRIFT_ALERT, title=title, link=report.path, process=process
+    )  # fmt: skip
+    revalidation_trigger(
+        model=model, trigger=RevalidationTrigger.DRIFT, why=report.verdict, since=alert.raised_at, process=process
+    )  # fmt: skip
 
 
 def facts_push(*, now: datetime) -> None:

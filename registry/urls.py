@@ -44,6 +44,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/lifecycle/", lifecycle.lifecycle, name="lifecycle"),
     path("models/<str:name>/revalidate/", lifecycle.revalidate, name="revalidate"),
     path("models/<str:name>/revalidate/due/", lifecycle.revalidation_due, name="revalidation_due"),
+    path("models/<str:name>/revalidate/triggers/", lifecycle.revalidation_triggers, name="revalidation_triggers"),
     path("models/<str:name>/retire/", lifecycle.retire, name="retire"),
     path("retirements/<int:pk>/decide/", lifecycle.retirement_decide, name="retirement_decide"),
     path("settings/policies/", policies.policies, name="policies"),

@@ -151,6 +151,50 @@ def test_material_change_brings_the_date_forward_and_never_back(champion):
     assert AuditEvent.objects.filter(action="revalidation.bring_forward").count() == 1
 
 
+@pytest.mark.parametrize(("chosen", "why"), [(["budget"], "The error budget of availability is spent."), ([], "")])
+def test_spent_budget_brings_the_date_forward_where_the_model_names_it(champion, chosen, why):
+    model = services.model_update(
+        actor=factories.make_actor(champion.model.team), model=champion.model, revalidation_triggers=chosen
+    )
+
+    for _ in range(2):
+        services.budget_record(model=model, objective="availability", remaining=-0.1, at=timezone.now())
+
+    model.refresh_from_db()
+    assert model.revalidate_why == why
+    assert AuditEvent.objects.filter(action="revalidation.bring_forward").count() == bool(why)
+
+
+@pytest.mark.parametrize(("chosen", "why"), [(["rollback"], "v2 was rolled back: Errors rose."), (["drift"], "")])
+def test_rollback_brings_the_date_forward_where_the_model_names_it(champion, chosen, why):
+    engineer = factories.make_actor(champion.model.team)
+    factories.make_champion(champion.model)
+    services.model_update(actor=engineer, model=champion.model, revalidation_triggers=chosen)
+
+    services.rollback(actor=engineer, model=champion.model, to_version=champion, reason="Errors rose.")
+
+    champion.model.refresh_from_db()
+    assert champion.model.revalidate_why == why
+
+
+def test_triggers_are_chosen_on_the_page_and_by_the_api_and_audited(champion):
+    engineer = Api(champion.model.team)
+    browser = Client()
+    browser.force_login(engineer.user)
+    assert engineer.get("models/flight-delay").json()["revalidation_triggers"] == ["drift"]
+
+    answer = browser.post("/models/flight-delay/revalidate/triggers/", {"trigger": ["rollback", "budget"]})
+
+    assert answer.status_code == 302
+    assert engineer.get("models/flight-delay").json()["revalidation_triggers"] == ["budget", "rollback"]
+    payload = AuditEvent.objects.get(action="model.update").payload
+    assert payload["after"] == {"revalidation_triggers": ["budget", "rollback"]}
+    assert engineer.patch("models/flight-delay", {"revalidation_triggers": []}).status_code == 200
+    refused = browser.post("/models/flight-delay/revalidate/triggers/", {"trigger": "moon"})
+    assert refused.status_code == 400
+    assert "drift, budget, rollback" in refused.content.decode()
+
+
 def test_date_is_not_put_off_by_an_edit(champion):
     engineer = Api(champion.model.team)
     today = timezone.now().date()

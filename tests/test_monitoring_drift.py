@@ -1,5 +1,7 @@
 """A drift report from real segments, the lake and a data set version, by a job; and what is refused."""
 
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,11 +16,14 @@ from monitoring.drift import FeatureDrift, most_telling_first, verdict
 from monitoring.models import DriftReport
 from monitoring.shipping import ship
 from registry.errors import ConflictError, InvalidError, RoleError
-from registry.models import AuditEvent, Role
+from registry.models import Alert, AuditEvent, RegisteredModel, Role
+from registry.selectors import waiting
+from registry.services import alert_clear, model_update, revalidation_record
 from tests.data_sets import make_data, make_trained_champion
 from tests.factories import (
     NOON,
     make_actor,
+    make_champion,
     make_model,
     make_record,
     make_segment,
@@ -51,12 +56,12 @@ def champion():
     return make_trained_champion(model, make_data(model.team, rows(3_300, seed=1)).digest, INPUTS)
 
 
-def serve(version, frame):
+def serve(version, frame, segment=1):
     """Let the version have answered these rows an hour ago, as the gateway records it."""
     after = timezone.now().timestamp() - NOON - 3600
     inputs = frame.astype(object).where(frame.notna(), None).to_dict("records")
     records = [make_record(version, after=after + n / 100, inputs=row) for n, row in enumerate(inputs)]
-    make_segment(settings.SPOOL_ROOT, "spool-a", 1, records)
+    make_segment(settings.SPOOL_ROOT, "spool-a", segment, records)
     ship()
 
 
@@ -98,6 +103,80 @@ def test_report_names_what_has_moved(champion, client):
     policy = own["Content-Security-Policy"]
     assert policy.startswith("sandbox allow-scripts; default-src 'none';")
     assert "'unsafe-inline'" not in client.get(report.path)["Content-Security-Policy"]
+
+
+def compare(champion, frame, segment):
+    """Have the champion answer these rows, and a job compare them with its training rows."""
+    serve(champion, frame, segment)
+    services.drift_report_start(actor=make_actor(champion.model.team), model=champion.model)
+    run_jobs("monitoring")
+    return DriftReport.objects.latest("id")
+
+
+def test_drift_is_one_alert_until_a_report_finds_none(champion):
+    engineer = make_actor(champion.model.team)
+
+    first = compare(champion, rows(2_100, seed=2, distance=80, gust=False), 1)
+    second = compare(champion, rows(2_100, seed=3, distance=80, gust=False), 2)
+
+    assert (first.has_drifted, second.has_drifted) == (True, True)
+    alert = Alert.objects.get()
+    title = f"Inputs of flight-delay v{champion.number} have drifted: 2 of 4 features"
+    assert (alert.kind, alert.title, alert.link, alert.cleared_at) == ("drift", title, second.path, None)
+    assert [item.title for item in waiting(engineer)] == [title]
+    [raised] = AuditEvent.objects.filter(action="alert.raise")
+    assert raised.payload["alert"] == alert.pk
+
+    compare(champion, rows(20_000, seed=4), 3)
+
+    alert.refresh_from_db()
+    assert alert.cleared_at
+    assert waiting(engineer) == []
+    assert AuditEvent.objects.filter(action="alert.clear").count() == 1
+
+
+def test_drift_brings_the_revalidation_forward_once_where_the_model_names_it(champion):
+    team, today = champion.model.team, timezone.now().date()
+
+    report = compare(champion, rows(2_100, seed=2, distance=80, gust=False), 1)
+
+    model = RegisteredModel.objects.get(pk=champion.model_id)
+    assert (model.revalidate_by, model.revalidate_why) == (today + timedelta(days=14), report.verdict)
+    event = AuditEvent.objects.get(action="revalidation.bring_forward")
+    assert (event.actor, event.payload["reason"]) == (f"job:{report.job_id}", report.verdict)
+
+    # The drift goes on, but whoever re-validated knew of it.
+    done = revalidation_record(
+        actor=make_actor(team, Role.APPROVER), model=model, note="Still ranks well.", document="Report of November."
+    )
+    services.drift_tell(report=report)
+    model.refresh_from_db()
+    assert (model.revalidate_by, model.revalidate_why) == (done.next_due, "")
+
+
+def test_drift_of_a_model_that_does_not_name_it_only_alerts(champion):
+    model = model_update(actor=make_actor(champion.model.team), model=champion.model, revalidation_triggers=[])
+    due = model.revalidate_by
+
+    compare(champion, rows(2_100, seed=2, distance=80, gust=False), 1)
+
+    model.refresh_from_db()
+    assert Alert.objects.get().kind == "drift"
+    assert (model.revalidate_by, model.revalidate_why) == (due, "")
+
+
+def test_only_the_latest_report_of_the_present_champion_speaks(champion):
+    report = compare(champion, rows(2_100, seed=2, distance=80, gust=False), 1)
+    alert_clear(model=champion.model, key="drift")
+    DriftReport.objects.filter(pk=report.pk).update(until=report.until + timedelta(hours=1))  # overtakes what it was
+
+    services.drift_tell(report=report)
+    assert not Alert.objects.filter(cleared_at=None).exists()
+    report.refresh_from_db()
+    make_champion(champion.model)
+    services.drift_tell(report=report)
+
+    assert not Alert.objects.filter(cleared_at=None).exists()
 
 
 def test_too_few_predictions_make_no_report(champion):

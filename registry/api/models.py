@@ -14,7 +14,7 @@ from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import find_model, models_of
 from registry.api.serializers import AliasSerializer, ModelSerializer
 from registry.errors import InvalidError
-from registry.models import Alias, Task, Team
+from registry.models import Alias, RevalidationTrigger, Task, Team
 
 TIERS = [1, 2, 3]
 
@@ -48,6 +48,10 @@ class ModelChange(Strict):
     purpose = serializers.CharField(required=False, allow_blank=True)
     description = serializers.CharField(required=False, allow_blank=True)
     revalidate_by = serializers.DateField(required=False, allow_null=True)
+    revalidation_triggers = serializers.ListField(
+        child=serializers.ChoiceField(choices=RevalidationTrigger.choices), required=False,
+        help_text="what brings the re-validation forward by itself",
+    )  # fmt: skip
 
 
 class TeamView(ApiView):

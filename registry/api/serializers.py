@@ -39,8 +39,8 @@ class ModelSerializer(serializers.ModelSerializer[RegisteredModel]):
 
     class Meta:
         model = RegisteredModel
-        fields = ("name", "team", "task", "risk_tier", "purpose", "description", "revalidate_by", "revalidate_why", "retired_at", "aliases",
-                  "created_by", "created_at", "updated_at", "path")  # fmt: skip
+        fields = ("name", "team", "task", "risk_tier", "purpose", "description", "revalidate_by", "revalidate_why",
+                  "revalidation_triggers", "retired_at", "aliases", "created_by", "created_at", "updated_at", "path")  # fmt: skip
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "integer"}})
     def get_aliases(self, model: RegisteredModel) -> dict[str, int]:

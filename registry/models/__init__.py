@@ -11,6 +11,7 @@ from registry.models.catalogue import (
     ModelTag,
     ModelVersion,
     RegisteredModel,
+    RevalidationTrigger,
     Task,
     VersionTag,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "RegisteredModel",
     "Retirement",
     "Revalidation",
+    "RevalidationTrigger",
     "Role",
     "Rollback",
     "Task",

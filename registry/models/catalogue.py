@@ -24,6 +24,19 @@ class Task(models.TextChoices):
     REGRESSION = "regression", "Regression"
 
 
+class RevalidationTrigger(models.TextChoices):
+    """What is noticed by itself and may bring a model's re-validation forward."""
+
+    DRIFT = "drift", "A drift report finds that the inputs have drifted"
+    BUDGET = "budget", "An error budget is spent"
+    ROLLBACK = "rollback", "The champion is rolled back"
+
+
+def drift_alone() -> list[str]:
+    """Return the triggers of a model for which nobody chose any."""
+    return [RevalidationTrigger.DRIFT.value]
+
+
 PROMPT_TAG = "mlflow.prompt.is_prompt"  # what makes a registered model a prompt, to MLflow's clients
 
 
@@ -59,6 +72,7 @@ class RegisteredModel(models.Model):
     revalidate_by = models.DateField(null=True, blank=True)
     is_prompt = models.BooleanField(default=False, editable=False, help_text="a prompt of MLflow's, not a model")
     revalidate_why = models.TextField(blank=True, help_text="what brought the date forward; empty: the calendar")
+    revalidation_triggers = models.JSONField(default=drift_alone, help_text="what brings the date forward by itself")
     last_number = models.PositiveIntegerField(default=0, help_text="the highest version number ever given")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -28,7 +28,12 @@ from registry.services.retirement import (
     retirement_request,
     retirement_withdraw,
 )
-from registry.services.revalidation import revalidation_bring_forward, revalidation_record, revalidations_watch
+from registry.services.revalidation import (
+    revalidation_bring_forward,
+    revalidation_record,
+    revalidation_trigger,
+    revalidations_watch,
+)
 from registry.services.reviews import review_record
 from registry.services.sessions import LoginAttempt, login_attempt, logout_record
 from registry.services.signatures import version_sign
@@ -101,6 +106,7 @@ __all__ = [
     "retirement_withdraw",
     "revalidation_bring_forward",
     "revalidation_record",
+    "revalidation_trigger",
     "revalidations_watch",
     "review_record",
     "rollback",

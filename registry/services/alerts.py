@@ -32,8 +32,8 @@ def alert_raise(
             action="alert.raise", subject=model.path, actor=None, process=process, team=model.team.slug,
             payload={"alert": alert.pk, "kind": kind, "severity": severity, "title": title, "key": key},
         )  # fmt: skip
-    elif (alert.title, alert.severity) != (title, severity):
-        Alert.objects.filter(pk=alert.pk).update(title=title, severity=severity)
+    elif (alert.title, alert.severity, alert.link) != (title, severity, link):
+        Alert.objects.filter(pk=alert.pk).update(title=title, severity=severity, link=link)
         alert.refresh_from_db()
     return alert
 

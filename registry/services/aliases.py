@@ -9,8 +9,19 @@ from registry import selectors
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, FourEyesError, GuardedAliasError, InvalidError
-from registry.models import Alert, Alias, AliasMove, ModelVersion, Promotion, RegisteredModel, Role, Rollback
+from registry.models import (
+    Alert,
+    Alias,
+    AliasMove,
+    ModelVersion,
+    Promotion,
+    RegisteredModel,
+    RevalidationTrigger,
+    Role,
+    Rollback,
+)
 from registry.services.alerts import alert_clear, alert_raise
+from registry.services.revalidation import revalidation_trigger
 from registry.states import PromotionEvent, PromotionState, next_state
 
 
@@ -93,6 +104,11 @@ def rollback(
         action="alias.rollback", subject=model.path, actor=actor, team=model.team.slug,
         payload={"alias": alias, "before": left, "after": to_version.number, "reason": done.reason, "rollback": done.pk},
     )  # fmt: skip
+    if alias == "champion":
+        revalidation_trigger(
+            model=model, trigger=RevalidationTrigger.ROLLBACK, since=done.requested_at, process="registry",
+            why=f"v{left} was rolled back: {done.reason}",
+        )  # fmt: skip
     return done
 
 

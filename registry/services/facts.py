@@ -3,8 +3,17 @@
 from datetime import datetime
 
 from registry.audit_trail import audit, audited
-from registry.models import DataSetHead, ErrorBudget, ModelVersion, RegisteredModel, Team, VersionTraffic
+from registry.models import (
+    DataSetHead,
+    ErrorBudget,
+    ModelVersion,
+    RegisteredModel,
+    RevalidationTrigger,
+    Team,
+    VersionTraffic,
+)
 from registry.services.alerts import alert_clear, alert_raise
+from registry.services.revalidation import revalidation_trigger
 
 
 @audited()
@@ -22,8 +31,10 @@ def budget_record(
     )
     key = f"budget:{objective}"
     if remaining is not None and remaining <= 0:
-        alert_raise(
-            model=model, kind="budget", key=key, title=f"The error budget of {objective} is spent", link=link,
+        title = f"The error budget of {objective} is spent"
+        alert = alert_raise(model=model, kind="budget", key=key, title=title, link=link, process="monitoring")
+        revalidation_trigger(
+            model=model, trigger=RevalidationTrigger.BUDGET, why=f"{title}.", since=alert.raised_at,
             process="monitoring",
         )  # fmt: skip
     else:

@@ -10,10 +10,10 @@ from registry import selectors
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
-from registry.models import PROMPT_TAG, ModelTag, RegisteredModel, Role, Task, Team
+from registry.models import PROMPT_TAG, ModelTag, RegisteredModel, RevalidationTrigger, Role, Task, Team
 from registry.sources import check_name
 
-EDITABLE = ("task", "risk_tier", "purpose", "description", "revalidate_by")
+EDITABLE = ("task", "risk_tier", "purpose", "description", "revalidate_by", "revalidation_triggers")
 
 
 @audited()
@@ -70,6 +70,8 @@ def model_update(*, actor: Actor, model: RegisteredModel, **changes: object) -> 
             raise ConflictError("The risk tier does not change while a promotion is open; it is decided first.")
     if "revalidate_by" in changes:
         _refuse_later(model, changes["revalidate_by"])
+    if "revalidation_triggers" in changes:
+        changes["revalidation_triggers"] = _triggers(changes["revalidation_triggers"])
     before = {field: getattr(model, field) for field in changes}
     for field, value in changes.items():
         setattr(model, field, value)
@@ -92,6 +94,16 @@ def _refuse_later(model: RegisteredModel, asked: object) -> None:
         )
 
 
+def _triggers(asked: object) -> list[str]:
+    if not isinstance(asked, list) or not set(asked) <= set(RevalidationTrigger.values):
+        raise InvalidError(
+            f"revalidation_triggers must be a list of {', '.join(RevalidationTrigger.values)}; an empty one leaves it to "
+            "people and the calendar.",
+            field="revalidation_triggers",
+        )
+    return [trigger for trigger in RevalidationTrigger.values if trigger in asked]
+
+
 def _check(*, name: str, task: str, risk_tier: int) -> None:
     check_name(name)
     if task not in Task.values:
@@ -101,4 +113,4 @@ def _check(*, name: str, task: str, risk_tier: int) -> None:
 
 
 def _json(values: dict[str, object]) -> dict[str, object]:
-    return {key: value if isinstance(value, str | int | None) else str(value) for key, value in values.items()}
+    return {key: value if isinstance(value, str | int | list | None) else str(value) for key, value in values.items()}

@@ -8,7 +8,7 @@ from registry import selectors
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import FourEyesError, InvalidError
-from registry.models import Alert, ApiToken, RegisteredModel, Revalidation, Role
+from registry.models import Alert, ApiToken, RegisteredModel, Revalidation, RevalidationTrigger, Role
 from registry.services.alerts import alert_clear, alert_raise
 from registry.services.waivers import supported_by
 
@@ -89,6 +89,20 @@ def revalidation_bring_forward(
         payload={"before": str(before or ""), "after": str(due), "reason": model.revalidate_why},
     )  # fmt: skip
     return model
+
+
+@audited()
+def revalidation_trigger(
+    *, model: RegisteredModel, trigger: RevalidationTrigger, why: str, since: datetime, process: str
+) -> None:
+    """Bring the re-validation forward if the model names this trigger and was not re-validated after it was seen.
+
+    Args:
+        since: when it was first seen; what goes on since a re-validation was known to it.
+        process: what saw it, such as ``job:12``.
+    """
+    if trigger in model.revalidation_triggers and not model.revalidations.filter(done_at__gte=since).exists():
+        revalidation_bring_forward(actor=None, model=model, why=why, process=process)
 
 
 @audited()

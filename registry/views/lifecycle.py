@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 from registry import selectors, services
 from registry.access import actor_of
 from registry.errors import InvalidError, RefusedError
-from registry.models import ModelVersion, RegisteredModel, Retirement, Role
+from registry.models import ModelVersion, RegisteredModel, Retirement, RevalidationTrigger, Role
 from registry.states import revalidation_state
 from registry.views.models import visible_model
 from registry.views.waivers import evidence_number
@@ -51,6 +51,20 @@ def revalidation_due(request: HttpRequest, name: str) -> HttpResponse:
     except RefusedError as refused:
         return _page(request, found, refused=refused)
     messages.success(request, f"The re-validation is due by {model.revalidate_by:%d %b %Y}.")
+    return redirect("lifecycle", name=found.name)
+
+
+@require_POST
+def revalidation_triggers(request: HttpRequest, name: str) -> HttpResponse:
+    """Choose what brings the re-validation forward by itself."""
+    actor = actor_of(request)
+    found = visible_model(actor, name)
+    chosen = request.POST.getlist("trigger")
+    try:
+        services.model_update(actor=actor, model=found, revalidation_triggers=chosen)
+    except RefusedError as refused:
+        return _page(request, found, refused=refused)
+    messages.success(request, f"What brings the re-validation of {found.name} forward is changed.")
     return redirect("lifecycle", name=found.name)
 
 
@@ -110,6 +124,11 @@ def _page(request: HttpRequest, found: RegisteredModel, refused: RefusedError | 
             aliases__name="champion"
         )[:SHOWN],
         "may_validate": role == Role.APPROVER and not (champion and _made_by(champion, actor.user)),
+        "triggers": [
+            (trigger.value, trigger.label, trigger.value in found.revalidation_triggers)
+            for trigger in RevalidationTrigger
+        ],
+        "may_choose": role in (Role.ENGINEER, Role.PRODUCT, Role.ADMIN),
         "may_hurry": role in (Role.ENGINEER, Role.PRODUCT, Role.APPROVER),
         "may_ask": role in (Role.ENGINEER, Role.ADMIN) and found.retired_at is None,
         "may_decide": role == Role.APPROVER,
