@@ -1,6 +1,7 @@
 """Reads that join tables or build a record."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -117,10 +118,18 @@ def dataset_rows(data: DatasetVersion, split: str) -> pd.DataFrame:
     return split_rows(data, load_frame(data.parquet, data.digest), split)
 
 
-def data_record(version: ModelVersion) -> dict[str, Any]:
-    """Return what a version was made from and measured on: data, their digests and splits, and the run between."""
+def data_record(version: ModelVersion, *, decided_at: datetime | None = None) -> dict[str, Any]:
+    """Return what a version was made from and measured on: data, their digests and splits, and the run between.
+
+    Args:
+        decided_at: what had not ended by then stands apart, as later; None: nothing was decided yet.
+    """
     run = TrainingRun.objects.select_related("dataset_version__dataset", "job").filter(version=version).first()
-    evaluations = evaluations_of_version(version)
+    evaluations, later = [], []
+    for e in evaluations_of_version(version):
+        ended = e.job.finished_at
+        stood = decided_at is None or (ended is not None and ended <= decided_at)
+        (evaluations if stood else later).append(e)
     used = {e.dataset_version_id: e.dataset_version for e in evaluations}
     if run:
         used[run.dataset_version_id] = run.dataset_version
@@ -131,13 +140,8 @@ def data_record(version: ModelVersion) -> dict[str, Any]:
             "pipeline": run.pipeline, "params": run.params, "data": str(run.dataset_version), "run_id": run.run_id,
             "job": run.job_id, "at": moment(run.created_at), "validation": run.metrics,
         } if run else None,
-        "evaluations": [
-            {
-                "suite": e.suite, "data": str(e.dataset_version), "job": e.job_id, "at": moment(e.created_at),
-                "against": e.against.number if e.against else None,
-            }
-            for e in evaluations
-        ],
+        "evaluations": [_evaluation(e) for e in evaluations],
+        "later_evaluations": [_evaluation(e) for e in later],
     }  # fmt: skip
 
 
@@ -145,6 +149,13 @@ def evaluations_of_version(version: ModelVersion) -> list[Evaluation]:
     """Return the evaluations of one version, oldest first."""
     rows = version.evaluations.select_related("dataset_version__dataset", "against__model", "job")
     return list(rows.order_by("id"))
+
+
+def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "suite": evaluation.suite, "data": str(evaluation.dataset_version), "job": evaluation.job_id,
+        "at": moment(evaluation.created_at), "against": evaluation.against.number if evaluation.against else None,
+    }  # fmt: skip
 
 
 def _data(data: DatasetVersion) -> dict[str, Any]:

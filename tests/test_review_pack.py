@@ -7,6 +7,7 @@ from io import BytesIO
 
 import pandas as pd
 import pytest
+from django.utils import timezone
 from pypdf import PdfReader
 
 from controlplane.review_pack import printing, review_pack
@@ -120,6 +121,40 @@ def test_data_and_lineage_of_a_trained_version(promotion):
     assert [(d["name"], d["digest"], d["splits"]) for d in pack["data_sets"]] == [(str(data), data.digest, data.splits)]
     assert pack["training"]["params"] == {"leaves": 31}
     assert [e["data"] for e in pack["evaluations"]] == [str(data)]
+
+
+def make_evaluation(promotion, data, suite, *, ended=None):
+    """An evaluation that has begun, and ended at the given instant if any."""
+    scope = promotion.model.team.slug
+    job = Job.objects.create(
+        kind="evaluate", queue="evaluation", scope=scope, title="Evaluate", subject="/", finished_at=ended
+    )
+    return Evaluation.objects.create(version=promotion.version, dataset_version=data, suite=suite, job=job)
+
+
+def test_evaluations_that_ended_after_the_decision_stand_apart_in_every_form(promotion):
+    data = make_data(promotion.model.team, pd.DataFrame({"distance": [float(n) for n in range(48)]}))
+    other = make_data(promotion.model.team, pd.DataFrame({"distance": [float(n) for n in range(47)]}))
+    make_evaluation(promotion, data, "held-out", ended=timezone.now())
+    make_evaluation(promotion, data, "under-way")
+    assert [e["suite"] for e in review_pack(promotion)["data"]["evaluations"]] == ["held-out", "under-way"]
+    factories.approve(promotion)
+    promotion.refresh_from_db()
+    make_evaluation(promotion, other, "months-later", ended=timezone.now())
+
+    pack = review_pack(promotion)
+
+    assert canonical(review_pack(promotion)) == canonical(pack)
+    assert [e["suite"] for e in pack["data"]["evaluations"]] == ["held-out"]
+    assert [e["suite"] for e in pack["data"]["later_evaluations"]] == ["under-way", "months-later"]
+    assert [d["name"] for d in pack["data"]["data_sets"]] == [str(data)]
+    pdf = "".join(page.extract_text() for page in PdfReader(BytesIO(printing.pdf_of(pack))).pages)
+    for text in (printing.html_of(pack), pdf):
+        before, _, after = text.partition("Later evaluations")
+        assert "held-out" in before
+        assert "months-later" not in before
+        assert "under-way" in after
+        assert "months-later" in after
 
 
 # --- files ---------------------------------------------------------------------------------------------------------

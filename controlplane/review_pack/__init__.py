@@ -14,7 +14,7 @@ def review_pack(promotion: Promotion) -> dict[str, Any]:
     return sealed(
         {
             **promotion_record(promotion),
-            "data": data_record(promotion.version),
+            "data": data_record(promotion.version, decided_at=promotion.decided_at),
             "monitoring_plan": monitoring_plan(promotion.version),
         }
     )
