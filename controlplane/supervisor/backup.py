@@ -93,7 +93,7 @@ def is_empty(config: Config) -> bool:
     if config.postgres:
         held = (config.postgres.home / "initialised").exists()
     else:
-        with closing(psycopg2.connect(config.owner_url)) as connection, connection.cursor() as cursor:
+        with closing(_connect(config.owner_url)) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT FROM pg_tables WHERE schemaname IN ('public', 'mlflow') LIMIT 1")
             held = cursor.fetchone() is not None
     return not held and not any(any(_sources(place)) for place in _places(config).values())
@@ -239,6 +239,21 @@ def _at(url: str, database: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 
+def _connect(url: str) -> Any:
+    try:
+        return psycopg2.connect(url)
+    except psycopg2.OperationalError as error:
+        raise SetupError(f"PostgreSQL does not answer: {str(error).strip()}") from None
+
+
+def _server_version(config: Config, url: str) -> int | None:
+    """Return the major version of an external server; None for the embedded one."""
+    if config.postgres:
+        return None
+    with closing(_connect(url)) as connection:
+        return int(connection.server_version) // 10_000
+
+
 def _run(config: Config, program: str, url: str, *args: str) -> None:
     """Run one of PostgreSQL's own programs; the password goes by the environment, where no process list shows it.
 
@@ -248,7 +263,7 @@ def _run(config: Config, program: str, url: str, *args: str) -> None:
     parts = urlsplit(url)
     place = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@", 1))
     environment: Mapping[str, str] = {**os.environ, "PGPASSWORD": unquote(parts.password or "")}
-    command = [postgres_program(program, embedded=config.postgres is not None), f"--dbname={urlunsplit(place)}", *args]
+    command = [postgres_program(program, server=_server_version(config, url)), f"--dbname={urlunsplit(place)}", *args]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise SetupError(f"{program} failed: {done.stderr.strip()}")
