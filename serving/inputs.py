@@ -3,27 +3,16 @@
 A caller's fault is named by column and row. What is accepted is written down in docs/serving.md.
 """
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from serving.contract import Column
-from serving.protocol import DATATYPES, Fault, InputTensor
+from serving.protocol import Fault, InputTensor
 from serving.runtimes import Columns, Row, Value, known_values
+from serving.values import READERS, UNTYPED, Reader, UnfitError
 
-Reader = Callable[[Any], Value]
-
-INTEGERS = {
-    name: (-(2 ** (8 * kind.itemsize - 1)), 2 ** (8 * kind.itemsize - 1) - 1)
-    if kind.kind == "i"
-    else (0, 2 ** (8 * kind.itemsize) - 1)
-    for name, kind in DATATYPES.items()
-    if kind.kind in "iu"
-}
-FLOATS = ("FP16", "FP32", "FP64")
 _ONE_ROW = [1]
 _UNREAD = object()
-INT64_LOW, INT64_HIGH = INTEGERS["INT64"]
 TENSOR_OF = {
     "double": "FP64",
     "float": "FP64",
@@ -32,10 +21,6 @@ TENSOR_OF = {
     "boolean": "BOOL",
     "string": "BYTES",
 }
-
-
-class _Unfit(ValueError):  # noqa: N818  never leaves this module
-    """A value is not of its tensor's datatype or its column's type; says what it should be."""
 
 
 class _Plan:
@@ -48,8 +33,8 @@ class _Plan:
         self.required = column.required
         known = known_values(column)
         self.known = None if known is None else frozenset([*known, None])
-        self.readers = _READERS[column.type]
-        self.untyped = _UNTYPED[column.type]
+        self.readers = READERS[column.type]
+        self.untyped = UNTYPED[column.type]
 
 
 class Signature:
@@ -197,7 +182,7 @@ def _read_column(plan: _Plan, datatype: str, data: list[Any]) -> list[Value]:
 def _read_values(plan: _Plan, reader: Reader, data: list[Any]) -> list[Value]:
     try:
         values = [None if value is None else reader(value) for value in data]
-    except (_Unfit, OverflowError):
+    except (UnfitError, OverflowError):
         raise _blame(plan, reader, data) from None
     if plan.required and None in values:
         raise Fault(400, f"column {plan.name}, row {values.index(None)}: a value is required")
@@ -215,7 +200,7 @@ def _blame(plan: _Plan, reader: Reader, data: list[Any]) -> Fault:
         try:
             if value is not None:
                 reader(value)
-        except (_Unfit, OverflowError) as error:
+        except (UnfitError, OverflowError) as error:
             return Fault(400, f"column {plan.name}, row {row}: {_shown(value)} {error}")
     raise AssertionError("every element can be read")
 
@@ -223,102 +208,3 @@ def _blame(plan: _Plan, reader: Reader, data: list[Any]) -> Fault:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _float_as_float(value: Any) -> float | None:
-    if type(value) is float and math.isfinite(value):
-        return value
-    if type(value) is not float and type(value) is not int:
-        raise _Unfit("is not a number")
-    number = float(value)
-    if math.isfinite(number):
-        return number
-    if math.isnan(number):
-        return None
-    raise _Unfit("is infinite")
-
-
-def _float_as_integer(value: Any) -> int | None:
-    number = _float_as_float(value)
-    if number is None:
-        return None
-    if not number.is_integer() or not INT64_LOW <= number < INT64_HIGH:
-        raise _Unfit("is not a whole number")
-    return int(number)
-
-
-def _float_as_boolean(value: Any) -> bool | None:
-    number = _float_as_float(value)
-    if number is None:
-        return None
-    if number not in (0, 1):
-        raise _Unfit("is neither 0 nor 1")
-    return number == 1
-
-
-def _whole(value: Any) -> int | None:
-    return _int64(value) if type(value) is int else _float_as_integer(value)
-
-
-def _truth(value: Any) -> bool | None:
-    return value if type(value) is bool else _float_as_boolean(value)
-
-
-def _integer(datatype: str, convert: Callable[[int], Value]) -> Reader:
-    low, high = INTEGERS[datatype]
-
-    def read(value: Any) -> Value:
-        if type(value) is not int:
-            raise _Unfit(f"is not {datatype}")
-        if not low <= value <= high:
-            raise _Unfit(f"is out of the range of {datatype}")
-        return convert(value)
-
-    return read
-
-
-def _int64(value: int) -> int:
-    if not INT64_LOW <= value <= INT64_HIGH:
-        raise _Unfit("is out of the range of INT64")
-    return value
-
-
-def _zero_or_one(value: int) -> bool:
-    if value not in (0, 1):
-        raise _Unfit("is neither 0 nor 1")
-    return value == 1
-
-
-def _boolean(value: Any) -> bool:
-    if type(value) is not bool:
-        raise _Unfit("is not true or false")
-    return value
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise _Unfit("is not text")
-    return value
-
-
-_DOUBLE = dict.fromkeys(FLOATS, _float_as_float) | {name: _integer(name, float) for name in INTEGERS}
-_LONG = dict.fromkeys(FLOATS, _float_as_integer) | {name: _integer(name, _int64) for name in INTEGERS}
-_READERS: dict[str, dict[str, Reader]] = {
-    "double": _DOUBLE,
-    "float": _DOUBLE,
-    "long": _LONG,
-    "integer": _LONG,
-    "boolean": {"BOOL": _boolean}
-    | dict.fromkeys(FLOATS, _float_as_boolean)
-    | {name: _integer(name, _zero_or_one) for name in INTEGERS},
-    "string": {"BYTES": _text},
-}
-# Where the request names no datatype: JSON and CSV of MLflow's protocol.
-_UNTYPED: dict[str, Reader] = {
-    "double": _float_as_float,
-    "float": _float_as_float,
-    "long": _whole,
-    "integer": _whole,
-    "boolean": _truth,
-    "string": _text,
-}
