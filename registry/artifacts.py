@@ -47,13 +47,14 @@ class ArtifactReading:
 
     @property
     def signature(self) -> dict[str, Any]:
-        """The signature as a version keeps it: {inputs: [{name, type, required, categories}], outputs: […]}."""
+        """The signature as a version keeps it: {inputs: [{name, type, required, categories}], outputs: […], parameters: {…}}."""
         inputs = [
             {"name": c.name, "type": c.type, "required": c.required}
             | ({} if c.categories is None else {"categories": c.categories})
             for c in self.found.columns
         ]
-        return {"inputs": inputs, "outputs": self.found.outputs} if inputs else {}
+        parameters = {"parameters": self.found.parameters} if self.found.parameters else {}
+        return {"inputs": inputs, "outputs": self.found.outputs} | parameters if inputs else {}
 
 
 def read_artifact(folder: Path) -> ArtifactReading:

@@ -190,6 +190,7 @@ def _version(version: ModelVersion, bundle: dict[str, Any] | None) -> Version:
         columns=msgspec.convert(version.signature["inputs"], list[Column]),
         signature=msgspec.json.encode(bundle, order="sorted").decode() if bundle else "",
         governed=version.model.team.governed,
+        parameters=version.signature.get("parameters", {}),
     )
 
 

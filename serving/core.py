@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 from serving.callers import Caller
 from serving.contract import Arm, PredictionRecord, arm_for, frame, key_hash
+from serving.families import Outputs
 from serving.fleet import EMPTY, LoadedRoute, Servable, Snapshot, Target
 from serving.metrics import Metrics
 from serving.protocol import CONTENT_JSON, V2, Dialect, Fault, Given, Headers, Request
-from serving.runtimes import Columns, Output, Row, Value
+from serving.runtimes import Columns, Row, Value
 from serving.spool import Spool, SpoolFullError
 
 logger = logging.getLogger("serving")
 
 Inputs = dict[str, Value]  # of one row, as recorded
-Outputs = dict[str, float | int | str]
 ANYONE = Caller(0)
 PINNED = "pinned"  # the arm of a request that named its version
 
@@ -52,7 +52,8 @@ class Call:
     request: Request = field(init=False)
     row: Row | None = None  # of the usual request
     columns: Columns = field(default_factory=list)  # of any other
-    rows: int = 1
+    sent: int = 1  # rows of the request
+    rows: int = 1  # to predict for them
 
     @property
     def route(self) -> LoadedRoute:
@@ -110,9 +111,10 @@ class Call:
         if servable is None:
             raise Fault(503, f"{self.route.route.model} version {self.number} is not loaded; see /status")
         self.servable = servable
-        self.row = self.request.read_row(servable.signature)
+        self.row = self.request.read_row(servable.signature) if servable.family.by_row else None
         if self.row is None:
-            self.columns, self.rows = self.request.read(servable.signature)
+            columns, self.sent = self.request.read(servable.signature)
+            self.columns, self.rows = servable.family.widen(self.request.parameters, columns, self.sent)
 
     def predict(self) -> list[float]:
         """Ask the model; the output row by row."""
@@ -121,7 +123,7 @@ class Call:
 
     def inputs(self) -> list[Inputs]:
         """Return each row as it is recorded."""
-        names = self.servable.signature.names
+        names = self.servable.names
         if self.row is not None:
             return [dict(zip(names, self.row, strict=True))]
         return [dict(zip(names, row, strict=True)) for row in zip(*self.columns, strict=True)]
@@ -190,12 +192,10 @@ class Core:
 
     def finish(self, call: Call, values: list[float]) -> Answer:
         """Answer a call with what its model predicted; the record is in the spool before this returns."""
-        output = call.servable.runtime.output
         try:
-            answer, headers = call.request.answer(
-                Given(call.route.route.model, call.number, call.request_id, output, values, call.rows)
-            )
-            self._record(call, 200, call.inputs(), _outputs(output, values))
+            tensors, outputs = call.servable.family.answer(values, call.sent)
+            answer, headers = call.request.answer(Given(call.route.route.model, call.number, call.request_id, tensors))
+            self._record(call, 200, call.inputs(), outputs)
         except Exception as error:
             return self.fail(call, error)
         headers.append((b"x-request-id", call.request_id.encode()))
@@ -281,12 +281,3 @@ def refusal(fault: Fault, dialect: Dialect, request_id: str = "") -> Answer:
     if fault.status == 503 and not fault.headers:
         headers.append((b"retry-after", b"1"))
     return Answer(fault.status, dialect.error(fault.status, str(fault)), headers)
-
-
-def _outputs(output: Output, values: list[float]) -> list[Outputs]:
-    if output.width == 1:
-        return [{output.name: value} for value in values]
-    names = [f"{output.name}_{i}" for i in range(output.width)]
-    return [
-        dict(zip(names, values[i : i + output.width], strict=True)) for i in range(0, len(values), output.width)
-    ]  # fmt: skip

@@ -144,7 +144,6 @@ def _metadata(name: str, target: Target, number: int) -> Answer:
     servable = target.route.servables.get(number)
     if servable is None:
         return refusal(Fault(503, f"version {number} is not loaded; see /status"), V2)
-    output = servable.runtime.output
     return _json({
         "name": name,
         "versions": [str(version.number) for version in target.route.route.versions],
@@ -153,9 +152,8 @@ def _metadata(name: str, target: Target, number: int) -> Answer:
             {"name": column.name, "datatype": TENSOR_OF[column.type], "shape": [-1]}
             for column in servable.signature.columns
         ],
-        "outputs": [
-            {"name": output.name, "datatype": "FP64", "shape": [-1] if output.width == 1 else [-1, output.width]}
-        ],
+        "outputs": servable.family.metadata(),
+        **({"parameters": parameters} if (parameters := servable.family.parameters()) else {}),
     })  # fmt: skip
 
 

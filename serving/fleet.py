@@ -18,6 +18,8 @@ from serving.contract import (
     Version,
     read_table,
 )
+from serving.families import Family, fit
+from serving.horizons import HORIZON
 from serving.inputs import Signature
 from serving.probe import probe
 from serving.runtimes import Runtime, load_runtime
@@ -37,6 +39,8 @@ class Servable:
     format: str
     signature: Signature
     runtime: Runtime
+    family: Family
+    names: list[str]  # of what is recorded of each predicted row: the columns, and the step of a forecast
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ class Fleet:
 
     def _load(self, route: Route, version: Version, key: bytes) -> None:
         try:
-            self._servables[key] = load(version)
+            self._servables[key] = load(version, route.task)
             self._refused.pop(key, None)
             logger.info("loaded %s version %d", route.model, version.number)
         except ArtifactError as error:
@@ -179,7 +183,7 @@ class Fleet:
         self._servables = {key: servable for key, servable in self._servables.items() if id(servable) in used}
 
 
-def load(version: Version) -> Servable:
+def load(version: Version, task: str) -> Servable:
     """Return the version in memory, after its files were found unchanged and a child process survived loading it.
 
     Raises:
@@ -187,12 +191,14 @@ def load(version: Version) -> Servable:
     """
     data = read_model_file(version)
     try:
-        signature = Signature(version.columns)
         probe(version.format, data, version.columns)
-        runtime = load_runtime(version.format, data, version.columns)
+        loaded = load_runtime(version.format, data, version.columns)
+        family, runtime, asked = fit(task, version, loaded)
+        signature = Signature(asked)
+        names = signature.names if family.by_row else [*signature.names, HORIZON]
     except ValueError as error:
         raise ArtifactError(str(error), UNSOUND) from error
-    return Servable(version.number, version.digest, version.format, signature, runtime)
+    return Servable(version.number, version.digest, version.format, signature, runtime, family, names)
 
 
 def _targets(routes: Iterable[LoadedRoute]) -> dict[str, Target]:
@@ -215,7 +221,9 @@ def _arms_first(table: RoutingTable) -> list[tuple[Route, Version]]:
 
 def _key(route: Route, version: Version) -> bytes:
     """Return what tells versions in memory apart; one that was warm before it was signed stays so."""
-    return msgspec.json.encode((route.model, msgspec.structs.replace(version, signature="", governed=False)))
+    return msgspec.json.encode(
+        (route.model, route.task, msgspec.structs.replace(version, signature="", governed=False))
+    )
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

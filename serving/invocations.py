@@ -34,7 +34,7 @@ class Split(msgspec.Struct):
 
 
 class Body(msgspec.Struct):
-    """What a caller posts; exactly one form, beside parameters that our models do not have."""
+    """What a caller posts; exactly one form, beside parameters."""
 
     dataframe_split: Split | msgspec.UnsetType = msgspec.UNSET
     dataframe_records: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
@@ -50,6 +50,8 @@ class Rows:
     """Rows whose elements have no datatype, either under names or in the signature's order."""
 
     id = None
+
+    parameters: Mapping[str, Any] | None = None
 
     def __init__(self, named: Mapping[str, list[Any]] | None, ordered: list[list[Any]], *, text: bool = False) -> None:
         """Keep the rows.
@@ -76,11 +78,18 @@ class Rows:
         return signature.read_untyped(named, rows), rows
 
     def answer(self, given: Given) -> tuple[bytes, Headers]:
-        """See :class:`serving.protocol.Request`; a row of several numbers is a list of its own."""
-        values: list[Any] = given.values
-        if (width := given.output.width) > 1:
+        """See :class:`serving.protocol.Request`; a row of several numbers is a list of its own.
+
+        What a task adds is answered to who asks for it: MLflow's clients expect predictions and nothing else.
+        """
+        first, *more = given.tensors
+        values: Any = first.data
+        if len(first.shape) > 1:
+            width = first.shape[1]
             values = [values[at : at + width] for at in range(0, len(values), width)]
-        return encode({"predictions": values}), [CONTENT_JSON]
+        asked = self.parameters or {}
+        added = {tensor.name: tensor.data for tensor in more if asked.get(tensor.name) is True}
+        return encode({"predictions": values} | added), [CONTENT_JSON]
 
     def _by_order(self, signature: Signature) -> dict[str, list[Any]]:
         width = len(signature.names)
@@ -113,6 +122,7 @@ def decode(headers: Mapping[bytes, bytes], body: bytes) -> Rows:
 
 
 def _from_json(body: bytes) -> Rows:
+    """Return the rows and parameters of a JSON body."""
     try:
         given = _decode(body)
     except RecursionError:
@@ -124,17 +134,22 @@ def _from_json(body: bytes) -> Rows:
         raise Fault(
             400, f"the body must hold exactly one of {', '.join(FORMS)}; it holds {' and '.join(forms) or 'none'}"
         )
-    data = getattr(given, forms[0])
+    rows = _rows(forms[0], getattr(given, forms[0]))
+    rows.parameters = given.params
+    return rows
+
+
+def _rows(form: str, data: Any) -> Rows:
     if isinstance(data, Split):
         return _from_split(data)
     if isinstance(data, dict):
         return Rows(_lists(data), [])
     if not isinstance(data, list):
-        raise Fault(400, f"{forms[0]}: must be a list of rows{' or an object of columns' * (forms[0] == 'inputs')}")
+        raise Fault(400, f"{form}: must be a list of rows{' or an object of columns' * (form == 'inputs')}")
     if all(isinstance(row, dict) for row in data):
         return Rows(_from_records(data), [])
     if any(isinstance(row, dict) for row in data):
-        raise Fault(400, f"{forms[0]}: some rows are objects, others are not")
+        raise Fault(400, f"{form}: some rows are objects, others are not")
     return Rows(None, [row if isinstance(row, list) else [row] for row in data])
 
 

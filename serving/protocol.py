@@ -5,13 +5,13 @@ predictions is in ``serving.invocations``; the core speaks both as a :class:`Dia
 """
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
-from serving.runtimes import Columns, Output, Row
+from serving.runtimes import Columns, Row
 
 if TYPE_CHECKING:
     from serving.inputs import Signature
@@ -49,6 +49,10 @@ class Request(Protocol):
     def id(self) -> str | None:
         """The id that the body gives to the request."""
 
+    @property
+    def parameters(self) -> Mapping[str, Any] | None:
+        """What the caller says beside the rows."""
+
     def read_row(self, signature: "Signature") -> Row | None:
         """Return the usual request's one row; None leaves it to :meth:`read`."""
 
@@ -73,9 +77,7 @@ class Given(NamedTuple):
     model: str
     number: int
     request_id: str
-    output: Output
-    values: list[float]
-    rows: int
+    tensors: list["OutputTensor"]
 
 
 class Dialect(NamedTuple):
@@ -119,16 +121,17 @@ class InferRequest(msgspec.Struct, gc=False):
         return signature.read(self.inputs)
 
     def answer(self, given: Given) -> tuple[bytes, Headers]:
-        """See :class:`Request`; the output is binary where the caller wants it so."""
-        binary = wants_binary(self, given.output)
-        shape = [given.rows] if given.output.width == 1 else [given.rows, given.output.width]
-        tensor = OutputTensor(given.output.name, "FP64", shape)
-        answer = InferAnswer(given.model, str(given.number), given.request_id, [tensor])
-        if not binary:
-            tensor.data = given.values
+        """See :class:`Request`; outputs are binary where the caller wants them so."""
+        answer = InferAnswer(given.model, str(given.number), given.request_id, given.tensors)
+        binary = bool(self.parameters and self.parameters.get("binary_data_output"))
+        chosen: set[str] = set()
+        if self.outputs:
+            answer.outputs, chosen = _wanted(self.outputs, given.tensors, binary=binary)
+        elif binary:
+            chosen = {tensor.name for tensor in given.tensors}
+        if not chosen:
             return encode(answer), [CONTENT_JSON]
-        data = np.asarray(given.values, "<f8").tobytes()
-        tensor.parameters = {"binary_data_size": len(data)}
+        data = b"".join(_as_binary(tensor) for tensor in answer.outputs if tensor.name in chosen)
         head = encode(answer)
         return head + data, [CONTENT_BINARY, (b"inference-header-content-length", b"%d" % len(head))]
 
@@ -140,7 +143,7 @@ class OutputTensor(msgspec.Struct, gc=False, omit_defaults=True):
     datatype: str
     shape: list[int]
     parameters: dict[str, Any] | None = None
-    data: list[float] | None = None
+    data: Sequence[float] | None = None
 
 
 class InferAnswer(msgspec.Struct, gc=False):
@@ -239,19 +242,29 @@ def _texts(tensor: InputTensor, data: bytes) -> list[str]:
     return texts
 
 
-def wants_binary(request: InferRequest, output: Output) -> bool:
-    """Tell whether the caller wants the model's output as binary.
+def _wanted(
+    wanted: list[WantedOutput], given: list[OutputTensor], *, binary: bool
+) -> tuple[list[OutputTensor], set[str]]:  # fmt: skip
+    """Return the outputs that the caller names, in its order, and which of them it wants as binary.
 
     Raises:
         Fault: 400 where the caller asks for an output that the model does not have.
     """
-    default = bool(request.parameters and request.parameters.get("binary_data_output"))
-    if not request.outputs:
-        return default
-    for wanted in request.outputs:
-        if wanted.name != output.name:
-            raise Fault(400, f"output {wanted.name!r} is unknown; the model answers {output.name!r}")
-    return bool((request.outputs[0].parameters or {}).get("binary_data", default))
+    by_name = {tensor.name: tensor for tensor in given}
+    for output in wanted:
+        if output.name not in by_name:
+            known = " and ".join(repr(name) for name in by_name)
+            raise Fault(400, f"output {output.name!r} is unknown; the model answers {known}")
+    names = dict.fromkeys(output.name for output in wanted)
+    chosen = {output.name for output in wanted if (output.parameters or {}).get("binary_data", binary)}
+    return [by_name[name] for name in names], chosen
+
+
+def _as_binary(tensor: OutputTensor) -> bytes:
+    """Return the tensor's elements, which are then no longer in the JSON."""
+    data = np.asarray(tensor.data, DATATYPES[tensor.datatype]).tobytes()
+    tensor.data, tensor.parameters = None, {"binary_data_size": len(data)}
+    return data
 
 
 def _decode_v2(headers: Mapping[bytes, bytes], body: bytes) -> InferRequest:

@@ -47,7 +47,7 @@ def read(folder: Path, manifest: list[File]) -> Reading:
         return Reading(format="other", unsound=str(error))
     try:
         columns, outputs = _signature(model)
-        found = msgspec.structs.replace(found, columns=columns, outputs=outputs)
+        found = msgspec.structs.replace(found, columns=columns, outputs=outputs, parameters=_parameters(model))
         kind = recognise(model["flavors"], files)
     except NotServableError as reason:
         return msgspec.structs.replace(found, format=_format_of(reason, model, files), refusal=str(reason))
@@ -98,6 +98,16 @@ def _signature(model: dict[str, Any]) -> tuple[list[Column], list[dict[str, Any]
     if odd := [column for column in columns if column.type not in TENSOR_OF]:
         raise NotServableError("", f"Column {odd[0].name} is of type {odd[0].type}, which the gateway does not take.")
     return columns, outputs
+
+
+def _parameters(model: dict[str, Any]) -> dict[str, Any]:
+    """Return the signature's parameters with their defaults, those that are one value."""
+    try:
+        listed = json.loads((model.get("signature") or {}).get("params") or "[]")
+        named = {str(parameter["name"]): parameter.get("default") for parameter in listed}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return {}
+    return {name: value for name, value in named.items() if isinstance(value, int | float | str)}
 
 
 def _format_of(reason: NotServableError, model: dict[str, Any], files: dict[str, File]) -> str:

@@ -40,6 +40,7 @@ class Reading(msgspec.Struct, frozen=True):
     format: str  # one of FORMATS, or what else the files are: pickle, torch, code, …
     columns: list[Column] = []
     outputs: list[dict[str, Any]] = []  # as MLflow's signature has them
+    parameters: dict[str, Any] = {}  # likewise: name and default, where that is one value
     refusal: str = ""  # why a gateway could not serve it; empty where it can
     unsound: str = ""  # why the artifact is refused altogether
     example: dict[str, list[Any]] = {}  # {columns, rows}, a few

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -10,6 +11,7 @@ from serving.contract.files import replace
 
 BASIS_POINTS = 10_000
 CHAMPION = "champion"
+RANKING, FORECASTING = "ranking", "forecasting"  # tasks whose answers have a shape of their own
 SHADOW = "shadow"
 _CONFIRMED = ".confirmed"
 
@@ -26,6 +28,7 @@ class Version(msgspec.Struct, frozen=True):
     columns: list[Column]
     signature: str = ""  # over the manifest: a bundle in the OpenSSF model signing format
     governed: bool = False  # whether its team's rules ask for a signature before it answers
+    parameters: dict[str, Any] = {}  # of MLflow's signature: name and default
 
 
 class Arm(msgspec.Struct, frozen=True):

@@ -72,7 +72,7 @@ def load_runtime(format_name: str, data: bytes, columns: list[Column]) -> Runtim
     """
     load = cast("Callable[[bytes, list[Column]], Runtime]", importlib.import_module(LOADERS[format_name]).load)
     runtime = load(data, columns)
-    row = [_placeholder(column) for column in columns]
+    row = [placeholder(column) for column in columns]
     answer = [*runtime.predict_row(row), *runtime.predict([[value, value] for value in row], 2)]
     if len(answer) != 3 * runtime.output.width:
         raise ModelError(f"the model answers {len(answer)} values for 3 rows")
@@ -120,7 +120,8 @@ def known_values(column: Column) -> list[Value] | None:
     return [kinds.get(column.type, str)(category) for category in column.categories]
 
 
-def _placeholder(column: Column) -> Value:
+def placeholder(column: Column) -> Value:
+    """Return a value that the column may hold."""
     if known := known_values(column):
         return known[0]
     match column.type:

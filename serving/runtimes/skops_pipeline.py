@@ -13,7 +13,17 @@ import skops.io
 from sklearn.base import BaseEstimator
 
 from serving.contract import Column
-from serving.runtimes import Columns, MisfitError, ModelError, Output, Row, Value, check_names, known_values
+from serving.runtimes import (
+    Columns,
+    MisfitError,
+    ModelError,
+    Output,
+    Row,
+    Value,
+    check_names,
+    known_values,
+    placeholder,
+)
 
 # What skops does not trust by itself, read through before it was listed: data holders without behaviour of their own.
 TRUSTED = [
@@ -53,9 +63,11 @@ class Skops:
         check_names(self._order, columns)
         classes = len(getattr(estimator, "classes_", ()))
         self._classifies = classes > 1 and hasattr(estimator, "predict_proba")
-        self.output = Output("value")
         if self._classifies:
             self.output = Output("probability") if classes == 2 else Output("probabilities", classes)
+        else:
+            width = len(self.predict([[placeholder(column)] for column in columns], 1))
+            self.output = Output("value" if width == 1 else "values", width)
 
     def predict_row(self, row: Row) -> list[float]:
         """Return the output of one row."""
