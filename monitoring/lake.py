@@ -114,13 +114,15 @@ def latest_inputs(*, model_id: int, model: str, number: int, since: datetime, li
 
 
 def first_inputs(*, model_id: int, model: str, number: int, limit: int) -> list[dict[str, Any]]:
-    """Return the same of a version's first predictions, oldest first."""
+    """Return the same of a version's first predictions, oldest first; shadow copies among them, whose inputs are real."""
     files = reversed(list(_files(model, EPOCH)))
-    rows = _answered(files, model_id=model_id, number=number, since=EPOCH, limit=limit)
+    rows = _answered(files, model_id=model_id, number=number, since=EPOCH, limit=limit, besides="")
     return _inputs(rows.sort_by([("at", "ascending")]).slice(0, limit)) if rows else []
 
 
-def _answered(files: Iterable[Path], *, model_id: int, number: int, since: datetime, limit: int) -> pa.Table | None:
+def _answered(
+    files: Iterable[Path], *, model_id: int, number: int, since: datetime, limit: int, besides: str = "shadow"
+) -> pa.Table | None:
     parts = []
     found = 0
     for path in files:
@@ -129,7 +131,7 @@ def _answered(files: Iterable[Path], *, model_id: int, number: int, since: datet
             (pc.field("model_id") == model_id)
             & (pc.field("version") == number)
             & (pc.field("at") >= pa.scalar(since, pa.timestamp("us", "UTC")))
-            & (pc.field("arm") != "shadow")
+            & (pc.field("arm") != besides)
             & ~pc.field("pinned")
             & (pc.field("status") < 400)
         )
@@ -156,6 +158,11 @@ def _files(model: str, since: datetime) -> Iterator[Path]:
         yield table_path() / unquote(path)
 
 
+def signed(bits: int) -> int:
+    """Return 64 bits read as a signed integer."""
+    return bits - (1 << 64) if bits >> 63 else bits
+
+
 def _number(version: int | None) -> int:
     return -1 if version is None else version
 
@@ -176,7 +183,7 @@ def _rows(segments: Sequence[Segment]) -> pa.Table:
         "arm": [r.arm for r in records],
         "table_version": [r.table_version for r in records],
         "weight_bp": [r.weight_bp for r in records],
-        "key_hash": [r.key_hash - (1 << 64) if r.key_hash >> 63 else r.key_hash for r in records],
+        "key_hash": [signed(r.key_hash) for r in records],
         "pinned": [r.pinned for r in records],
         "status": [r.status for r in records],
         "latency_us": [r.latency_us for r in records],

@@ -29,6 +29,7 @@ class CountsModel(models.Model):
 
     requests = models.BigIntegerField(default=0, help_text="routed, not the caller's fault")
     errors = models.BigIntegerField(default=0, help_text="5xx among them")
+    first_failures = models.BigIntegerField(default=0, help_text="of a key that had not failed before, among those")
     caller_faults = models.BigIntegerField(default=0, help_text="4xx, counted apart")
     pinned = models.BigIntegerField(default=0, help_text="the caller chose the version; counted apart")
     rows = models.BigIntegerField(default=0, help_text="predictions made")
@@ -89,6 +90,47 @@ class TelemetryHour(CountsModel):
 
     def __str__(self) -> str:
         return f"{self.version} {self.arm} from {self.started_at:%Y-%m-%d %H:00}"
+
+
+class FailedKey(models.Model):
+    """A caller's key that has failed in a version and arm. The hash is salted by the rollout, so another one starts anew."""
+
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="+")
+    arm = models.CharField(max_length=20)
+    key_hash = models.BigIntegerField(help_text="64 bits, read as signed")
+    failed_at = models.DateTimeField(help_text="first")
+
+    class Meta:
+        indexes = [models.Index(fields=["failed_at"], name="failed_key_age")]
+        constraints = [models.UniqueConstraint(fields=["version", "arm", "key_hash"], name="key_fails_first_once")]
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.arm}: {self.key_hash}"
+
+
+class FeatureHistogram(models.Model):
+    """The inputs of one version in one arm, counted in the bins of its reference. See ``monitoring.features``."""
+
+    class Span(models.IntegerChoices):
+        FIVE_MINUTES = 300, "5 minutes"
+        HOUR = 3600, "hour"
+        DAY = 86_400, "day"
+
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="feature_histograms")
+    arm = models.CharField(max_length=20)
+    span = models.PositiveIntegerField(choices=Span, help_text="seconds; a longer one is the sum of the shorter ones")
+    started_at = models.DateTimeField(help_text="a multiple of the span")
+    rows = models.PositiveBigIntegerField(help_text="predictions counted")
+    cells = models.BinaryField(help_text="as monitoring.features.Cells packs them")
+
+    class Meta:
+        indexes = [models.Index(fields=["span", "started_at"], name="feature_histogram_age")]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "arm", "span", "started_at"], name="feature_histogram_key")
+        ]
+
+    def __str__(self) -> str:
+        return f"inputs of {self.version} {self.arm}, {self.get_span_display()} from {self.started_at:%Y-%m-%d %H:%M}"
 
 
 class ShippedSegment(models.Model):

@@ -6,6 +6,7 @@ SCHEDULES = [
     Schedule("Ship the prediction log", "monitoring.tasks.ship", 2),
     Schedule("Tell the registry about budgets and traffic", "monitoring.tasks.push_facts", 30),
     Schedule("Note the first inputs of champions", "monitoring.tasks.push_references", 60),
+    Schedule("Sum up histograms of inputs", "monitoring.tasks.sum_up", 300),
     Schedule("Forget old telemetry", "monitoring.tasks.purge", 600),
     Schedule("Join the lake's small files", "monitoring.tasks.compact", 1800),
 ]

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Sum
+from django.db.models import Exists, Max, OuterRef, Sum
 
 from experiments.models import DatasetVersion
 from experiments.selectors import training_data_of
@@ -177,13 +177,14 @@ def facts_push(*, now: datetime) -> None:
 
 
 def references_push() -> None:
-    """Note what the first inputs of a champion looked like, where its training rows are not known here; safe to repeat."""
+    """Note what the first inputs of a version looked like, where its training rows are not known here; safe to repeat."""
     from monitoring import lake  # heavy; the web process has no use for it
 
-    champions = ModelVersion.objects.filter(
-        aliases__name=CHAMPION, artifact_state="verified", reference=None, archived_at=None, signature__has_key="inputs"
-    ).select_related("model__team")
-    for version in champions:
+    answering = ModelVersion.objects.filter(
+        Exists(TelemetryHour.objects.filter(version=OuterRef("pk"))), artifact_state="verified", reference=None,
+        archived_at=None, signature__has_key="inputs",
+    ).select_related("model__team")  # fmt: skip
+    for version in answering:
         answered = TelemetryHour.objects.filter(version=version).aggregate(rows=Sum("rows"))["rows"] or 0
         if answered < FIRST_ROWS or training_data_of(version):
             continue

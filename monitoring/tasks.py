@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from monitoring import lake, services, shipping
+from monitoring import lake, rollup, services, shipping
 
 
 @shared_task
@@ -25,9 +25,15 @@ def push_references() -> None:
 
 
 @shared_task
+def sum_up() -> None:
+    """Sum up the feature histograms of hours and days that have passed."""
+    rollup.sum_up(now=timezone.now())
+
+
+@shared_task
 def purge() -> None:
     """Forget telemetry past its time."""
-    shipping.purge(now=timezone.now())
+    rollup.purge(now=timezone.now())
 
 
 @shared_task

@@ -25,6 +25,8 @@ class Counts:
     Attributes:
         requests: routed requests that were answered, or that failed by our fault.
         errors: those among them that failed (5xx).
+        first_failures: those among them whose key had not failed before in this version and arm. One caller who retries for
+            an hour is one failure, so that these are independent of each other; the others are not.
         caller_faults: requests refused as the caller's fault (4xx).
         pinned: requests whose caller named the version or forced the arm.
         rows: predictions made; a request may ask for many.
@@ -34,6 +36,7 @@ class Counts:
 
     requests: int = 0
     errors: int = 0
+    first_failures: int = 0
     caller_faults: int = 0
     pinned: int = 0
     rows: int = 0
@@ -49,6 +52,7 @@ def merge(a: Counts, b: Counts) -> Counts:
     return Counts(
         requests=a.requests + b.requests,
         errors=a.errors + b.errors,
+        first_failures=a.first_failures + b.first_failures,
         caller_faults=a.caller_faults + b.caller_faults,
         pinned=a.pinned + b.pinned,
         rows=a.rows + b.rows,
@@ -73,9 +77,9 @@ class WindowKey(NamedTuple):
     started_at: datetime
 
 
-def window_start(at: float) -> datetime:
-    """Return the start of the ten-second window that holds the instant ``at`` (seconds since the epoch)."""
-    return datetime.fromtimestamp(at // WINDOW_SECONDS * WINDOW_SECONDS, UTC)
+def span_start(at: float, seconds: int) -> datetime:
+    """Return the start of the span of so many seconds that holds the instant ``at`` (seconds since the epoch)."""
+    return datetime.fromtimestamp(at // seconds * seconds, UTC)
 
 
 def latency_bin(latency_us: int) -> int:
@@ -130,20 +134,40 @@ class _Tally:
     def counts(self) -> Counts:
         """Return what was counted so far."""
         return Counts(
-            self.requests, self.errors, self.caller_faults, self.pinned, self.rows,
+            self.requests, self.errors, 0, self.caller_faults, self.pinned, self.rows,
             tuple(self.latency), tuple(self.scores),
         )  # fmt: skip
 
 
 def tally(records: Iterable[PredictionRecord]) -> dict[WindowKey, Counts]:
-    """Count ``records`` by window."""
+    """Count ``records`` by window; which failures are first ones only the earlier records could tell."""
     tallies: dict[tuple[int, int, int, str, int, float], _Tally] = {}
     for r in records:
         key = (r.table_version, r.model_id, r.number, r.arm, r.weight_bp, r.at // WINDOW_SECONDS)
         if key not in tallies:
             tallies[key] = _Tally()
         tallies[key].add(r)
-    return {WindowKey(*key[:5], window_start(key[5] * WINDOW_SECONDS)): t.counts() for key, t in tallies.items()}
+    return {
+        WindowKey(*key[:5], span_start(key[5] * WINDOW_SECONDS, WINDOW_SECONDS)): t.counts()
+        for key, t in tallies.items()
+    }
+
+
+def window_of(record: PredictionRecord) -> WindowKey:
+    """Return the window that counts ``record``."""
+    of = (record.table_version, record.model_id, record.number, record.arm, record.weight_bp)
+    return WindowKey(*of, span_start(record.at, WINDOW_SECONDS))
+
+
+def failures(records: Iterable[PredictionRecord]) -> list[PredictionRecord]:
+    """Return the first failure of each key in each version and arm among ``records``, as counted in ``errors``."""
+    found: dict[tuple[int, int, str, int], PredictionRecord] = {}
+    for r in records:
+        if r.status >= 500 and not r.pinned and r.row == 0:
+            key = (r.model_id, r.number, r.arm, r.key_hash)
+            if key not in found or r.at < found[key].at:
+                found[key] = r
+    return list(found.values())
 
 
 def quantile(histogram: Sequence[int], q: float) -> float | None:

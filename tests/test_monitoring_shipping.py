@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from monitoring import lake, shipping
+from monitoring import lake, rollup, shipping
 from monitoring.models import ShippedSegment, TelemetryHour, TelemetryWindow
 from monitoring.shipping import Shipped, ship
 from monitoring.telemetry import LATENCY_BINS, Counts, merge
@@ -222,7 +222,7 @@ def test_purge_keeps_48_hours_and_the_last_segment_of_each_spool(version):
     ship()
     ShippedSegment.objects.update(shipped_at=now - timedelta(hours=49))
 
-    shipping.purge(now=now)
+    rollup.purge(now=now)
 
     assert total().requests == 2
     assert total(TelemetryHour).requests == 3

@@ -5,7 +5,17 @@ Every other package may import this one, and nothing else of ``serving``.
 
 from serving.contract.artifacts import FORMATS, MODEL_FILES, Column, File, Reading, manifest_digest, model_file
 from serving.contract.callers import Caller, CallerList, callers_path, read_callers, write_callers
-from serving.contract.records import LATENCY_EDGES_US, SEALED, PredictionRecord, frame, read_segment, sealed_segments
+from serving.contract.records import (
+    HASHED,
+    LATENCY_EDGES_US,
+    MASKED,
+    SEALED,
+    PredictionRecord,
+    frame,
+    is_withheld,
+    read_segment,
+    sealed_segments,
+)
 from serving.contract.routing import (
     BASIS_POINTS,
     CHAMPION,
@@ -33,7 +43,9 @@ __all__ = [
     "CHAMPION",
     "FORECASTING",
     "FORMATS",
+    "HASHED",
     "LATENCY_EDGES_US",
+    "MASKED",
     "MODEL_FILES",
     "RANKING",
     "SEALED",
@@ -60,6 +72,7 @@ __all__ = [
     "confirmed_at",
     "frame",
     "gateway_states",
+    "is_withheld",
     "key_hash",
     "manifest_digest",
     "model_file",

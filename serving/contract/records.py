@@ -13,6 +13,15 @@ LATENCY_EDGES_US = (
 )  # fmt: skip
 
 
+HASHED = "hashed:"  # what a value begins with that the model's policy keeps from the log: as a keyed hash,
+MASKED = "•••"  # or hidden but for its end
+
+
+def is_withheld(value: object) -> bool:
+    """Whether ``value`` stands in a record for one that the model's policy keeps from the log."""
+    return isinstance(value, str) and value.startswith((HASHED, MASKED))
+
+
 class PredictionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One row answered (or failed) by one version. Fields are only ever added at the end."""
 
