@@ -67,3 +67,34 @@ def drift_report(ctx: JobContext) -> None:
         )  # fmt: skip
         drift_tell(report=report)
         result["report"] = report.path
+
+
+@job_kind("lake_compact", queue="monitoring", timeout_s=3600, memory_mb=4096)
+def lake_compact(ctx: JobContext) -> None:
+    """Join the small files of a team's days in the lake, and delete the replaced ones that no reader needs any more."""
+    from monitoring import tidying
+    from monitoring.selectors.log import scattered
+
+    due = scattered(today=timezone.now().date()).get(ctx.scope, [])
+    for n, partition in enumerate(due):
+        ctx.progress(n / len(due), f"Joining {partition.small} files of {partition.model}, {partition.day}")
+        tidying.join_files(partition)
+    ctx.progress(1.0, "Deleting replaced files")
+    with ctx.finish({"partitions": len(due), "files_before": sum(p.files for p in due), "deleted": tidying.sweep()}):
+        pass
+
+
+@job_kind("lake_retain", queue="monitoring", timeout_s=3600, memory_mb=4096)
+def lake_retain(ctx: JobContext) -> None:
+    """Forget the days of a team's models that their policies keep no longer."""
+    from monitoring import tidying
+    from monitoring.selectors.log import surplus
+
+    due = surplus(today=timezone.now().date()).get(ctx.scope, [])
+    for n, partition in enumerate(due):
+        ctx.progress(n / len(due), f"Forgetting {partition.model}, {partition.day}")
+        tidying.forget(partition)
+        ctx.log(f"{partition.rows:,} rows of {partition.table}, {partition.model}, {partition.day}")
+    ctx.progress(1.0, "Deleting files")
+    with ctx.finish({"partitions": len(due), "rows": sum(p.rows for p in due), "deleted": tidying.sweep()}):
+        pass

@@ -15,7 +15,15 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import (
+    BloomFilterProperties,
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from django.conf import settings
 
 from monitoring.telemetry import score_of
@@ -45,12 +53,15 @@ SCHEMA = pa.schema(
         ("segment", pa.int64()),
     ]
 )
+PREDICTIONS = "predictions"
 PARTITIONS = ["model", "day"]
+ROW_GROUP = 1_000_000
 EPOCH = datetime.fromtimestamp(0, UTC)
 CONFIGURATION = {
     "delta.checkpointInterval": "100",
     "delta.logRetentionDuration": "interval 1 days",
     "delta.deletedFileRetentionDuration": "interval 1 days",
+    "delta.dataSkippingStatsColumns": "request_id,at,model_id,version",
 }
 
 
@@ -64,15 +75,24 @@ class Segment:
     records: list[PredictionRecord]
 
 
-def table_path() -> Path:
-    """Return the folder of the table."""
-    return Path(settings.LAKE_ROOT) / "predictions"
+def table_path(name: str = PREDICTIONS) -> Path:
+    """Return the folder of a table."""
+    return Path(settings.LAKE_ROOT) / name
 
 
-def open_table() -> DeltaTable | None:
-    """Return the table; None before anything was shipped."""
-    path = str(table_path())
+def open_table(name: str = PREDICTIONS) -> DeltaTable | None:
+    """Return a table; None before anything was written to it."""
+    path = str(table_path(name))
     return DeltaTable(path) if DeltaTable.is_deltatable(path) else None
+
+
+def writing(rows: int) -> WriterProperties:
+    """Return how files of so many rows are written: with a Bloom filter, so that one request is found without reading."""
+    bloom = BloomFilterProperties(set_bloom_filter_enabled=True, fpp=0.01, ndv=max(1, min(rows, ROW_GROUP)))
+    return WriterProperties(
+        compression="ZSTD", max_row_group_size=ROW_GROUP,
+        column_properties={"request_id": ColumnProperties(bloom_filter_properties=bloom)},
+    )  # fmt: skip
 
 
 def append(segments: Sequence[Segment]) -> int:
@@ -88,19 +108,17 @@ def append(segments: Sequence[Segment]) -> int:
     last = {s.spool_id: s.number for s in sorted(new, key=lambda s: s.number)}
     commit = CommitProperties(app_transactions=[Transaction(spool, number) for spool, number in last.items()])
     rows = _rows(new)
-    write_deltalake(
-        table or str(table_path()), rows, mode="append", partition_by=PARTITIONS,
-        configuration=None if table else CONFIGURATION, commit_properties=commit,
-    )  # fmt: skip
+    write(PREDICTIONS, rows, commit)
     return int(rows.num_rows)
 
 
-def compact() -> None:
-    """Join the small files that frequent commits leave behind, and delete those no reader can still need."""
-    table = open_table()
-    if table:
-        table.optimize.compact()
-        table.vacuum(dry_run=False)
+def write(name: str, rows: pa.Table, commit: CommitProperties) -> None:
+    """Append rows to a table, which is made if need be, and gains the columns that it lacks."""
+    table = open_table(name)
+    write_deltalake(
+        table or str(table_path(name)), rows, mode="append", schema_mode="merge", partition_by=PARTITIONS,
+        configuration=None if table else CONFIGURATION, commit_properties=commit, writer_properties=writing(len(rows)),
+    )  # fmt: skip
 
 
 def latest_inputs(*, model_id: int, model: str, number: int, since: datetime, limit: int) -> list[dict[str, Any]]:

@@ -8,5 +8,6 @@ SCHEDULES = [
     Schedule("Note the first inputs of champions", "monitoring.tasks.push_references", 60),
     Schedule("Sum up histograms of inputs", "monitoring.tasks.sum_up", 300),
     Schedule("Forget old telemetry", "monitoring.tasks.purge", 600),
-    Schedule("Join the lake's small files", "monitoring.tasks.compact", 1800),
+    Schedule("Join the lake's small files", "monitoring.tasks.join_files", 1800),
+    Schedule("Forget old predictions", "monitoring.tasks.retain", 6 * 3600),
 ]

@@ -3,7 +3,8 @@
 from celery import shared_task
 from django.utils import timezone
 
-from monitoring import lake, rollup, services, shipping
+from jobs.tasks import nudge
+from monitoring import rollup, services, shipping
 
 
 @shared_task
@@ -37,6 +38,19 @@ def purge() -> None:
 
 
 @shared_task
-def compact() -> None:
-    """Join the small files of the lake."""
-    lake.compact()
+def join_files() -> None:
+    """Queue the joining of the lake's small files, where it is due."""
+    _start("lake_compact")
+
+
+@shared_task
+def retain() -> None:
+    """Queue the forgetting of predictions that are kept no longer."""
+    _start("lake_retain")
+
+
+def _start(kind: str) -> None:
+    from monitoring.services.tidying import lake_jobs_start  # heavy: opens the lake
+
+    for job in lake_jobs_start(kind=kind, now=timezone.now()):
+        nudge.delay(job.queue)

@@ -229,20 +229,6 @@ def test_purge_keeps_48_hours_and_the_last_segment_of_each_spool(version):
     assert list(ShippedSegment.objects.order_by("spool_id").values_list("spool_id", "number")) == [("a", 1), ("b", 2)]
 
 
-def test_compaction_keeps_the_records_and_the_memory_of_what_was_shipped(version):
-    records = [make_record(version) for _ in range(4)]
-    for number, record in enumerate(records):
-        make_segment(settings.SPOOL_ROOT, "spool-a", number, [record])
-        ship()
-
-    lake.compact()
-
-    table = lake.open_table()
-    assert len(table.file_uris()) == 1
-    assert table.transaction_version("spool-a") == 3
-    assert held() == ids(*records)
-
-
 def test_latest_inputs_are_those_of_real_decisions(version):
     good = [make_record(version, after=n, inputs={"distance": n}) for n in range(6)]
     noise = [

@@ -1,17 +1,13 @@
-"""What monitoring remembers: counts of predictions, service level objectives."""
+"""Counts of predictions."""
 
 from typing import Self
 
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
-from experiments.models import DatasetVersion
-from monitoring.drift import DRIFT_SHARE, FeatureDrift
 from monitoring.telemetry import COUNTED, LATENCY_BINS, SCORE_BINS, Counts
-from registry.access import Actor
-from registry.models import ModelVersion, RegisteredModel
+from registry.models import ModelVersion
 
 
 def no_latencies() -> list[int]:
@@ -146,117 +142,3 @@ class ShippedSegment(models.Model):
 
     def __str__(self) -> str:
         return f"segment {self.number} of {self.spool_id}"
-
-
-class SloQuerySet(models.QuerySet["Slo"]):
-    """Reads that more than one caller needs."""
-
-    def visible_to(self, actor: Actor) -> "SloQuerySet":
-        """Keep the objectives of live models in the actor's teams."""
-        rows = self.filter(model__team__in=actor.teams(), model__archived_at__isnull=True)
-        return rows.select_related("model__team", "created_by")
-
-
-class Slo(models.Model):
-    """A promise about a model's answers over a rolling window."""
-
-    class Kind(models.TextChoices):
-        AVAILABILITY = "availability", "Availability"
-        LATENCY = "latency", "Latency"
-
-    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="slos")
-    kind = models.CharField(max_length=12, choices=Kind)
-    objective = models.DecimalField(max_digits=6, decimal_places=5, help_text="promised good share, such as 0.999")
-    window_days = models.PositiveSmallIntegerField(default=30)
-    threshold_us = models.PositiveIntegerField(null=True, help_text="latency that still counts as good; an edge")
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    objects = SloQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["model__name", "kind", "threshold_us", "id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["model", "kind", "threshold_us", "window_days"], nulls_distinct=False, name="slo_said_once"
-            ),
-            models.CheckConstraint(condition=Q(objective__gt=0, objective__lt=1), name="slo_objective_is_a_share"),
-            models.CheckConstraint(
-                condition=Q(kind="latency", threshold_us__isnull=False)
-                | Q(kind="availability", threshold_us__isnull=True),
-                name="slo_latency_has_a_threshold",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display()} of {self.model.name}"
-
-    @property
-    def path(self) -> str:
-        """Path of the objective's page."""
-        return f"/slos/{self.pk}/"
-
-    @property
-    def threshold_ms(self) -> float | None:
-        """The latency threshold in milliseconds."""
-        return None if self.threshold_us is None else self.threshold_us / 1000
-
-
-class DriftReportQuerySet(models.QuerySet["DriftReport"]):
-    """Reads that more than one caller needs."""
-
-    def visible_to(self, actor: Actor) -> "DriftReportQuerySet":
-        """Keep the reports on models of the actor's teams."""
-        rows = self.filter(version__model__team__in=actor.teams())
-        return rows.select_related("version__model__team", "reference__dataset")
-
-
-class DriftReport(models.Model):
-    """One comparison of a version's inputs with the rows it was trained on."""
-
-    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="drift_reports")
-    reference = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="drift_reports")
-    reference_rows = models.PositiveIntegerField(help_text="compared, at most those of the training split")
-    current_rows = models.PositiveIntegerField(help_text="predictions compared")
-    since = models.DateTimeField(help_text="predictions from here on were eligible")
-    until = models.DateTimeField()
-    features = models.JSONField(help_text="as monitoring.drift.FeatureDrift, most telling first")
-    verdict = models.TextField(help_text="in one sentence")
-    compared = models.PositiveIntegerField(help_text="how many features")
-    drifted = models.PositiveIntegerField(help_text="how many features have drifted")
-    html = models.CharField(max_length=300, help_text="Evidently's own report, relative to the report root")
-    job = models.OneToOneField("jobs.Job", models.PROTECT, related_name="drift_report")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    objects = DriftReportQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["-id"]
-        constraints = [
-            models.CheckConstraint(condition=Q(until__gt=F("since")), name="drift_report_spans_time"),
-            models.CheckConstraint(
-                condition=Q(compared__gt=0, drifted__lte=F("compared")), name="drifted_features_were_compared"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"drift report {self.pk} of {self.version}"
-
-    @property
-    def path(self) -> str:
-        """Path of the report's page, which also names it in the audit trail."""
-        return f"/drift/{self.pk}/"
-
-    def feature_drifts(self) -> list[FeatureDrift]:
-        """Return the features, most telling first."""
-        return [FeatureDrift(**feature) for feature in self.features]
-
-    @property
-    def share(self) -> float:
-        """Share of the features that have drifted, in [0, 1]."""
-        return self.drifted / self.compared
-
-    @property
-    def has_drifted(self) -> bool:
-        """Whether the inputs as a whole count as drifted."""
-        return self.share >= DRIFT_SHARE

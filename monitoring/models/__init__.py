@@ -1,0 +1,35 @@
+"""What monitoring remembers: counts of predictions, objectives, drift, and what is kept of the log."""
+
+from monitoring.models.drift import DriftReport, DriftReportQuerySet
+from monitoring.models.log import DEFAULT_KEEP_DAYS, MAX_KEEP_DAYS, MIN_KEEP_DAYS, LogPolicy, Treatment
+from monitoring.models.slos import Slo, SloQuerySet
+from monitoring.models.telemetry import (
+    CountsModel,
+    FailedKey,
+    FeatureHistogram,
+    ShippedSegment,
+    TelemetryHour,
+    TelemetryWindow,
+    no_latencies,
+    no_scores,
+)
+
+__all__ = [
+    "DEFAULT_KEEP_DAYS",
+    "MAX_KEEP_DAYS",
+    "MIN_KEEP_DAYS",
+    "CountsModel",
+    "DriftReport",
+    "DriftReportQuerySet",
+    "FailedKey",
+    "FeatureHistogram",
+    "LogPolicy",
+    "ShippedSegment",
+    "Slo",
+    "SloQuerySet",
+    "TelemetryHour",
+    "TelemetryWindow",
+    "Treatment",
+    "no_latencies",
+    "no_scores",
+]

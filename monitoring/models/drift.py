@@ -1,0 +1,69 @@
+"""Drift reports."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from experiments.models import DatasetVersion
+from monitoring.drift import DRIFT_SHARE, FeatureDrift
+from registry.access import Actor
+from registry.models import ModelVersion
+
+
+class DriftReportQuerySet(models.QuerySet["DriftReport"]):
+    """Reads that more than one caller needs."""
+
+    def visible_to(self, actor: Actor) -> "DriftReportQuerySet":
+        """Keep the reports on models of the actor's teams."""
+        rows = self.filter(version__model__team__in=actor.teams())
+        return rows.select_related("version__model__team", "reference__dataset")
+
+
+class DriftReport(models.Model):
+    """One comparison of a version's inputs with the rows it was trained on."""
+
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="drift_reports")
+    reference = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="drift_reports")
+    reference_rows = models.PositiveIntegerField(help_text="compared, at most those of the training split")
+    current_rows = models.PositiveIntegerField(help_text="predictions compared")
+    since = models.DateTimeField(help_text="predictions from here on were eligible")
+    until = models.DateTimeField()
+    features = models.JSONField(help_text="as monitoring.drift.FeatureDrift, most telling first")
+    verdict = models.TextField(help_text="in one sentence")
+    compared = models.PositiveIntegerField(help_text="how many features")
+    drifted = models.PositiveIntegerField(help_text="how many features have drifted")
+    html = models.CharField(max_length=300, help_text="Evidently's own report, relative to the report root")
+    job = models.OneToOneField("jobs.Job", models.PROTECT, related_name="drift_report")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = DriftReportQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(until__gt=F("since")), name="drift_report_spans_time"),
+            models.CheckConstraint(
+                condition=Q(compared__gt=0, drifted__lte=F("compared")), name="drifted_features_were_compared"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"drift report {self.pk} of {self.version}"
+
+    @property
+    def path(self) -> str:
+        """Path of the report's page, which also names it in the audit trail."""
+        return f"/drift/{self.pk}/"
+
+    def feature_drifts(self) -> list[FeatureDrift]:
+        """Return the features, most telling first."""
+        return [FeatureDrift(**feature) for feature in self.features]
+
+    @property
+    def share(self) -> float:
+        """Share of the features that have drifted, in [0, 1]."""
+        return self.drifted / self.compared
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether the inputs as a whole count as drifted."""
+        return self.share >= DRIFT_SHARE

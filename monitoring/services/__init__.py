@@ -1,0 +1,24 @@
+"""Every write that is asked of monitoring: one action, one function, one transaction, one audit event."""
+
+from monitoring.services.drift import DRIFT_ALERT, MAX_HOURS, drift_report_start, drift_tell
+from monitoring.services.facts import FIRST_ROWS, facts_push, references_push
+from monitoring.services.log import LOG_KEEPERS, log_policy_change
+from monitoring.services.slos import EDGES_MS, SLO_OWNERS, WINDOW_DAYS, said_in_words, slo_create, slo_delete
+
+__all__ = [
+    "DRIFT_ALERT",
+    "EDGES_MS",
+    "FIRST_ROWS",
+    "LOG_KEEPERS",
+    "MAX_HOURS",
+    "SLO_OWNERS",
+    "WINDOW_DAYS",
+    "drift_report_start",
+    "drift_tell",
+    "facts_push",
+    "log_policy_change",
+    "references_push",
+    "said_in_words",
+    "slo_create",
+    "slo_delete",
+]
