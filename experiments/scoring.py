@@ -1,20 +1,27 @@
 """Predicting with a registered version, after its files were found to be those that were registered."""
 
 import hashlib
+import subprocess
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import lightgbm
+import msgspec
 import numpy as np
 import pandas as pd
 import skops.io
 
 from experiments.flavor import TRUSTED
 from experiments.metrics import Floats
+from registry.children import run_child
 from registry.models import ArtifactState, ModelVersion
 from registry.selectors import signature_of
 from registry.staging import stage
-from serving.contract import File, manifest_digest, model_file
+from serving.contract import Column, File, Scores, ScoringRequest, manifest_digest, model_file
+
+CHILD_SECONDS = 90  # on the clock; its CPU time is bounded by itself
+CHILD_ROWS = 100_000  # at once; so many bound its memory and time however long the data set is
 
 
 class ScoringError(Exception):
@@ -25,10 +32,12 @@ def predict(version: ModelVersion, rows: pd.DataFrame) -> Floats:
     """Return the probability of the positive class for each of ``rows``, (n,).
 
     The file that is read is hashed and then loaded from memory, so nothing can change in between. Only the formats that
-    a gateway loads are accepted, and from skops only a fixed list of types.
+    a gateway loads are accepted, and from skops only a fixed list of types. ONNX and safetensors are read by the gateway's
+    own loaders, in a child process.
 
     Raises:
-        ScoringError: the version is not verified, its files changed, or the rows lack a column that it takes.
+        ScoringError: the version is not verified, its files changed, the rows lack a column that it takes, or it does not
+            answer one number a row.
     """
     columns = version.signature.get("inputs", [])
     names = [column["name"] for column in columns]
@@ -55,8 +64,44 @@ def _xgboost(content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) 
     return np.asarray(booster.inplace_predict(ordered.to_numpy(), validate_features=False), dtype=np.float64)
 
 
+def _as_served(kind: str, content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) -> Floats:
+    """Return what the gateway's loader answers; of two classes the probability of the second."""
+    parts = [
+        _in_child(kind, content, rows[at : at + CHILD_ROWS], columns) for at in range(0, len(rows), CHILD_ROWS)
+    ]  # fmt: skip
+    answer = np.concatenate(parts)
+    if not np.isfinite(answer).all():
+        raise ScoringError(
+            f"The model answers no number for {int((~np.isfinite(answer)).sum())} of {len(answer)} rows. It has to take "
+            "missing values, or a data set without them."
+        )
+    return answer
+
+
+def _in_child(kind: str, content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) -> Floats:
+    request = ScoringRequest(
+        kind, content, msgspec.convert(columns, list[Column]),
+        [rows[c["name"]].astype(object).where(rows[c["name"]].notna(), None).tolist() for c in columns],
+    )  # fmt: skip
+    try:
+        child = run_child("serving.scoring", given=msgspec.msgpack.encode(request), seconds=CHILD_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise ScoringError(f"The model did not answer {len(rows)} rows within {CHILD_SECONDS} s.") from None
+    if child.returncode < 0:
+        raise ScoringError(f"Predicting killed the process that tried it (signal {-child.returncode}).")
+    if child.returncode:
+        said = child.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise ScoringError(f"The model cannot be measured: {said[-1][:500]}.")
+    found = msgspec.msgpack.decode(child.stdout, type=Scores)
+    answer = np.asarray(found.values, dtype=np.float64).reshape(len(rows), found.width)
+    if found.width > 1 and (found.output, found.width) != ("probabilities", 2):
+        raise ScoringError(f"The model answers {found.width} values a row; one probability a row can be measured.")
+    return answer[:, -1]
+
+
 _READERS: dict[str, Callable[[bytes, pd.DataFrame, list[dict[str, Any]]], Floats]] = {
-    "lightgbm": _lightgbm, "skops": _skops, "xgboost": _xgboost,
+    "lightgbm": _lightgbm, "skops": _skops, "xgboost": _xgboost, "onnx": partial(_as_served, "onnx"),
+    "safetensors": partial(_as_served, "safetensors"),
 }  # fmt: skip
 
 

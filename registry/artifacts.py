@@ -7,7 +7,6 @@ import hashlib
 import os
 import stat
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 from django.conf import settings
 
+from registry.children import run_child
 from serving.contract import File, Reading, manifest_digest
 
 MAX_FILES = 10_000
@@ -117,13 +117,9 @@ def _file(folder: Path, path: Path) -> File:
 
 
 def _read_in_child(folder: Path, files: list[File]) -> Reading:
-    """Return what ``serving.reading`` makes of the files, in a process without this one's environment and secrets."""
+    """Return what ``serving.reading`` makes of the files."""
     try:
-        child = subprocess.run(  # noqa: S603  our own interpreter and module
-            [sys.executable, "-m", "serving.reading", str(folder)], input=msgspec.json.encode(files),
-            capture_output=True, timeout=CHILD_SECONDS, check=False, cwd=settings.BASE_DIR,
-            env={"PATH": os.defpath, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONNOUSERSITE": "1"},
-        )  # fmt: skip
+        child = run_child("serving.reading", str(folder), given=msgspec.json.encode(files), seconds=CHILD_SECONDS)
     except subprocess.TimeoutExpired:
         raise ArtifactError(f"The files could not be read within {CHILD_SECONDS} s.") from None
     if child.returncode < 0:

@@ -35,6 +35,7 @@ from serving.contract.routing import (
     read_table,
     write_table,
 )
+from serving.contract.scoring import Scores, ScoringRequest
 from serving.contract.state import ALIVE_S, STATE, GatewayState, LoadedVersion, RefusedVersion, gateway_states
 
 __all__ = [
@@ -64,6 +65,8 @@ __all__ = [
     "Route",
     "RoutingTable",
     "RoutingTableError",
+    "Scores",
+    "ScoringRequest",
     "Version",
     "arm_for",
     "callers_path",
