@@ -51,8 +51,7 @@ faults: dev-env ## Race 1,000 approvals and 1,000 champion switches, and print w
 	@$(BIN)/python -m benchmarks.faults $(ARGS)
 
 conformance: dev-env ## Compare with MLflow: calls, older clients, and its own tests where MLFLOW_TESTS names a checkout; ARGS="--url … --token …" asks a server that runs. Then fuzz the gateway by its OpenAPI document, and ask it with KServe's and Triton's clients.
-	@$(BIN)/python -m conformance $(ARGS)
-	@$(BIN)/python -m conformance.gateway
+	@failed=0; for part in "conformance $(ARGS)" conformance.gateway; do $(BIN)/python -m $$part || failed=1; done; exit $$failed
 
 lock: dev-env ## Resolve requirements*.in into pinned requirements*.txt.
 	@for name in requirements requirements-dev; do $(BIN)/pip-compile -q --strip-extras --no-header --no-emit-index-url \
