@@ -1,5 +1,7 @@
 """MLflow's own web interface with our log-in: opened in a browser, and linked with our pages in both directions."""
 
+from urllib.parse import parse_qs
+
 import pytest
 import requests
 from django.conf import settings
@@ -14,12 +16,15 @@ pytest_plugins = ["tests.mlflow_server"]
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 
 
-@pytest.mark.parametrize("path", ["/", "/static-files/static/js/x.js"])
+@pytest.mark.parametrize("path", ["/", "/static-files/static/js/x.js", "/?workspace=team-1&x=a%2Fb"])
 def test_browser_without_a_session_is_sent_to_our_log_in(mlflow_server, path):
     answer = requests.get(f"{mlflow_server.url}{path}", headers=HTML, allow_redirects=False, timeout=10)
 
     assert answer.status_code == 302
-    assert answer.headers["Location"].startswith(f"{settings.WEB_URL}/login/?next=")
+    there, _, asked = answer.headers["Location"].partition("?")
+    assert there == f"{settings.WEB_URL}/login/"
+    (back,) = parse_qs(asked)["next"]
+    assert back.endswith(path)
 
 
 @pytest.mark.parametrize("headers", [{}, {**HTML, "Authorization": "Bearer cp_none"}])

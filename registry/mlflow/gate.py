@@ -191,8 +191,9 @@ def _to_log_in(scope: Scope) -> Response | None:
     headers = Headers(scope=scope)
     if scope["method"] != "GET" or "authorization" in headers or "text/html" not in headers.get("accept", ""):
         return None
-    there = urlencode({"next": f"{settings.MLFLOW_URL}{scope['path']}"})
-    return RedirectResponse(f"{settings.WEB_URL}/login/?{there}", 302)
+    query = scope["query_string"].decode("latin-1")
+    there = f"{settings.MLFLOW_URL}{scope['path']}" + (f"?{query}" if query else "")
+    return RedirectResponse(f"{settings.WEB_URL}/login/?{urlencode({'next': there})}", 302)
 
 
 def _answer(refused: MlflowException) -> Response:
