@@ -3,6 +3,7 @@
 import base64
 import json
 import stat
+from io import BytesIO
 
 import model_signing
 import msgspec
@@ -10,10 +11,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
+from pypdf import PdfReader
 
+from controlplane.review_pack import printing, review_pack
 from experiments.scoring import ScoringError, predict
 from registry.errors import ConflictError
-from registry.models import Alias, Approval, AuditEvent, Evidence, Promotion
+from registry.models import Alias, Approval, AuditEvent, Evidence, Promotion, Role
 from registry.selectors import signature_of
 from registry.signing import SigningError, make_key_pair, public_key_file, sign_manifest, trusted_keys, verify_bundle
 from rollouts.routing import compose, routing_publish
@@ -242,3 +246,59 @@ def test_signature_that_does_not_hold_is_refused_before_the_file_is_loaded(tmp_p
     assert reason("[" * 100_000).startswith("its signature cannot be read")
     assert "is not trusted here; see SIGNING_TRUSTED_KEYS" in reason(good.signature, Trust())
     trust.check(good, answers=True)
+
+
+# --- what people are told ---
+
+
+def shown(client, promotion):
+    """Return what the promotion's page and the pack in each form say of the signature."""
+    client.force_login(factories.make_user(promotion.model.team, Role.VIEWER))
+    page = client.get(promotion.path).content.decode()
+    pack = review_pack(promotion)
+    text = "".join(part.extract_text() for part in PdfReader(BytesIO(printing.pdf_of(pack))).pages)
+    return pack["signature"], page, printing.html_of(pack), " ".join(text.split())
+
+
+def test_promotion_and_pack_say_who_signed_what_with_which_key(champion, client):
+    promotion = Promotion.objects.get()
+    approver = Approval.objects.get().approver.get_username()
+    key = signature_of(champion).key
+
+    signature, page, html, pdf = shown(client, promotion)
+
+    assert (signature["state"], signature["key"], signature["signed_by"]) == ("holds", key, approver)
+    assert (signature["files"], signature["artifact_digest"]) == (2, champion.artifact_digest)
+    said = f"Signed when {approver} approved promotion {promotion.pk}, with the key {key[:16]}."
+    assert signature["said"].startswith(
+        f"{said} It is over the 2 files of version 1, each by its SHA-256, and it holds:"
+    )
+    for text in (page, html):
+        assert escape(signature["said"]) in text
+        assert "Verified" in text
+    assert signature["said"] in pdf
+    assert not [e for e in review_pack(promotion)["evidence"] if e["kind"] == "signature"]
+
+
+def test_promotion_and_pack_say_that_a_signature_does_not_hold(champion, client, settings):
+    use_new_key(settings, "other")
+
+    signature, page, html, pdf = shown(client, Promotion.objects.get())
+
+    assert signature["state"] == "broken"
+    assert "is not trusted here. An operator adds it to SIGNING_TRUSTED_KEYS." in signature["said"]
+    assert all("Does not hold" in text for text in (page, html, pdf))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("governed", "why"), [(True, "The last approval of a promotion signs the"), (False, "nothing asks for a signature")]
+)
+def test_promotion_says_that_nothing_is_signed_yet(client, governed, why):
+    promotion = factories.make_promotion(factories.make_model(factories.make_team(governed=governed)))
+
+    signature, page, html, pdf = shown(client, promotion)
+
+    assert signature["state"] == "none"
+    assert why in signature["said"]
+    assert all("Not signed" in text for text in (page, html, pdf))

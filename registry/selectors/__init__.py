@@ -36,7 +36,7 @@ from registry.selectors.reviews import (
     refusals_of,
     to_review,
 )
-from registry.selectors.signatures import SignatureState, bundles_of, signature_of
+from registry.selectors.signatures import SignatureState, bundles_of, signature_of, signature_record
 from registry.selectors.tokens import live_tokens, models_named, token_by_secret, token_digest
 
 __all__ = [
@@ -81,6 +81,7 @@ __all__ = [
     "refusals_of",
     "set_changes",
     "signature_of",
+    "signature_record",
     "spent_budgets",
     "to_review",
     "token_by_secret",

@@ -9,12 +9,13 @@ from registry.selectors.checks import Check
 from registry.selectors.policies import policy_snapshot
 from registry.selectors.promotions import promotion_binding, promotion_checks, promotion_waivers
 from registry.selectors.reviews import weak_parts
+from registry.selectors.signatures import signature_record
 
 EXPORT = "promotion.export"  # an export is no part of what is exported
 
 
 def promotion_record(promotion: Promotion) -> dict[str, Any]:
-    """Return scope, criteria, evidence, reviews, approvals, limitations, events and hashes of a promotion."""
+    """Return scope, criteria, evidence, signature, reviews, approvals, limitations, events and hashes of a promotion."""
     checks = sorted(promotion_checks(promotion), key=lambda check: check.criterion.position)
     events = list(AuditEvent.objects.filter(subject=promotion.path).exclude(action=EXPORT).order_by("seq"))
     evidence = _evidence(promotion, checks)
@@ -23,6 +24,7 @@ def promotion_record(promotion: Promotion) -> dict[str, Any]:
         "scope": _scope(promotion),
         "criteria": _criteria(promotion, checks),
         "evidence": evidence,
+        "signature": _signature(promotion),
         "waivers": [_waiver(waiver) for waiver in promotion_waivers(promotion)],
         "product_review": _reviews(promotion),
         "policy": _policy(promotion),
@@ -117,9 +119,13 @@ def _interval(evidence: Evidence | None) -> list[float] | None:
 
 
 def _evidence(promotion: Promotion, checks: list[Check]) -> list[dict[str, Any]]:
-    """Return all that was measured on the artifact until the decision, what criteria rest on first."""
+    """Return all that was measured on the artifact until the decision, what criteria rest on first.
+
+    Digital signatures are no measurements, and have a part of their own.
+    """
     version = promotion.version
     rows = Evidence.objects.filter(version=version, artifact_digest=version.artifact_digest).select_related("against")
+    rows = rows.exclude(kind=Evidence.Kind.SIGNATURE)
     if promotion.decided_at:
         rows = rows.filter(measured_at__lte=promotion.decided_at)
     bound = {check.evidence.pk: check.criterion.position for check in checks if check.evidence}
@@ -132,6 +138,11 @@ def _evidence(promotion: Promotion, checks: list[Check]) -> list[dict[str, Any]]
         }
         for e in sorted(rows, key=lambda e: (e.pk not in bound, bound.get(e.pk, 0), e.metric, e.data_slice, e.pk))
     ]  # fmt: skip
+
+
+def _signature(promotion: Promotion) -> dict[str, Any]:
+    said = signature_record(promotion.version)
+    return said | ({"signed_at": moment(said["signed_at"])} if "signed_at" in said else {})
 
 
 def _reviews(promotion: Promotion) -> list[dict[str, Any]]:

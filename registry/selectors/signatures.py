@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from registry.models import Evidence, ModelVersion
+from registry.models import AuditEvent, Evidence, ModelVersion
 from registry.signing import SigningError, verify_bundle
 
 SIGNATURE = "signature"
@@ -48,6 +48,43 @@ def signature_of(version: ModelVersion) -> SignatureState:
     except SigningError as error:
         return SignatureState(evidence, str(error))
     return SignatureState(evidence)
+
+
+def signature_record(version: ModelVersion) -> dict[str, Any]:
+    """Return what people are told of the version's signature, checked just now.
+
+    Returns: ``state`` is ``holds``, ``broken`` or ``none``; ``said`` is all of it in plain words.
+    """
+    found = signature_of(version)
+    files = len(version.manifest)
+    over = f"{files} file{'' if files == 1 else 's'} of version {version.number}"
+    told: dict[str, Any] = {"artifact_digest": version.artifact_digest, "files": files}
+    if found.evidence is None:
+        governed = (
+            f"The last approval of a promotion signs the {over}; until then no gateway answers callers with it."
+            if version.model.team.governed
+            else f"{version.model.team.name} is not governed, so nothing asks for a signature."
+        )
+        return told | {"state": "none", "said": f"Not signed. {governed}"}
+    promotion = found.evidence.detail.get("promotion")
+    event = (
+        AuditEvent.objects.filter(subject=version.path, action="version.sign", payload__key=found.key)
+        .order_by("-seq").first()
+    )  # fmt: skip
+    by = event.actor if event else "somebody not on record"
+    occasion = f"when {by} approved promotion {promotion}" if promotion else f"by {by}, outside a promotion"
+    holds = (
+        f"It is over the {over}, each by its SHA-256, and it holds: these are the files that were signed, and the key is "
+        "trusted here. A gateway checks the same before it loads them."
+        if found.is_valid
+        else f"It does not hold for the {over}. {found.fault} Gateways do not load the version."
+    )
+    return told | {
+        "state": "holds" if found.is_valid else "broken",
+        "said": f"Signed {occasion}, with the key {found.key[:16]}. {holds}",
+        "fault": found.fault, "key": found.key, "signed_at": found.signed_at, "signed_by": by,
+        "promotion": promotion, "evidence": found.evidence.pk,
+    }  # fmt: skip
 
 
 def bundles_of(versions: Iterable[int]) -> dict[int, dict[str, Any]]:

@@ -98,6 +98,7 @@ def promotion_page(
         "unmet": (unmet := sum(not rule.met for rule in rules)),
         "unmet_words": f"{unmet} rule{'' if unmet == 1 else 's'} unmet",
         "binding": binding,
+        "signature": selectors.signature_record(found.version),
         "opinions": selectors.opinions_of(found),
         "objections": selectors.refusals_of(found),
         "may_review": role in selectors.REVIEWERS,
