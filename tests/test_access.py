@@ -137,6 +137,7 @@ def foreign(team, settings):
     services.version_archive(actor=actor, version=put_away_version)
     webhook, _ = make_webhook(other, name=SECRET, events=["model.create"])
     factories.make_model(other)  # told to the webhook
+    view = services.saved_view_create(actor=actor, team=other, page="models", name=SECRET, query="tier=1")
     token, _ = factories.make_token(other, Role.VIEWER)
     return {
         ("models", "name"): champion.model.name,
@@ -157,6 +158,8 @@ def foreign(team, settings):
         ("deliveries", "delivery"): sent_to(webhook).get().pk,
         ("teams", "slug"): other.slug,
         ("members", "username"): actor.user.username,
+        ("views", "pk"): view.pk,
+        ("saved-views", "pk"): view.pk,
         ("jobs", "pk"): job.pk,
         ("datasets", "name"): dataset.name,
         ("slos", "pk"): slo.pk,

@@ -28,6 +28,7 @@ from registry.api.promotions import (
 )
 from registry.api.reviews import PromotionReviews
 from registry.api.rollbacks import ModelRollback, RollbackReview, Rollbacks
+from registry.api.saved_views import SavedView, SavedViews
 from registry.api.teams import Member, Members, OneTeam, Teams
 from registry.api.versions import Version, VersionBom, VersionEvidence, VersionReference, Versions, VersionVerify
 from registry.api.waivers import PromotionWaivers, WaiverDecline, WaiverGrant, WaiverRevoke, WaiverWithdraw
@@ -95,6 +96,8 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("archive/models/<int:pk>/restore", ModelRestore.as_view(), name="api_model_restore"),
     path("archive/versions", ArchivedVersions.as_view(), name="api_archived_versions"),
     path("archive/versions/<int:pk>/restore", VersionRestore.as_view(), name="api_version_restore"),
+    path("saved-views", SavedViews.as_view(), name="api_saved_views"),
+    path("saved-views/<int:pk>", SavedView.as_view(), name="api_saved_view"),
     path("audit", Events.as_view(), name="api_audit"),
     path("audit/export", EventExport.as_view(), name="audit_export"),
     path("webhook-events", WebhookEvents.as_view(), name="api_webhook_events"),

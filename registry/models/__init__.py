@@ -22,6 +22,7 @@ from registry.models.lifecycle import Retirement, Revalidation
 from registry.models.policies import PromotionPolicy
 from registry.models.promotions import Approval, Binding, Comment, Promotion
 from registry.models.reviews import CriterionReview
+from registry.models.saved_views import ListPage, SavedView
 from registry.models.teams import ApiToken, LoginFailure, Membership, Role, Team
 from registry.models.waivers import Waiver
 from registry.models.webhooks import Webhook
@@ -47,6 +48,7 @@ __all__ = [
     "Evidence",
     "ExperimentOwner",
     "IdempotencyKey",
+    "ListPage",
     "LoginFailure",
     "Membership",
     "ModelQuerySet",
@@ -61,6 +63,7 @@ __all__ = [
     "RevalidationTrigger",
     "Role",
     "Rollback",
+    "SavedView",
     "Task",
     "Team",
     "VersionReading",

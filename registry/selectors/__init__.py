@@ -36,6 +36,7 @@ from registry.selectors.reviews import (
     refusals_of,
     to_review,
 )
+from registry.selectors.saved_views import address_of, saved_views_of
 from registry.selectors.signatures import SignatureState, bundles_of, signature_of, signature_record
 from registry.selectors.tokens import live_tokens, models_named, token_by_secret, token_digest
 
@@ -49,6 +50,7 @@ __all__ = [
     "Question",
     "Rule",
     "SignatureState",
+    "address_of",
     "archived_models",
     "archived_versions",
     "bundles_of",
@@ -79,6 +81,7 @@ __all__ = [
     "questions_to_answer",
     "quorum_reached",
     "refusals_of",
+    "saved_views_of",
     "set_changes",
     "signature_of",
     "signature_record",

@@ -35,6 +35,7 @@ from registry.services.revalidation import (
     revalidations_watch,
 )
 from registry.services.reviews import review_record
+from registry.services.saved_views import saved_view_create, saved_view_delete, saved_view_update
 from registry.services.sessions import LoginAttempt, login_attempt, logout_record
 from registry.services.signatures import version_sign
 from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
@@ -112,6 +113,9 @@ __all__ = [
     "rollback",
     "rollback_overdue",
     "rollback_review",
+    "saved_view_create",
+    "saved_view_delete",
+    "saved_view_update",
     "team_change",
     "team_create",
     "team_guard",
