@@ -37,7 +37,9 @@ class Settings:
     traces_share: float = 0.01  # of the traces that begin here; callers that sample theirs are followed
     max_body_bytes: int = 8 * 1024 * 1024  # a larger request is answered 413
     head_timeout_s: float = 10.0  # a request's line and headers must be complete within
-    body_timeout_s: float = 30.0  # and its body after that
+    body_timeout_s: float = 30.0  # and its body after that; who does not read its answer is given as long
+    keep_alive_s: float = 75.0  # how long a connection may rest between requests
+    max_connections: int = 1000  # that one process holds open; more are answered 503
     fsync: Fsync = "interval"  # when records reach the disk itself: each record, every second (interval), or never
     segment_max_bytes: int = 8 * 1024 * 1024  # a segment is sealed at this size
     segment_max_age_s: float = 5.0  # or at this age
@@ -69,6 +71,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         max_body_bytes=int(_number(environ, "MAX_BODY_BYTES", Settings.max_body_bytes, at_least=1)),
         head_timeout_s=_number(environ, "HEAD_TIMEOUT_SECONDS", Settings.head_timeout_s, at_least=0.1),
         body_timeout_s=_number(environ, "BODY_TIMEOUT_SECONDS", Settings.body_timeout_s, at_least=0.1),
+        keep_alive_s=_number(environ, "KEEP_ALIVE_SECONDS", Settings.keep_alive_s, at_least=0.1),
+        max_connections=int(_number(environ, "MAX_CONNECTIONS", Settings.max_connections, at_least=1)),
         fsync=cast("Fsync", _choice(environ, "SPOOL_FSYNC", Settings.fsync, get_args(Fsync))),
         segment_max_bytes=int(_number(environ, "SEGMENT_MAX_BYTES", Settings.segment_max_bytes, at_least=1)),
         segment_max_age_s=_number(environ, "SEGMENT_MAX_AGE_SECONDS", Settings.segment_max_age_s, at_least=0.05),

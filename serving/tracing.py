@@ -7,8 +7,7 @@ in batches, and a collector that is away costs spans, never a request.
 import json
 import logging
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opentelemetry.propagators.textmap import Getter
@@ -16,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 logger = logging.getLogger("serving")
@@ -36,15 +35,13 @@ class Tracing:
         self._tracer = self._provider.get_tracer("serving")
         self._propagator = TraceContextTextMapPropagator()
 
-    @contextmanager
-    def span(self, path: str, headers: Mapping[bytes, bytes]) -> Iterator[Any]:
-        """Yield the span of one request; its caller sets what is known at the end."""
+    def start(self, path: str, headers: Mapping[bytes, bytes]) -> Span:
+        """Return the span of one request, which :meth:`finish` ends."""
         parent = self._propagator.extract(headers, getter=_Headers())
-        with self._tracer.start_as_current_span("infer", parent, SpanKind.SERVER, {"url.path": path}) as span:
-            yield span
+        return self._tracer.start_span("infer", parent, SpanKind.SERVER, {"url.path": path})
 
     @staticmethod
-    def finish(span: Any, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    def finish(span: Span, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Say on a span how the request ended."""
         span.set_attribute("http.response.status_code", status)
         for name, value in headers:
@@ -52,6 +49,7 @@ class Tracing:
                 span.set_attribute("request.id", value.decode("latin-1"))
         if status >= 500:
             span.set_status(StatusCode.ERROR)
+        span.end()
 
     def close(self) -> None:
         """Send what is left."""

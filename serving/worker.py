@@ -1,0 +1,147 @@
+"""One process that answers: its listening socket, its spool and models, and the threads that keep them in hand."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import msgspec
+import uvloop
+
+from serving.callers import Callers
+from serving.contract import ALIVE_S, STATE
+from serving.core import Core
+from serving.describe import Describer, gateway_state
+from serving.dispatch import Dispatcher
+from serving.fleet import Fleet, Snapshot
+from serving.http import Connections
+from serving.settings import Settings
+from serving.signatures import Trust
+from serving.spool import Spool, seal_abandoned
+
+if TYPE_CHECKING:
+    from serving.tracing import Tracing
+
+logger = logging.getLogger("serving")
+
+LOOK_EVERY_S = 0.1
+TELL_EVERY_S = ALIVE_S / 10
+DRAIN_S = 10.0
+BACKLOG = 2048
+
+
+class Worker:
+    """The gateway as one process holds it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keepers = [ThreadPoolExecutor(1, name) for name in ("loader", "spool", "callers")]
+        self._callers = Callers(settings)
+        self._tracing = _tracing(settings)
+        self._telling = threading.Lock()
+        self._told_at = 0.0
+        self._told_used: dict[int, float] = {}
+        seal_abandoned(settings.spool_root)
+        self._spool = Spool(settings)
+        self._core = Core(self._spool)
+        self._dispatcher = Dispatcher(
+            self._core, self._callers, Describer(settings, self._core, self._callers, self._spool),
+            operator_token=settings.operator_token, tracing=self._tracing,
+        )  # fmt: skip
+        self._connections = Connections(self._dispatcher, settings)
+        self._callers.follow()
+        self._fleet = Fleet(
+            settings.routing_table_path, self._put_in_force, trust=Trust(settings.trusted_keys, settings.signatures_required)
+        )  # fmt: skip
+        self._put_in_force(self._core.snapshot)
+
+    async def serve(self, listener: socket.socket, stop: asyncio.Event) -> None:
+        """Answer what comes in at ``listener`` until ``stop`` is set; then finish what was asked."""
+        loop = asyncio.get_running_loop()
+        steps = (self._fleet.follow, self._tick, self._callers.follow)
+        tasks = [
+            asyncio.create_task(self._every(keeper, step)) for keeper, step in zip(self._keepers, steps, strict=True)
+        ]
+        tasks.append(asyncio.create_task(self._connections.sweep()))
+        server = await loop.create_server(self._connections, sock=listener, backlog=BACKLOG)
+        await stop.wait()
+        server.close()
+        await self._connections.drain(DRAIN_S)
+        for task in tasks:
+            task.cancel()
+        self._dispatcher.close()
+        for pool in self._keepers:
+            pool.shutdown()
+        self._spool.close()
+        if self._tracing:
+            self._tracing.close()
+
+    def _put_in_force(self, snapshot: Snapshot) -> None:
+        self._core.snapshot = snapshot
+        self._tell()
+
+    def _tell(self) -> None:
+        """Write down what the control plane may want to know of this process."""
+        partial = self._spool.folder / f"{STATE}.partial"
+        with self._telling:
+            state = gateway_state(self._core.snapshot, self._spool, self._callers)
+            try:
+                partial.write_bytes(msgspec.json.encode(state))
+                partial.replace(self._spool.folder / STATE)
+            except OSError as error:  # telling others is worth less than serving
+                logger.warning("the gateway's state cannot be written: %s", error)
+            self._told_used = state.callers
+
+    def _tick(self) -> None:
+        self._spool.tick()
+        if time.monotonic() - self._told_at < TELL_EVERY_S:
+            return
+        self._told_at = time.monotonic()
+        if self._callers.used() != self._told_used:
+            self._tell()
+            return
+        with contextlib.suppress(FileNotFoundError):  # it could not be written; that was logged
+            os.utime(self._spool.folder / STATE)
+
+    async def _every(self, thread: ThreadPoolExecutor, step: Callable[[], object]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                await loop.run_in_executor(thread, step)
+            except Exception:
+                logger.exception("a periodic step failed; it is tried again")
+            await asyncio.sleep(LOOK_EVERY_S)
+
+
+def run(settings: Settings, listener: socket.socket, lifeline: int | None = None) -> None:
+    """Serve until told to stop by a signal, or by the end of who holds the other side of ``lifeline``."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    gc.set_threshold(50_000)  # requests leave no cycles behind; looking for some every few requests costs a tenth
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        if lifeline is not None:
+            loop.add_reader(lifeline, stop.set)
+        await Worker(settings).serve(listener, stop)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if not settings.traces_endpoint:
+        return None
+    from serving.tracing import Tracing
+
+    return Tracing(settings.traces_endpoint, settings.traces_share)
