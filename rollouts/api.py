@@ -39,6 +39,9 @@ class RouteSerializer(serializers.Serializer[Route]):
     arms = RouteArmSerializer(many=True)
     aliases = serializers.DictField(child=serializers.IntegerField(), help_text="version by alias")
     versions = LoadedSerializer(many=True)
+    standby = serializers.ListField(
+        child=serializers.IntegerField(), help_text="kept in memory beside the arms: a rollback to them loads nothing"
+    )
 
 
 class RoutingSerializer(serializers.Serializer[Any]):

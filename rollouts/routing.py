@@ -5,6 +5,7 @@ interrupted or run twice, by several processes at once, and the next run complet
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from registry.audit_trail import audit, audited
-from registry.models import Alias, AliasMove, ModelVersion, Promotion, RegisteredModel
+from registry.models import Alias, AliasMove, ArtifactState, ModelVersion, Promotion, RegisteredModel
 from registry.selectors import bundles_of
 from registry.states import PromotionState
 from rollouts.models import RoutingTable
@@ -34,15 +35,19 @@ def routing_publish(*, now: datetime) -> RoutingTable:
 def compose() -> list[Route]:
     """Return a route for each live model whose champion can be served.
 
-    The champion answers everything. Beside it the gateway keeps loaded what may be needed at once: the former champion,
-    versions that a promotion is open for, and versions that other aliases name.
+    The champion answers everything. Beside it the gateway lists what may be needed at once: the former champion, which stays
+    loaded so that a rollback loads nothing, and, as far as its memory goes, versions that a promotion is open for and those
+    that other aliases name.
     """
     champions = list(
         Alias.objects.filter(name=CHAMPION, model__archived_at__isnull=True, model__retired_at__isnull=True)
         .select_related("model", "version")
         .order_by("model__name")
     )
-    versions, aliases = _wanted({champion.model_id: champion.version_id for champion in champions})
+    serving = {champion.model_id: champion.version_id for champion in champions}
+    former = _former(serving)
+    versions, aliases = _wanted(serving, former.values())
+    standby = {version.model_id: version.number for version in former.values()}
     return [
         Route(
             model=champion.model.name,
@@ -52,6 +57,7 @@ def compose() -> list[Route]:
             arms=[Arm(CHAMPION, champion.version.number, BASIS_POINTS)],
             aliases={name: n for name, n in aliases[champion.model_id].items() if n in versions[champion.model_id]},
             versions=list(versions[champion.model_id].values()),
+            standby=[n for n in versions[champion.model_id] if n == standby.get(champion.model_id)],
         )
         for champion in champions
         if champion.version.number in versions[champion.model_id]
@@ -141,20 +147,40 @@ def _on_disk() -> contract.RoutingTable | None:
         return None
 
 
-def _wanted(champions: dict[int, int]) -> tuple[dict[int, dict[int, Version]], dict[int, dict[str, int]]]:
+def _former(champions: dict[int, int]) -> dict[int, ModelVersion]:
+    """Return, by model, the latest version that was champion before and could be again.
+
+    Args:
+        champions: version by model.
+    """
+    moves = (
+        AliasMove.objects.filter(
+            model__in=champions, name=CHAMPION, version__artifact_state=ArtifactState.VERIFIED, version__refusal="",
+            version__format__in=contract.FORMATS, version__archived_at__isnull=True, version__retired_at__isnull=True,
+        )
+        .exclude(version__in=champions.values())
+        .order_by("model_id", "-id")
+        .distinct("model_id")
+        .select_related("version")
+    )  # fmt: skip
+    return {move.model_id: move.version for move in moves if move.version}
+
+
+def _wanted(
+    champions: dict[int, int], former: Iterable[ModelVersion]
+) -> tuple[dict[int, dict[int, Version]], dict[int, dict[str, int]]]:
     """Return, by model, the versions to keep loaded (newest first, by number) and what each alias names.
 
     Args:
         champions: version by model.
+        former: former champions.
     """
     aliases: dict[int, dict[str, int]] = {model: {} for model in champions}
     wanted = set(champions.values())
     for alias in Alias.objects.filter(model__in=champions).select_related("version").order_by("name"):
         aliases[alias.model_id][alias.name] = alias.version.number
         wanted.add(alias.version_id)
-    former = AliasMove.objects.filter(model__in=champions, name=CHAMPION, version__isnull=False)
-    former = former.exclude(version__in=champions.values()).order_by("model_id", "-id").distinct("model_id")
-    wanted.update(former.values_list("version_id", flat=True).iterator())
+    wanted.update(version.pk for version in former)
     wanted.update(Promotion.objects.filter(model__in=champions, state__in=OPEN).values_list("version_id", flat=True))
     versions: dict[int, dict[int, Version]] = {model: {} for model in champions}
     bundles = bundles_of(wanted)

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from serving.callers import Caller
 from serving.contract import Arm, PredictionRecord, arm_for, frame, key_hash
 from serving.families import Outputs
-from serving.fleet import EMPTY, LoadedRoute, Servable, Snapshot, Target
 from serving.metrics import Metrics
 from serving.protocol import CONTENT_JSON, V2, Dialect, Fault, Given, Headers, Request
 from serving.runtimes import Columns, Row, Value
+from serving.snapshot import EMPTY, LoadedRoute, Servable, Snapshot, Target
 from serving.spool import Spool, SpoolFullError
 
 logger = logging.getLogger("serving")
@@ -109,12 +109,25 @@ class Call:
         """
         servable = self.route.servables.get(self.number)
         if servable is None:
-            raise Fault(503, f"{self.route.route.model} version {self.number} is not loaded; see /status")
+            raise self._absence()
+        if self.pinned:
+            servable.used_at = self.at
         self.servable = servable
         self.row = self.request.read_row(servable.signature) if servable.family.by_row else None
         if self.row is None:
             columns, self.sent = self.request.read(servable.signature)
             self.columns, self.rows = servable.family.widen(self.request.parameters, columns, self.sent)
+
+    def _absence(self) -> Fault:
+        """Say why the version is not in memory; one that is cold is loaded for whom asks again."""
+        name = f"{self.route.route.model} version {self.number}"
+        cold = self.route.cold.get(self.number)
+        if cold is None:
+            return Fault(503, f"{name} is not loaded; see /status")
+        if cold.reason:
+            return Fault(503, f"{name} {cold.reason}", (b"retry-after", b"60"))
+        cold.asked = True
+        return Fault(503, f"{name} was not in memory and is being loaded; ask again", (b"retry-after", b"1"))
 
     def predict(self) -> list[float]:
         """Ask the model; the output row by row."""

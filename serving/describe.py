@@ -9,11 +9,11 @@ from typing import Any
 from serving.callers import Caller, Callers
 from serving.contract import GatewayState, confirmed_at
 from serving.core import Answer, Core, refusal
-from serving.fleet import LoadedRoute, Snapshot, Target
 from serving.inputs import TENSOR_OF
 from serving.metrics import Gauges, gauges_text
 from serving.protocol import CONTENT_JSON, V2, Fault, encode
 from serving.settings import Settings
+from serving.snapshot import LoadedRoute, Snapshot, Target
 from serving.spool import Spool
 
 VERSION = "0.1.0"
@@ -79,6 +79,10 @@ class Describer:
             confirmed_age_s=_confirmed_age(self._settings),
             callers_version=self._callers.version,
             loaded=[(version.model, version.number) for version in snapshot.loaded()],
+            cold_versions=len(snapshot.cold()),
+            memory_bytes=snapshot.memory.bytes,
+            memory_limit_bytes=snapshot.memory.limit_bytes,
+            memory_excess=bool(snapshot.memory.warning),
             refused_versions=len(snapshot.refused),
             refused=dict(self._callers.refused),
         )
@@ -109,6 +113,11 @@ class Describer:
             },
             "models": {name: _route(loaded) for name, loaded in snapshot.routes.items()},
             "refused": snapshot.refused,
+            "memory": {
+                "bytes": snapshot.memory.bytes,
+                "limit_bytes": snapshot.memory.limit_bytes or None,
+                "warning": snapshot.memory.warning or None,
+            },
             "spool": {
                 "bytes": spool.used,
                 "limit_bytes": settings.spool_max_bytes,
@@ -127,7 +136,7 @@ def gateway_state(snapshot: Snapshot, spool: Spool, callers: Callers) -> Gateway
     }
     return GatewayState(
         spool.id, snapshot.table_version, snapshot.table_error, serving, snapshot.loaded(), snapshot.refused,
-        callers.version, callers.used(),
+        callers.version, callers.used(), snapshot.cold(), *snapshot.memory,
     )  # fmt: skip
 
 
@@ -177,5 +186,10 @@ def _route(loaded: LoadedRoute) -> dict[str, Any]:
             for a in route.arms
         ],
         "aliases": route.aliases,
-        "loaded": [{"version": s.number, "format": s.format, "digest": s.digest} for s in loaded.servables.values()],
+        "standby": route.standby,
+        "loaded": [
+            {"version": s.number, "format": s.format, "digest": s.digest, "bytes": s.bytes}
+            for s in loaded.servables.values()
+        ],
+        "cold": [{"version": c.number, "bytes": c.bytes, "reason": c.reason or None} for c in loaded.cold.values()],
     }  # fmt: skip

@@ -1,93 +1,31 @@
-"""What a gateway serves: loaded versions, and which of them answers which name. Swapped whole, never changed in place."""
+"""Which versions are in memory: follows the routing table, loads what it lists, and lets go of what nobody needs."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from serving.artifacts import UNSOUND, ArtifactError, read_model_file
-from serving.contract import (
-    LoadedVersion,
-    RefusedVersion,
-    Route,
-    RoutingTable,
-    RoutingTableError,
-    Version,
-    read_table,
-)
-from serving.families import Family, fit
-from serving.horizons import HORIZON
-from serving.inputs import Signature
-from serving.probe import probe
-from serving.runtimes import Runtime, load_runtime
+from serving.artifacts import ArtifactError
+from serving.contract import RefusedVersion, Route, RoutingTable, RoutingTableError, Version, read_table
+from serving.loading import least_bytes, load, measure
 from serving.signatures import Trust
+from serving.snapshot import EMPTY, Cold, LoadedRoute, Memory, Servable, Snapshot, targets
 
 logger = logging.getLogger("serving")
 
 RETRY_REFUSED_S = 30.0  # an artifact that was still being copied may be whole by then
 
 
-@dataclass(frozen=True)
-class Servable:
-    """A version in memory."""
-
-    number: int
-    digest: str
-    format: str
-    signature: Signature
-    runtime: Runtime
-    family: Family
-    names: list[str]  # of what is recorded of each predicted row: the columns, and the step of a forecast
-
-
-@dataclass(frozen=True)
-class LoadedRoute:
-    """A route with those of its versions that are in memory, under the table that it came with."""
+class Listed(NamedTuple):
+    """A version that the table lists; one that stays is never let go to save memory."""
 
     route: Route
-    table_version: int
-    servables: dict[int, Servable]
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a name in a URL stands for: a model by its routing, or one version of it."""
-
-    route: LoadedRoute
-    number: int | None = None
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """All that requests need, as of one moment."""
-
-    table_version: int
-    published_at: str
-    table_error: str
-    routes: dict[str, LoadedRoute]
-    targets: dict[str, Target]  # by "model", "model@alias" and "model/versions/3"
-    refused: list[RefusedVersion]
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether a table is in force and every arm of it can answer."""
-        return self.table_version > 0 and all(
-            arm.number in loaded.servables for loaded in self.routes.values() for arm in loaded.route.arms
-        )
-
-    def loaded(self) -> list[LoadedVersion]:
-        """Return the versions in memory."""
-        return [
-            LoadedVersion(name, servable.number, servable.digest)
-            for name, loaded in sorted(self.routes.items())
-            for servable in loaded.servables.values()
-        ]
-
-
-EMPTY = Snapshot(0, "", "", {}, {}, [])
+    version: Version
+    stays: bool
 
 
 class Fleet:
@@ -95,25 +33,43 @@ class Fleet:
 
     A version is checked for its signature, loaded and warm before anything is routed to it, and whatever is loaded already switches at once. A
     route whose arms cannot all be loaded stays as it was; so does everything where the table itself is broken.
+
+    Arms and what stands by for a rollback stay in memory. Of the rest those stay that fit into ``memory_bytes``, the
+    least recently used go cold, and a cold one is loaded again when it is asked for.
     """
 
-    def __init__(self, path: Path, on_change: Callable[[Snapshot], None], *, trust: Trust | None = None) -> None:
+    def __init__(
+        self, path: Path, on_change: Callable[[Snapshot], None], *, trust: Trust | None = None, memory_bytes: int = 0
+    ) -> None:  # fmt: skip
+        """Follow the table at ``path``.
+
+        Args:
+            memory_bytes: that the versions in memory may take; 0: any number.
+        """
         self.snapshot = EMPTY
         self._path = path
         self._on_change = on_change
         self._trust = trust or Trust()
+        self._limit = memory_bytes
         self._table: RoutingTable | None = None
         self._seen: tuple[int, int, int] | None = None
+        self._listed: dict[bytes, Listed] = {}
         self._servables: dict[bytes, Servable] = {}
+        self._cold: dict[bytes, Cold] = {}
         self._refused: dict[bytes, RefusedVersion] = {}
         self._unproven: dict[bytes, RefusedVersion] = {}  # for their signature, loaded or not
         self._refused_at = 0.0
 
     def follow(self) -> None:
-        """Refresh if the table on disk changed, or a refused version is due for another try."""
+        """Refresh if the table on disk changed, or a refused version is due for another try; load what was asked for."""
         retry = (self._refused or self._unproven) and time.monotonic() - self._refused_at > RETRY_REFUSED_S
         if retry or _stamp(self._path) not in (None, self._seen):
             self.refresh()
+        if asked := [key for key, cold in self._cold.items() if cold.asked]:
+            for key in asked:
+                self._cold[key].asked = False
+                self._load(key, asked=True)
+            self._swap()
 
     def refresh(self) -> None:
         """Take up the table on disk; what is wrong with it ends up in the snapshot, never as an exception."""
@@ -128,32 +84,79 @@ class Fleet:
             self._swap(f"{error}")
             return
         self._table = table
-        listed = {_key(route, version): (route, version) for route, version in _arms_first(table)}
-        self._refused = {key: refused for key, refused in self._refused.items() if key in listed}
-        self._unproven = {key: found for key, pair in listed.items() if (found := self._signature_fault(*pair))}
+        self._listed = {_key(listed): listed for listed in _most_needed_first(table)}
+        self._cold = {key: cold for key, cold in self._cold.items() if key in self._listed}
+        for cold in self._cold.values():
+            cold.reason = ""
+        self._refused = {key: refused for key, refused in self._refused.items() if key in self._listed}
+        self._unproven = {key: found for key, one in self._listed.items() if (found := self._signature_fault(one))}
         self._swap()
-        for key, (route, version) in listed.items():
+        for key in self._listed:
             if key not in self._servables and key not in self._unproven:
-                self._load(route, version, key)
+                self._load(key)
                 self._swap()
         self._forget_unused()
 
-    def _signature_fault(self, route: Route, version: Version) -> RefusedVersion | None:
+    def _signature_fault(self, listed: Listed) -> RefusedVersion | None:
+        route, version, _ = listed
         try:
             self._trust.check(version, answers=version.number in {arm.number for arm in route.arms})
         except ArtifactError as error:
-            logger.warning("refused %s version %d: %s", route.model, version.number, error)
-            return RefusedVersion(route.model, version.number, version.digest, error.status, str(error))
+            return _refusal(listed, error)
         return None
 
-    def _load(self, route: Route, version: Version, key: bytes) -> None:
+    def _load(self, key: bytes, *, asked: bool = False) -> None:
+        """Load a version, unless there is no room for one that nobody needs at once."""
+        listed = self._listed[key]
+        cold = self._cold[key]
         try:
-            self._servables[key] = load(version, route.task)
+            least = cold.bytes or least_bytes(listed.version)
+            room = self._make_room(least, stays=listed.stays, asked=asked)
+            if room and cold.bytes is None:
+                least = cold.bytes = measure(listed.version)
+                room = self._make_room(least, stays=listed.stays, asked=asked)
+            if room:
+                self._servables[key] = load(listed.version, listed.route.task, least)
+                del self._cold[key]
+                logger.info("loaded %s version %d", listed.route.model, listed.version.number)
+            elif asked:
+                cold.reason = f"takes {least} bytes or more, for which MODEL_MEMORY_BYTES leaves no room"
             self._refused.pop(key, None)
-            logger.info("loaded %s version %d", route.model, version.number)
         except ArtifactError as error:
-            logger.warning("refused %s version %d: %s", route.model, version.number, error)
-            self._refused[key] = RefusedVersion(route.model, version.number, version.digest, error.status, str(error))
+            self._refused[key] = _refusal(listed, error)
+
+    def _make_room(self, size: int, *, stays: bool, asked: bool) -> bool:
+        """Let go of what was used least recently, for a version that stays or was asked for; tell whether it may be loaded."""
+        excess = self._used() + size - self._limit
+        if not self._limit or excess <= 0:
+            return True
+        idle = self._idle() if stays or asked else []
+        if not stays and sum(servable.bytes for _, servable in idle) < excess:
+            return False
+        self._let_go(idle, excess)
+        return True
+
+    def _let_go(self, idle: list[tuple[bytes, Servable]], excess: int) -> None:
+        for key, servable in idle:
+            if excess > 0:
+                excess -= servable.bytes
+                del self._servables[key]
+                self._cold[key] = Cold(servable.number, servable.digest, servable.bytes)
+
+    def _idle(self) -> list[tuple[bytes, Servable]]:
+        """Return what may go cold, the least recently used first."""
+        answering = {
+            id(loaded.servables.get(arm.number))
+            for loaded in self.snapshot.routes.values() for arm in loaded.route.arms
+        }  # fmt: skip
+        idle = [
+            (key, servable) for key, servable in self._servables.items()
+            if key in self._listed and not self._listed[key].stays and id(servable) not in answering
+        ]  # fmt: skip
+        return sorted(idle, key=lambda pair: (pair[1].used_at, pair[1].number))
+
+    def _used(self) -> int:
+        return sum(servable.bytes for key, servable in self._servables.items() if key in self._listed)
 
     def _swap(self, table_error: str = "") -> None:
         """Compose a new snapshot from the table and what is loaded, and put it in force."""
@@ -163,64 +166,62 @@ class Fleet:
         else:
             routes = {route.model: self._compose(route, table.version) for route in table.routes}
             self.snapshot = Snapshot(
-                table.version, table.published_at, table_error, routes, _targets(routes.values()), list((self._refused | self._unproven).values()),
+                table.version, table.published_at, table_error, routes, targets(routes.values()),
+                list((self._refused | self._unproven).values()), self._memory(),
             )  # fmt: skip
         self._on_change(self.snapshot)
 
     def _compose(self, route: Route, table_version: int) -> LoadedRoute:
-        servables = {
-            v.number: self._servables[key]
-            for v in route.versions
-            if (key := _key(route, v)) in self._servables and key not in self._unproven
-        }
+        servables, cold = {}, {}
+        for version in route.versions:
+            key = _key(Listed(route, version, stays=False))
+            if key in self._servables and key not in self._unproven:
+                servables[version.number] = self._servables[key]
+            elif key not in self._servables:
+                found = self._cold.setdefault(key, Cold(version.number, version.digest, None))
+                if key not in self._unproven and key not in self._refused:
+                    cold[version.number] = found
         before = self.snapshot.routes.get(route.model)
         if before and before.route.model_id == route.model_id and {arm.number for arm in route.arms} - set(servables):
             return before
-        return LoadedRoute(route, table_version, servables)
+        return LoadedRoute(route, table_version, servables, cold)
+
+    def _memory(self) -> Memory:
+        used, warning = self._used(), ""
+        if self._limit and used > self._limit:
+            warning = f"what has to stay loaded takes {used} bytes, more than MODEL_MEMORY_BYTES ({self._limit}) allows"
+        return Memory(used, self._limit, warning)
 
     def _forget_unused(self) -> None:
         used = {id(servable) for loaded in self.snapshot.routes.values() for servable in loaded.servables.values()}
         self._servables = {key: servable for key, servable in self._servables.items() if id(servable) in used}
+        if self._limit and (excess := self._used() - self._limit) > 0 and (idle := self._idle()):
+            self._let_go(idle, excess)
+            self._swap()
+        if self.snapshot.memory.warning:
+            logger.warning("%s; nothing is unloaded", self.snapshot.memory.warning)
 
 
-def load(version: Version, task: str) -> Servable:
-    """Return the version in memory, after its files were found unchanged and a child process survived loading it.
-
-    Raises:
-        ArtifactError: it is refused; says why.
-    """
-    data = read_model_file(version)
-    try:
-        probe(version.format, data, version.columns)
-        loaded = load_runtime(version.format, data, version.columns)
-        family, runtime, asked = fit(task, version, loaded)
-        signature = Signature(asked)
-        names = signature.names if family.by_row else [*signature.names, HORIZON]
-    except ValueError as error:
-        raise ArtifactError(str(error), UNSOUND) from error
-    return Servable(version.number, version.digest, version.format, signature, runtime, family, names)
+def _refusal(listed: Listed, error: ArtifactError) -> RefusedVersion:
+    route, version, _ = listed
+    logger.warning("refused %s version %d: %s", route.model, version.number, error)
+    return RefusedVersion(route.model, version.number, version.digest, error.status, str(error))
 
 
-def _targets(routes: Iterable[LoadedRoute]) -> dict[str, Target]:
-    """Return what each name stands for. A model's own name comes before another's alias that reads the same."""
-    named: dict[str, Target] = {}
-    models: dict[str, Target] = {}
-    for loaded in routes:
-        route = loaded.route
-        pins = {f"versions/{version.number}": version.number for version in route.versions}
-        named |= {f"{route.model}/{pin}": Target(loaded, n) for pin, n in pins.items()}
-        named |= {f"{route.model}@{alias}": Target(loaded, n) for alias, n in route.aliases.items()}
-        models[route.model] = Target(loaded)
-    return named | models
+def _most_needed_first(table: RoutingTable) -> list[Listed]:
+    """Return all versions: those that answer, those that stand by, and the others, newest first."""
+    ranked = []
+    for route in table.routes:
+        arms = {arm.number for arm in route.arms}
+        for version in route.versions:
+            rank = 0 if version.number in arms else 1 if version.number in route.standby else 2
+            ranked.append((rank, Listed(route, version, stays=rank < 2)))
+    return [listed for _, listed in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _arms_first(table: RoutingTable) -> list[tuple[Route, Version]]:
-    pairs = [(route, version) for route in table.routes for version in route.versions]
-    return sorted(pairs, key=lambda pair: pair[1].number not in {arm.number for arm in pair[0].arms})
-
-
-def _key(route: Route, version: Version) -> bytes:
+def _key(listed: Listed) -> bytes:
     """Return what tells versions in memory apart; one that was warm before it was signed stays so."""
+    route, version, _ = listed
     return msgspec.json.encode(
         (route.model, route.task, msgspec.structs.replace(version, signature="", governed=False))
     )

@@ -34,6 +34,10 @@ class Gauges:
     confirmed_age_s: float | None
     callers_version: int
     loaded: list[tuple[str, int]]  # model, version
+    cold_versions: int
+    memory_bytes: int
+    memory_limit_bytes: int
+    memory_excess: bool
     refused_versions: int
     refused: dict[str, int]  # requests that never reached a model, by reason
 
@@ -108,6 +112,10 @@ def _gauges(now: Gauges) -> Iterator[str]:
         ("table_age_seconds", "gauge", "Time since that table was published.", now.table_age_s),
         ("table_confirmed_seconds", "gauge", "Time since the control plane stood by the table.", now.confirmed_age_s),
         ("callers_version", "gauge", "Version of the list of callers in force; 0 before the first.", now.callers_version),
+        ("cold_versions", "gauge", "Versions that are loaded when they are asked for.", now.cold_versions),
+        ("model_memory_bytes", "gauge", "Bytes that the versions in memory take, as measured.", now.memory_bytes),
+        ("model_memory_limit_bytes", "gauge", "Bytes that they may take; 0: any number.", now.memory_limit_bytes),
+        ("model_memory_exceeded", "gauge", "1 while what has to stay in memory takes more.", int(now.memory_excess)),
         ("refused_versions", "gauge", "Versions that are not loaded because they are not sound.", now.refused_versions),
     ):  # fmt: skip
         yield from _family(f"gateway_{name}", kind, meaning, [] if value is None else [("", value)])

@@ -35,6 +35,9 @@ class Settings:
         ""  # OTLP/HTTP collector that gets a span of each prediction, such as `http://127.0.0.1:4318`
     )
     traces_share: float = 0.01  # of the traces that begin here; callers that sample theirs are followed
+    model_memory_bytes: int = (
+        2 * 1024 * 1024 * 1024
+    )  # that the models of one process may take; what no arm needs goes cold beyond; 0: any number
     max_body_bytes: int = 8 * 1024 * 1024  # a larger request is answered 413
     head_timeout_s: float = 10.0  # a request's line and headers must be complete within
     body_timeout_s: float = 30.0  # and its body after that; who does not read its answer is given as long
@@ -68,6 +71,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         operator_token=_secret(environ, "GATEWAY_OPERATOR_TOKEN"),
         traces_endpoint=environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
         traces_share=_number(environ, "OTEL_TRACES_SAMPLER_ARG", Settings.traces_share, at_least=0),
+        model_memory_bytes=int(_number(environ, "MODEL_MEMORY_BYTES", Settings.model_memory_bytes, at_least=0)),
         max_body_bytes=int(_number(environ, "MAX_BODY_BYTES", Settings.max_body_bytes, at_least=1)),
         head_timeout_s=_number(environ, "HEAD_TIMEOUT_SECONDS", Settings.head_timeout_s, at_least=0.1),
         body_timeout_s=_number(environ, "BODY_TIMEOUT_SECONDS", Settings.body_timeout_s, at_least=0.1),

@@ -21,10 +21,11 @@ from serving.contract import ALIVE_S, STATE
 from serving.core import Core
 from serving.describe import Describer, gateway_state
 from serving.dispatch import Dispatcher
-from serving.fleet import Fleet, Snapshot
+from serving.fleet import Fleet
 from serving.http import Connections
 from serving.settings import Settings
 from serving.signatures import Trust
+from serving.snapshot import Snapshot
 from serving.spool import Spool, seal_abandoned
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Worker:
         self._connections = Connections(self._dispatcher, settings)
         self._callers.follow()
         self._fleet = Fleet(
-            settings.routing_table_path, self._put_in_force, trust=Trust(settings.trusted_keys, settings.signatures_required)
+            settings.routing_table_path, self._put_in_force,
+            trust=Trust(settings.trusted_keys, settings.signatures_required), memory_bytes=settings.model_memory_bytes,
         )  # fmt: skip
         self._put_in_force(self._core.snapshot)
 

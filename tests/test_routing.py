@@ -16,11 +16,14 @@ from django.urls import reverse
 
 from registry import services
 from registry.models import AuditEvent, ModelVersion, Role
+from registry.signing import public_key_file
 from rollouts.gateways import refusals_observe
 from rollouts.models import LoadRefusal, RoutingTable
 from rollouts.routing import changes, routing_publish
 from rollouts.tasks import observe_gateways, publish_routing
 from serving.contract import Arm, GatewayState, RefusedVersion, Version, confirmed_at, read_table, write_table
+from serving.fleet import Fleet
+from serving.signatures import Trust
 from tests.api import Api, problem
 from tests.factories import (
     approve,
@@ -118,12 +121,59 @@ def test_governed_model_follows_promotion_and_rollback():
     table = published()
     assert served(table) == first.number
     assert [v.number for v in table.routes[0].versions] == [2, 1]
+    assert table.routes[0].standby == [second.number]
     events = AuditEvent.objects.filter(action="routing.publish", subject=model.path).order_by("seq")
     assert [event.payload["change"] for event in events] == [
         "v1 serves", "other aliases or versions kept loaded beside v1", "v1 → v2", "v2 → v1",
     ]  # fmt: skip
     assert {event.team for event in events} == {"card-risk"}
     assert {event.actor for event in events} == {"publisher"}
+
+
+def test_former_champion_stands_by_and_a_rollback_loads_nothing(monkeypatch):
+    model = make_model(make_team("card-risk"))
+    first = make_champion_of(model)
+    assert published().routes[0].standby == []
+    approve(make_promotion(model, version=make_served(model, trees=2)))
+    assert published().routes[0].standby == [first.number]
+    trust = Trust([public_key_file(settings.SIGNING_KEY_FILE)])
+    fleet = Fleet(table_path(), lambda snapshot: None, trust=trust, memory_bytes=1)  # nothing stays that need not
+    fleet.follow()
+    for loads in ("load", "measure"):
+        monkeypatch.setattr(f"serving.fleet.{loads}", None)
+
+    services.rollback(
+        actor=make_actor(model.team, Role.APPROVER), model=model, to_version=first, reason="Scores jumped."
+    )
+    published()
+    fleet.follow()
+
+    loaded = fleet.snapshot.routes[model.name]
+    assert (loaded.route.arms[0].number, sorted(loaded.servables)) == (first.number, [1, 2])
+    assert fleet.snapshot.table_version == loaded.table_version
+
+
+def test_former_champion_that_cannot_serve_again_stands_aside_for_the_one_before(model):
+    for trees in (1, 2, 3):
+        set_alias(make_served(model, trees=trees))
+    assert published().routes[0].standby == [2]
+
+    model.versions.filter(number=2).update(archived_at=NOW)
+
+    assert published().routes[0].standby == [1]
+    model.versions.filter(number=1).update(archived_at=NOW)
+    assert published().routes[0].standby == []
+
+
+def test_former_champion_that_gateways_cannot_ask_stands_by_for_nothing(model):
+    sound = make_served(model)
+    unfit = make_version(model, servable=False)
+    values = {f: getattr(sound, f) for f in ("artifact_state", "artifact_digest", "format", "manifest")}
+    ModelVersion.objects.filter(pk=unfit.pk).update(**values, signature={})
+    set_alias(unfit)
+    set_alias(sound)
+
+    assert published().routes[0].standby == []
 
 
 def make_champion_of(model) -> ModelVersion:
@@ -381,6 +431,7 @@ def test_api_shows_the_routes_of_ones_own_teams(model):
                 "arms": [{"name": "champion", "version": 1, "weight_bp": 10_000}],
                 "aliases": {"champion": 1},
                 "versions": [{"version": 1, "format": "lightgbm", "digest": version.artifact_digest}],
+                "standby": [],
             }
         ],
     }

@@ -22,8 +22,9 @@ from serving.contract import Column, File, read_segment, write_table
 from serving.core import ANYONE, Core
 from serving.describe import Describer
 from serving.families import Ranking
-from serving.fleet import Fleet, load
+from serving.fleet import Fleet
 from serving.invocations import MLFLOW
+from serving.loading import load
 from serving.protocol import V2, InferAnswer
 from serving.reading import read
 from serving.runtimes import Output
@@ -163,7 +164,7 @@ def test_model_of_several_numbers_a_row_ranks_nothing(tmp_path):
     version = make_artifact(tmp_path, "model.lgb", booster.model_to_string().encode(), columns=CANDIDATES)
 
     with pytest.raises(ArtifactError, match="a ranking needs one number a row, and the model answers 3"):
-        load(version, "ranking")
+        load(version, "ranking", 0)
 
 
 def lag_columns(*more):
@@ -305,7 +306,7 @@ def test_version_that_contradicts_itself_is_refused(tmp_path, columns, parameter
     version = make_artifact(tmp_path, "model.lgb", booster.model_to_string().encode(), columns=columns)
 
     with pytest.raises(ArtifactError, match=why):
-        load(msgspec.structs.replace(version, parameters=parameters), "forecasting")
+        load(msgspec.structs.replace(version, parameters=parameters), "forecasting", 0)
 
 
 def test_metadata_says_what_is_answered(tmp_path, served_forecast):

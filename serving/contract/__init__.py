@@ -36,7 +36,15 @@ from serving.contract.routing import (
     write_table,
 )
 from serving.contract.scoring import Scores, ScoringRequest
-from serving.contract.state import ALIVE_S, STATE, GatewayState, LoadedVersion, RefusedVersion, gateway_states
+from serving.contract.state import (
+    ALIVE_S,
+    STATE,
+    ColdVersion,
+    GatewayState,
+    LoadedVersion,
+    RefusedVersion,
+    gateway_states,
+)
 
 __all__ = [
     "ALIVE_S",
@@ -55,6 +63,7 @@ __all__ = [
     "Arm",
     "Caller",
     "CallerList",
+    "ColdVersion",
     "Column",
     "File",
     "GatewayState",

@@ -49,6 +49,7 @@ class Route(msgspec.Struct, frozen=True):
     arms: list[Arm]
     aliases: dict[str, int]
     versions: list[Version]
+    standby: list[int] = []  # stay loaded beside the arms: the former champion, which a rollback switches to at once
 
 
 class RoutingTable(msgspec.Struct, frozen=True):
@@ -78,7 +79,7 @@ def check_table(table: RoutingTable) -> RoutingTable:
         weights = [arm.weight_bp for arm in route.arms if arm.name != SHADOW]
         if sum(weights) != BASIS_POINTS or min(weights) < 0:
             raise RoutingTableError(f"{route.model}: weights {weights} are no shares of {BASIS_POINTS}")
-        unknown = ({arm.number for arm in route.arms} | set(route.aliases.values())) - listed
+        unknown = {arm.number for arm in route.arms}.union(route.aliases.values(), route.standby) - listed
         if unknown:
             raise RoutingTableError(f"{route.model}: no version {sorted(unknown)} is listed")
     return table

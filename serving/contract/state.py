@@ -12,6 +12,16 @@ class LoadedVersion(msgspec.Struct, frozen=True):
     model: str
     number: int
     digest: str
+    bytes: int = 0  # that it takes, as measured in its trial
+
+
+class ColdVersion(msgspec.Struct, frozen=True):
+    """A version that a gateway loads when it is asked for, to stay within its memory."""
+
+    model: str
+    number: int
+    digest: str
+    bytes: int | None  # that it would take, once that was measured
 
 
 class RefusedVersion(msgspec.Struct, frozen=True):
@@ -35,6 +45,10 @@ class GatewayState(msgspec.Struct, frozen=True):
     refused: list[RefusedVersion]
     callers_version: int = 0  # of the list of callers in force; 0 before the first
     callers: dict[int, float] = {}  # when each last asked, seconds since the epoch
+    cold: list[ColdVersion] = []
+    memory_bytes: int = 0  # that the loaded versions take
+    memory_limit_bytes: int = 0  # that they may take; 0: any number
+    memory_warning: str = ""  # why they take more
 
 
 STATE = "state.json"
