@@ -37,6 +37,7 @@ def drift_report(ctx: JobContext) -> None:
     rows = lake.latest_inputs(
         model_id=version.model_id, model=version.model.name, number=version.number, since=since, limit=MAX_ROWS
     )
+    inputs = lake.told(inputs, rows)
     current, categories = comparison.typed(pd.DataFrame(rows), inputs)
     ctx.log(f"{len(current):,} predictions of {version} since {since:%Y-%m-%d %H:%M} UTC")
 
@@ -73,7 +74,7 @@ def drift_report(ctx: JobContext) -> None:
 def lake_compact(ctx: JobContext) -> None:
     """Join the small files of a team's days in the lake, and delete the replaced ones that no reader needs any more."""
     from monitoring import tidying
-    from monitoring.selectors.log import scattered
+    from monitoring.selectors.lake import scattered
 
     due = scattered(today=timezone.now().date()).get(ctx.scope, [])
     for n, partition in enumerate(due):
@@ -88,7 +89,7 @@ def lake_compact(ctx: JobContext) -> None:
 def lake_retain(ctx: JobContext) -> None:
     """Forget the days of a team's models that their policies keep no longer."""
     from monitoring import tidying
-    from monitoring.selectors.log import surplus
+    from monitoring.selectors.lake import surplus
 
     due = surplus(today=timezone.now().date()).get(ctx.scope, [])
     for n, partition in enumerate(due):

@@ -27,7 +27,7 @@ from deltalake import (
 from django.conf import settings
 
 from monitoring.telemetry import score_of
-from serving.contract import PredictionRecord
+from serving.contract import PredictionRecord, is_withheld
 
 SCHEMA = pa.schema(
     [
@@ -124,7 +124,7 @@ def write(name: str, rows: pa.Table, commit: CommitProperties) -> None:
 def latest_inputs(*, model_id: int, model: str, number: int, since: datetime, limit: int) -> list[dict[str, Any]]:
     """Return inputs of answered predictions of a version, at most ``limit`` of the latest since ``since``.
 
-    Shadow copies and pinned requests are left out: they are not what callers sent for a decision.
+    Shadow copies and pinned requests are left out: they are not what callers sent for a decision. So are withheld values.
     Files are opened newest first and no more of them than needed, so the cost does not grow with the table.
     """
     rows = _answered(_files(model, since), model_id=model_id, number=number, since=since, limit=limit)
@@ -160,9 +160,15 @@ def _answered(
     return pa.concat_tables(parts) if parts else None
 
 
+def told(inputs: Iterable[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those columns of a signature that the log tells of: not the ones that a policy withheld from all rows."""
+    return [column for column in inputs if not rows or any(column["name"] in row for row in rows)]
+
+
 def _inputs(rows: pa.Table) -> list[dict[str, Any]]:
     decode = msgspec.json.Decoder(dict[str, Any]).decode
-    return [decode(text) for text in rows["inputs"].to_pylist()]
+    texts = rows["inputs"].to_pylist()
+    return [{name: v for name, v in decode(text).items() if not is_withheld(v)} for text in texts]
 
 
 def _files(model: str, since: datetime) -> Iterator[Path]:

@@ -2,13 +2,16 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from monitoring import api
-from monitoring.views import drift, panels, slos
+from monitoring.api import log as log_api
+from monitoring.api import watch
+from monitoring.views import drift, log, panels, slos
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/telemetry-panel/", panels.telemetry_panel, name="telemetry_panel"),
     path("models/<str:name>/slo-panel/", panels.slo_panel, name="slo_panel"),
     path("models/<str:name>/drift-panel/", panels.drift_panel, name="drift_panel"),
+    path("models/<str:name>/log-panel/", log.log_panel, name="log_panel"),
+    path("models/<str:name>/log/", log.prediction_log, name="prediction_log"),
     path("slos/", slos.slos, name="slos"),
     path("slos/new/", slos.slo_new, name="slo_new"),
     path("slos/<int:pk>/", slos.slo, name="slo"),
@@ -19,10 +22,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("drift/<int:pk>/evidently.html", drift.drift_report_html, name="drift_report_html"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
-    path("models/<str:name>/telemetry", api.Telemetry.as_view(), name="api_telemetry"),
-    path("models/<str:name>/drift-reports", api.ModelDriftReports.as_view(), name="api_model_drift_reports"),
-    path("slos", api.Slos.as_view(), name="api_slos"),
-    path("slos/<int:pk>", api.OneSlo.as_view(), name="api_slo"),
-    path("drift-reports", api.DriftReports.as_view(), name="api_drift_reports"),
-    path("drift-reports/<int:pk>", api.OneDriftReport.as_view(), name="api_drift_report"),
+    path("models/<str:name>/telemetry", watch.Telemetry.as_view(), name="api_telemetry"),
+    path("models/<str:name>/log-policy", log_api.OneLogPolicy.as_view(), name="api_log_policy"),
+    path("models/<str:name>/drift-reports", watch.ModelDriftReports.as_view(), name="api_model_drift_reports"),
+    path("slos", watch.Slos.as_view(), name="api_slos"),
+    path("slos/<int:pk>", watch.OneSlo.as_view(), name="api_slo"),
+    path("drift-reports", watch.DriftReports.as_view(), name="api_drift_reports"),
+    path("drift-reports/<int:pk>", watch.OneDriftReport.as_view(), name="api_drift_report"),
 ]

@@ -14,6 +14,7 @@ import msgspec
 from django.conf import settings
 from django.db import connection, transaction
 
+from monitoring.models import LogPolicy
 from registry.audit_trail import audit, audited
 from registry.models import Alias, AliasMove, ArtifactState, ModelVersion, Promotion, RegisteredModel
 from registry.selectors import bundles_of
@@ -47,6 +48,7 @@ def compose() -> list[Route]:
     serving = {champion.model_id: champion.version_id for champion in champions}
     former = _former(serving)
     versions, aliases = _wanted(serving, former.values())
+    columns = dict(LogPolicy.objects.values_list("model_id", "columns"))
     standby = {version.model_id: version.number for version in former.values()}
     return [
         Route(
@@ -58,6 +60,7 @@ def compose() -> list[Route]:
             aliases={name: n for name, n in aliases[champion.model_id].items() if n in versions[champion.model_id]},
             versions=list(versions[champion.model_id].values()),
             standby=[n for n in versions[champion.model_id] if n == standby.get(champion.model_id)],
+            sensitive=columns.get(champion.model_id, {}),
         )
         for champion in champions
         if champion.version.number in versions[champion.model_id]
@@ -86,6 +89,8 @@ def _difference(before: Route | None, after: Route) -> str:
         return f"{_arms(after)} serves"
     if before.arms != after.arms:
         return f"{_arms(before)} → {_arms(after)}"
+    if before.sensitive != after.sensitive:
+        return f"withheld from the log: {', '.join(after.sensitive) or 'nothing'}"
     return f"other aliases or versions kept loaded beside {_arms(after)}"
 
 

@@ -138,8 +138,10 @@ class Call:
         """Return each row as it is recorded."""
         names = self.servable.names
         if self.row is not None:
-            return [dict(zip(names, self.row, strict=True))]
-        return [dict(zip(names, row, strict=True)) for row in zip(*self.columns, strict=True)]
+            rows: list[Inputs] = [dict(zip(names, self.row, strict=True))]
+        else:
+            rows = [dict(zip(names, row, strict=True)) for row in zip(*self.columns, strict=True)]
+        return list(map(self.route.privacy.withhold, rows)) if self.route.privacy else rows
 
 
 class Core:
@@ -219,7 +221,7 @@ class Core:
         if isinstance(error, SpoolFullError):
             return refusal(Fault(503, str(error)), call.dialect, call.request_id)
         if not isinstance(error, Fault):
-            logger.error("request %s to %s failed", call.request_id, call.route.route.model, exc_info=error)
+            _report(call, error)
             error = Fault(500, "the model failed to answer; the gateway's log says more")
         return self._refuse(call, error)
 
@@ -259,7 +261,8 @@ class Core:
             with contextlib.suppress(Fault):
                 call.choose()
         try:
-            self._record(call, fault.status, [{}], [{}], str(fault)[:500])
+            told = call.route.privacy.fault(fault) if call.route.privacy else str(fault)
+            self._record(call, fault.status, [{}], [{}], told[:500])
         except SpoolFullError as error:
             fault = Fault(503, str(error))
         return refusal(fault, call.dialect, call.request_id)
@@ -284,6 +287,15 @@ class Core:
             raise
         finally:
             self.metrics.observe((route.model, call.number, call.arm), status, latency_us)
+
+
+def _report(call: Call, error: Exception) -> None:
+    """Write to the gateway's log that a request failed; words of a library may quote a value."""
+    failed = ("request %s to %s failed%s", call.request_id, call.route.route.model)
+    if call.route.privacy:
+        logger.error(*failed, f": {call.route.privacy.crash(error)}")
+    else:
+        logger.error(*failed, "", exc_info=error)
 
 
 def refusal(fault: Fault, dialect: Dialect, request_id: str = "") -> Answer:

@@ -12,6 +12,7 @@ import msgspec
 from serving.artifacts import ArtifactError
 from serving.contract import RefusedVersion, Route, RoutingTable, RoutingTableError, Version, read_table
 from serving.loading import least_bytes, load, measure
+from serving.privacy import privacy_of
 from serving.signatures import Trust
 from serving.snapshot import EMPTY, Cold, LoadedRoute, Memory, Servable, Snapshot, targets
 
@@ -39,18 +40,21 @@ class Fleet:
     """
 
     def __init__(
-        self, path: Path, on_change: Callable[[Snapshot], None], *, trust: Trust | None = None, memory_bytes: int = 0
+        self, path: Path, on_change: Callable[[Snapshot], None], *, trust: Trust | None = None, memory_bytes: int = 0,
+        log_key: str = "",
     ) -> None:  # fmt: skip
         """Follow the table at ``path``.
 
         Args:
             memory_bytes: that the versions in memory may take; 0: any number.
+            log_key: of the hashes that stand for sensitive values in records.
         """
         self.snapshot = EMPTY
         self._path = path
         self._on_change = on_change
         self._trust = trust or Trust()
         self._limit = memory_bytes
+        self._log_key = log_key
         self._table: RoutingTable | None = None
         self._seen: tuple[int, int, int] | None = None
         self._listed: dict[bytes, Listed] = {}
@@ -181,10 +185,11 @@ class Fleet:
                 found = self._cold.setdefault(key, Cold(version.number, version.digest, None))
                 if key not in self._unproven and key not in self._refused:
                     cold[version.number] = found
+        privacy = privacy_of(route, self._log_key)
         before = self.snapshot.routes.get(route.model)
         if before and before.route.model_id == route.model_id and {arm.number for arm in route.arms} - set(servables):
-            return before
-        return LoadedRoute(route, table_version, servables, cold)
+            return replace(before, privacy=privacy)
+        return LoadedRoute(route, table_version, servables, cold, privacy)
 
     def _memory(self) -> Memory:
         used, warning = self._used(), ""

@@ -49,6 +49,7 @@ class Settings:
     spool_max_bytes: int = 4 * 1024 * 1024 * 1024  # what may wait on this disk
     trusted_keys: tuple[Path, ...] = ()  # public keys (PEM) whose signatures over versions count, comma-separated
     signatures_required: Required = "governed"  # of what answers for governed teams, or of whatever answers (all)
+    log_hash_key: str = ""  # secret, alike on all gateways; of the hashes that stand for sensitive values in the log
     when_full: WhenFull = "refuse"  # then requests are refused with 503, or answered and their records dropped
 
 
@@ -85,6 +86,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         signatures_required=cast(
             "Required", _choice(environ, "SIGNATURES_REQUIRED", Settings.signatures_required, get_args(Required))
         ),
+        log_hash_key=_secret(environ, "LOG_HASH_KEY"),
         when_full=cast("WhenFull", _choice(environ, "SPOOL_WHEN_FULL", Settings.when_full, get_args(WhenFull))),
     )
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from serving.contract import ColdVersion, LoadedVersion, RefusedVersion, Route
 from serving.families import Family
 from serving.inputs import Signature
+from serving.privacy import Privacy
 from serving.runtimes import Runtime
 
 
@@ -44,6 +45,7 @@ class LoadedRoute:
     table_version: int
     servables: dict[int, Servable]
     cold: dict[int, Cold]
+    privacy: Privacy | None = None  # of its records; None where no column is sensitive
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ class Worker:
         self._fleet = Fleet(
             settings.routing_table_path, self._put_in_force,
             trust=Trust(settings.trusted_keys, settings.signatures_required), memory_bytes=settings.model_memory_bytes,
+            log_key=settings.log_hash_key,
         )  # fmt: skip
         self._put_in_force(self._core.snapshot)
 

@@ -306,5 +306,5 @@ def test_pages_are_accessible_and_fit_in_both_themes_and_widths(page, live_serve
     make_slo(model, kind="latency", threshold_us=500)
     log_in(page, make_user(model.team), live_server)
 
-    for path in ("/slos/", "/slos/new/", slo.path, report.path, "/models/flight-delay/"):
+    for path in ("/slos/", "/slos/new/", slo.path, report.path, "/models/flight-delay/", "/models/flight-delay/log/"):
         check_page(page, path, live_server)

@@ -121,6 +121,10 @@ class Config:
             **self.storage(),
         }
 
+    def log_hash_key(self) -> str:
+        """Return what the gateway hashes sensitive values with; it stays, so that equal values keep equal hashes."""
+        return secret_file(self.var / "secrets/log-hash-key")
+
     def write_env_file(self) -> None:
         """Write the settings for a `manage.py` run beside the demo."""
         quoted = {key: value.replace("\\", "\\\\").replace('"', '\\"') for key, value in self.settings().items()}

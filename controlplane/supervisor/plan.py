@@ -69,7 +69,7 @@ class Plan:
             self._celery("beat", "beat"),
             Spec(
                 "gateway", [sys.executable, "-m", "serving.gateway"],
-                {"GATEWAY_AUTH": "optional", **self._bare, "GATEWAY_HOST": HOST, "GATEWAY_PORT": str(self.config.ports["gateway"])},
+                {"GATEWAY_AUTH": "optional", "LOG_HASH_KEY": self.config.log_hash_key(), **self._bare, "GATEWAY_HOST": HOST, "GATEWAY_PORT": str(self.config.ports["gateway"])},
                 check=answers(f"{gateway}/v2/health/live"),
             ),
         ]  # fmt: skip

@@ -1,10 +1,11 @@
-"""What holds for the log of predictions: the policy of a model, and which parts of the lake are due for care."""
+"""What holds for the log of a model's predictions."""
 
-from datetime import date
+from typing import Any
 
-from monitoring.models import DEFAULT_KEEP_DAYS, LogPolicy
-from monitoring.tidying import Partition, partitions
-from registry.models import RegisteredModel
+from monitoring.models import LogPolicy
+from registry.models import ModelVersion, RegisteredModel
+
+VERSIONS = 50  # the newest ones, whose inputs a policy may name
 
 
 def log_policy_of(model: RegisteredModel) -> LogPolicy:
@@ -12,23 +13,11 @@ def log_policy_of(model: RegisteredModel) -> LogPolicy:
     return LogPolicy.objects.select_related("changed_by").filter(model=model).first() or LogPolicy(model=model)
 
 
-def scattered(*, today: date) -> dict[str, list[Partition]]:
-    """Return, by team, the partitions whose small files should be joined."""
-    return _by_team([partition for partition in partitions() if partition.is_scattered(today)])
-
-
-def surplus(*, today: date) -> dict[str, list[Partition]]:
-    """Return, by team, the partitions that are kept no longer."""
-    kept = dict(LogPolicy.objects.values_list("model_id", "keep_days"))
-    return _by_team([p for p in partitions() if p.is_past(kept, DEFAULT_KEEP_DAYS, today)])
-
-
-def _by_team(found: list[Partition]) -> dict[str, list[Partition]]:
-    models = RegisteredModel.objects.filter(pk__in={pk for partition in found for pk in partition.model_ids})
-    teams = dict(models.values_list("pk", "team__slug"))
-    by_team: dict[str, list[Partition]] = {}
-    for partition in found:
-        owner = next((teams[pk] for pk in sorted(partition.model_ids) if pk in teams), None)
-        if owner:
-            by_team.setdefault(owner, []).append(partition)
-    return by_team
+def input_columns(model: RegisteredModel) -> dict[str, str]:
+    """Return the inputs of a model's newest versions, those of the latest first: {name: type}."""
+    versions = ModelVersion.objects.filter(model=model, signature__has_key="inputs").order_by("-number")[:VERSIONS]
+    inputs: list[list[dict[str, Any]]] = list(versions.values_list("signature__inputs", flat=True))
+    found: dict[str, str] = {}
+    for column in (column for columns in inputs for column in columns):
+        found.setdefault(column["name"], column["type"])
+    return found

@@ -60,6 +60,6 @@ def references_push() -> None:
         )
         if len(rows) < FIRST_ROWS:
             continue  # some were pinned, or are not shipped yet
-        inputs = version.signature["inputs"]
+        inputs = lake.told(version.signature["inputs"], rows)
         columns = {column["name"]: [row.get(column["name"]) for row in rows] for column in inputs}
         reference_record(version=version, source="production", rows=len(rows), columns=profile_of(columns, inputs))

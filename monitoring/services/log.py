@@ -1,10 +1,11 @@
 """What a team decides on the log of a model: for how long predictions are kept, and which values never reach it."""
 
 from monitoring.models import DEFAULT_KEEP_DAYS, MAX_KEEP_DAYS, MIN_KEEP_DAYS, LogPolicy, Treatment
+from monitoring.selectors.log import input_columns
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import InvalidError
-from registry.models import ModelVersion, RegisteredModel, Role
+from registry.models import RegisteredModel, Role
 
 LOG_KEEPERS = (Role.ENGINEER, Role.ADMIN)
 
@@ -51,9 +52,8 @@ def _checked(model: RegisteredModel, columns: dict[str, str]) -> dict[str, str]:
             raise InvalidError(
                 f"columns.{column} must be one of {', '.join(Treatment.values)}, not {treatment!r}.", field="columns"
             )
-    signatures = ModelVersion.objects.filter(model=model, signature__has_key="inputs")
-    known = {column["name"] for inputs in signatures.values_list("signature__inputs", flat=True) for column in inputs}
-    if known and (odd := sorted(columns.keys() - known)):
+    known = input_columns(model)
+    if known and (odd := sorted(columns.keys() - known.keys())):
         raise InvalidError(
             f"{', '.join(odd)} is an input of no version of {model.name}; they have {', '.join(sorted(known))}.",
             field="columns",

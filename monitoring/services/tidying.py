@@ -5,7 +5,7 @@ from datetime import datetime
 from jobs.models import Job
 from jobs.services import SlotTakenError, job_create
 from jobs.states import State
-from monitoring.selectors.log import scattered, surplus
+from monitoring.selectors.lake import scattered, surplus
 
 TITLES = {"lake_compact": "Join small files of the prediction log", "lake_retain": "Forget old predictions"}
 DUE = {"lake_compact": scattered, "lake_retain": surplus}

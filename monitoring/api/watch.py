@@ -1,4 +1,4 @@
-"""The REST API of monitoring, mounted under `/api/v1/`."""
+"""Traffic, objectives and drift."""
 
 from typing import Any
 

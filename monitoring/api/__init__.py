@@ -1,0 +1,1 @@
+"""The REST API of monitoring, mounted under `/api/v1/`."""
