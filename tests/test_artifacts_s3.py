@@ -1,5 +1,6 @@
 """Artifacts in S3, as moto serves it: logged, registered, verified, scored and downloaded by clients that notice nothing."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import requests
 from botocore.exceptions import ClientError
+from django.utils import timezone
 
 from controlplane.embedded import free_port
 from experiments.scoring import predict
@@ -18,8 +20,12 @@ from registry import services
 from registry.adapters import read_source
 from registry.artifacts import ArtifactError
 from registry.models import ModelVersion
+from registry.signing import public_key_file
 from registry.staging import stage
 from registry.tasks import stage_versions
+from rollouts.routing import routing_publish
+from tests.factories import approve, make_promotion, read_files
+from tests.gateways import RunningGateway
 from tests.mlflow_server import start_mlflow
 from tests.test_mlflow_protocol import log_booster, rows  # noqa: F401  a fixture
 
@@ -103,6 +109,35 @@ def test_model_is_logged_verified_scored_and_downloaded(aws, engineer, store, ro
     engineer.client.set_registered_model_alias(version.model.name, "shadow", 1)
     stage_versions()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
+
+
+def test_gateway_answers_with_a_version_that_lies_in_the_bucket(engineer, store, rows, settings, tmp_path):  # noqa: F811
+    settings.ROUTING_TABLE_PATH = tmp_path / "routing/table.json"
+    booster, _, _ = log_booster(engineer.team, rows, registered_model_name=f"{engineer.team.slug}-delay")
+    version = ModelVersion.objects.select_related("model__team").get(model__name=f"{engineer.team.slug}-delay")
+    version = read_files(version)
+    approve(make_promotion(version.model, version=version))
+    folder = settings.ARTIFACT_ROOT / version.artifact_path
+    shutil.rmtree(folder)  # the gateway's host is not the one that read the files
+
+    stage_versions()
+    table = routing_publish(now=timezone.now())
+    gateway = RunningGateway(tmp_path, SIGNING_TRUSTED_KEYS=str(public_key_file(settings.SIGNING_KEY_FILE)))
+    gateway.start()
+    try:
+        asked = rows[0].iloc[:3]
+        answer = gateway.infer(version.model.name, {"inputs": [
+            {"name": "carrier", "shape": [3], "datatype": "BYTES", "data": asked.carrier.tolist()},
+            {"name": "distance", "shape": [3], "datatype": "FP64", "data": asked.distance.tolist()},
+        ]})  # fmt: skip
+        served = gateway.status()
+    finally:
+        gateway.stop()
+
+    assert (answer.status_code, answer.json()["model_version"]) == (200, "1")
+    assert answer.json()["outputs"][0]["data"] == booster.predict(asked).tolist()
+    assert (served["table"]["version"], served["refused"]) == (table.version, [])
+    assert [one["digest"] for one in served["models"][version.model.name]["loaded"]] == [version.artifact_digest]
 
 
 def test_registered_files_in_the_bucket_do_not_change(aws, engineer, store, rows):  # noqa: F811
