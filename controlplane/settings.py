@@ -251,7 +251,7 @@ SPECTACULAR_SETTINGS = {
         "JobState": "jobs.models.STATES",
         "ObjectiveKind": "monitoring.models.Slo.Kind",
         "WebhookStatus": "registry.models.Webhook.Status",
-        "PromotionState": "registry.api.serializers.PROMOTION_STATES",
+        "PromotionState": "registry.api.serializers.promotions.PROMOTION_STATES",
     },
 }
 

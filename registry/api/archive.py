@@ -10,7 +10,8 @@ from rest_framework.response import Response
 
 from registry import selectors, services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
-from registry.api.serializers import ModelSerializer, VersionDetailSerializer
+from registry.api.serializers.models import ModelSerializer
+from registry.api.serializers.versions import VersionDetailSerializer
 from registry.models import ModelVersion, RegisteredModel
 
 

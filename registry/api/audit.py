@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api.base import ApiView, ListQuery, Query, ordering
-from registry.api.serializers import AuditEventSerializer
+from registry.api.serializers.audit import AuditEventSerializer
 from registry.models import AuditEvent
 from registry.selectors.audit import visible_events
 

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from registry import services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import criteria_of, find_model
-from registry.api.serializers import CriteriaSetSerializer
+from registry.api.serializers.criteria import CriteriaSetSerializer
 from registry.models import AcceptanceCriterion, ApiToken, CriteriaSet
 
 

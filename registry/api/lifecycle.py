@@ -12,7 +12,7 @@ from registry import services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import find_model, retirements_of, revalidations_of
 from registry.api.promotions import ReasonBody
-from registry.api.serializers import ModelSerializer
+from registry.api.serializers.models import ModelSerializer
 from registry.api.waivers import NoteBody, SupportBody
 from registry.errors import InvalidError
 from registry.models import ApiToken, Retirement, Revalidation

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from registry import services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import find_model, models_of
-from registry.api.serializers import AliasSerializer, ModelSerializer
+from registry.api.serializers.models import AliasSerializer, ModelSerializer
 from registry.errors import InvalidError
 from registry.models import Alias, RevalidationTrigger, Task, Team
 

@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from registry import selectors, services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.models import TeamView
-from registry.api.serializers import PromotionSerializer, TokenSerializer
+from registry.api.serializers.promotions import PromotionSerializer
+from registry.api.serializers.tokens import TokenSerializer
 from registry.errors import ConflictError, FreshLoginError
 from registry.models import ApiToken, Membership, Role
 from registry.sessions import confirm

@@ -9,7 +9,12 @@ from rest_framework.response import Response
 from registry import selectors, services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import find_model, find_promotion, promotions_of
-from registry.api.serializers import PROMOTION_STATES, CommentSerializer, PromotionDetailSerializer, PromotionSerializer
+from registry.api.serializers.promotions import (
+    PROMOTION_STATES,
+    CommentSerializer,
+    PromotionDetailSerializer,
+    PromotionSerializer,
+)
 from registry.errors import StaleBindingError
 from registry.models import ApiToken
 from registry.problems import PreconditionRequiredError

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from registry import services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import find_model, rollbacks_of
-from registry.api.serializers import RollbackSerializer
+from registry.api.serializers.promotions import RollbackSerializer
 from registry.errors import InvalidError
 
 

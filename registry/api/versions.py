@@ -13,7 +13,12 @@ from jobs.tasks import nudge
 from registry import services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import find_model, find_version, versions_of
-from registry.api.serializers import EvidenceSerializer, ReferenceSerializer, VersionDetailSerializer, VersionSerializer
+from registry.api.serializers.versions import (
+    EvidenceSerializer,
+    ReferenceSerializer,
+    VersionDetailSerializer,
+    VersionSerializer,
+)
 from registry.conversions import conversion_of
 from registry.errors import InvalidError, RefusedError
 from registry.models import ArtifactState, Evidence, ModelVersion, ReferenceProfile, RegisteredModel

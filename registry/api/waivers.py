@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from registry import services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import find_promotion, waivers_of
-from registry.api.serializers import WaiverSerializer
+from registry.api.serializers.waivers import WaiverSerializer
 from registry.models import ApiToken
 from registry.states import WaiverState
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from registry import selectors, services
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
-from registry.forms import MOST_CRITERIA, CriteriaFormSet, CriterionForm
+from registry.forms.criteria import MOST_CRITERIA, CriteriaFormSet, CriterionForm
 from registry.metric_words import Nouns
 from registry.models import AcceptanceCriterion, CriteriaSet, RegisteredModel, Role
 from registry.plain_words import target_words

@@ -12,7 +12,7 @@ from jobs.paging import page_of
 from registry import services
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
-from registry.forms import ModelForm, champion_choices
+from registry.forms.models import ModelForm, champion_choices
 from registry.models import Alert, Alias, ErrorBudget, Promotion, RegisteredModel, Role, Rollback, Task
 from registry.states import revalidation_state
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from registry import selectors, services
 from registry.access import actor_of
 from registry.errors import InvalidError, RefusedError
-from registry.forms import PolicyForm
+from registry.forms.policies import PolicyForm
 from registry.models import PromotionPolicy, Role, Team
 from registry.policies import LABELS, NAMES, in_words
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from registry import services
 from registry.access import actor_of
-from registry.forms import TokenForm
+from registry.forms.people import TokenForm
 from registry.models import ApiToken
 from registry.selectors.webhooks import webhooks_tally
 

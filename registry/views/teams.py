@@ -13,7 +13,7 @@ from jobs.paging import page_of
 from registry import services
 from registry.access import Actor, actor_of
 from registry.errors import InvalidError
-from registry.forms import MemberForm, PasswordForm
+from registry.forms.people import MemberForm, PasswordForm
 from registry.models import Role, Team
 
 

@@ -14,7 +14,7 @@ from registry.access import Actor, actor_of
 from registry.adapters import workspace_of
 from registry.conversions import conversion_of
 from registry.errors import RefusedError
-from registry.forms import PromotionForm
+from registry.forms.models import PromotionForm
 from registry.models import ModelVersion, ReferenceProfile, Role, VersionReading
 from registry.views.models import OPEN, visible_model
 

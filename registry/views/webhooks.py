@@ -19,7 +19,7 @@ from jobs.tasks import deliver
 from registry import services
 from registry.access import Actor, actor_of
 from registry.errors import InvalidError
-from registry.forms import WebhookForm
+from registry.forms.webhooks import WebhookForm
 from registry.models import Role, Team, Webhook
 from registry.selectors.webhooks import deliveries_of, deliveries_tally, webhooks_of
 from registry.webhooks.fanout import TEST
