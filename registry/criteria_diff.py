@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from registry.metric_words import Nouns
-from registry.plain_words import Rule, target_words
+from registry.plain_words.rules import Rule, target_words
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from registry.criteria_diff import Drafted, changes
 from registry.errors import ConflictError, FourEyesError, InvalidError
 from registry.metric_words import Nouns
 from registry.models import AuditEvent, CriteriaSet, Role
-from registry.plain_words import Rule
+from registry.plain_words.rules import Rule
 from tests import factories
 from tests.api import Api, problem
 from tests.browser import check_page, log_in

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from registry.criteria import METRIC_LABELS, CheckStatus, Measured, margin
 from registry.metric_words import WORDS, Nouns
-from registry.plain_words import Rule, plain, target_words, weakest_part
+from registry.plain_words.results import plain, weakest_part
+from registry.plain_words.rules import Rule, target_words
 
 FLIGHTS = Nouns("flights", "late flights")
 

@@ -9,7 +9,7 @@ from registry.criteria_diff import Drafted
 from registry.metric_words import Nouns
 from registry.models.catalogue import ModelVersion, RegisteredModel
 from registry.models.fields import DIGEST_HELP
-from registry.plain_words import Rule, target_words
+from registry.plain_words.rules import Rule, target_words
 
 
 class CriteriaSet(models.Model):

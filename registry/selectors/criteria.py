@@ -4,7 +4,8 @@ from registry.criteria import METRIC_LABELS, CheckStatus, Measured, margin, metr
 from registry.criteria_diff import Change, changes
 from registry.metric_words import Nouns
 from registry.models import AcceptanceCriterion, CriteriaSet, Evidence, RegisteredModel
-from registry.plain_words import Plain, Rule, plain
+from registry.plain_words.results import Plain, plain
+from registry.plain_words.rules import Rule
 
 
 def metric_choices(model: RegisteredModel) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from django.db.models import Exists, Max, OuterRef, Q, Subquery
 from registry.access import Actor
 from registry.criteria import Measured
 from registry.models import Approval, Comment, CriterionReview, Evidence, ModelVersion, Promotion, Role
-from registry.plain_words import Plain, plain, weakest_part
+from registry.plain_words.results import Plain, plain, weakest_part
 from registry.selectors.checks import Check
 from registry.selectors.policies import policies_by_team
 from registry.selectors.promotions import approval_stands, promotion_binding, promotion_checks

@@ -13,7 +13,7 @@ from registry.errors import RefusedError
 from registry.forms.criteria import MOST_CRITERIA, CriteriaFormSet, CriterionForm
 from registry.metric_words import Nouns
 from registry.models import AcceptanceCriterion, CriteriaSet, RegisteredModel, Role
-from registry.plain_words import target_words
+from registry.plain_words.rules import target_words
 from registry.views.models import visible_model
 
 
