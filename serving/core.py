@@ -65,6 +65,11 @@ class Call:
         """Whether predicting would hold up other requests for long, so that it belongs in a thread."""
         return self.servable.runtime.slow
 
+    @property
+    def may_join(self) -> bool:
+        """Whether its rows may be predicted together with others; steps of a forecast belong to each other."""
+        return self.servable.family.by_row
+
     def identify(self, given: str, generated: str) -> None:
         """Settle the request's id: its body's, its header's, or one of ours.
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from serving.batching import Batcher, Promise
 from serving.callers import Caller, Callers
 from serving.core import ANYONE, Answer, Core, refusal
 from serving.describe import Describer
@@ -26,8 +27,6 @@ SLOW_THREADS = 4
 MOST_ADDRESSES = 1_000  # that are remembered as they were sent
 LONGEST_ADDRESS = 1_000
 OPERATORS = ("/status", "/metrics")
-
-Promise = asyncio.Future[Answer]
 
 
 class Address(NamedTuple):
@@ -51,6 +50,7 @@ class Dispatcher:
         self._operator = b"Bearer " + operator_token.encode() if operator_token else None
         self._tracing = tracing
         self._slow = ThreadPoolExecutor(SLOW_THREADS, "slow")
+        self._batcher = Batcher(core, self._slow)
         self._addresses: dict[bytes, Address] = {}
 
     def close(self) -> None:
@@ -119,7 +119,9 @@ class Dispatcher:
         call = self._core.begin(name, headers, body, at, started_ns, caller=caller, dialect=dialect)
         if isinstance(call, Answer):
             return call
-        return self._in_thread(lambda: self._core.complete(call)) if call.is_slow else self._core.complete(call)
+        if not call.is_slow:
+            return self._core.complete(call)
+        return self._batcher.answer(call) if call.may_join else self._in_thread(lambda: self._core.complete(call))
 
     def _in_thread(self, work: Callable[[], Answer]) -> Promise:
         return asyncio.get_running_loop().run_in_executor(self._slow, work)

@@ -1,5 +1,6 @@
 """ONNX graphs by onnxruntime: standard operators alone, everything within the one file, one thread."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,13 +18,16 @@ TYPES: dict[str, Any] = {
     "tensor(bool)": np.bool_, "tensor(string)": np.object_,
 }  # fmt: skip
 ANSWERS = ("tensor(float)", "tensor(double)")
+QUICK_S = 200e-6  # what one row may hold up the others on the event loop
 CHOSEN = "probabilities"  # where a graph has several outputs, as converted classifiers do
 
 
 class Onnx:
-    """A graph that takes one tensor [rows, columns], or one tensor a column."""
+    """A graph that takes one tensor [rows, columns], or one tensor a column.
 
-    slow = True
+    Attributes:
+        slow: one row takes longer than a hop to another thread would; most graphs of trees or lines do not.
+    """
 
     def __init__(self, session: onnxruntime.InferenceSession, columns: list[Column]) -> None:
         self._session = session
@@ -38,6 +42,7 @@ class Onnx:
             )
         self._second = answer.size == 2 and self._chosen == CHOSEN
         self.output = _output(self._chosen, answer.size)
+        self.slow = min(self._seconds() for _ in range(5)) > QUICK_S
 
     def predict_row(self, row: Row) -> list[float]:
         """Return the output of one row."""
@@ -48,6 +53,12 @@ class Onnx:
         answer = self._run(columns, rows)
         values: list[float] = (answer[:, 1] if self._second else answer).astype(np.float64).ravel().tolist()
         return values
+
+    def _seconds(self) -> float:
+        """Return how long one row takes just now."""
+        started = time.perf_counter()
+        self._run([[_zero(column)] for column in self._columns], 1)
+        return time.perf_counter() - started
 
     def _check_inputs(self) -> None:
         if odd := [i for i in self._inputs if i.type not in TYPES]:
