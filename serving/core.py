@@ -4,13 +4,13 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import NamedTuple
 
 from serving.callers import Caller
-from serving.contract import Arm, PredictionRecord, arm_for, frame, key_hash
+from serving.contract import CHAMPION, Arm, PredictionRecord, arm_for, frame, key_hash
 from serving.families import Outputs
 from serving.metrics import Metrics
 from serving.protocol import CONTENT_JSON, V2, Dialect, Fault, Given, Headers, Request
@@ -139,6 +139,13 @@ class Call:
         runtime = self.servable.runtime
         return runtime.predict(self.columns, self.rows) if self.row is None else runtime.predict_row(self.row)
 
+    def copy_for(self, arm: Arm) -> "Call":
+        """Return the same for a shadow, which reads the rows again if its columns differ."""
+        copy = replace(self, arm=arm.name, number=arm.number, weight_bp=arm.weight_bp)
+        copy.request, copy.servable = self.request, self.route.servables[arm.number]
+        copy.started_ns = time.perf_counter_ns()
+        return copy
+
     def inputs(self) -> list[Inputs]:
         """Return each row as it is recorded."""
         names = self.servable.names
@@ -157,11 +164,13 @@ class Core:
 
     Attributes:
         snapshot: replaced whole by the fleet; a request reads it once, so no answer mixes two.
+        mirror: is handed what the champion answered, for shadow versions.
     """
 
     def __init__(self, spool: Spool) -> None:
         self.snapshot: Snapshot = EMPTY
         self.metrics = Metrics()
+        self.mirror: Callable[[Call], None] = lambda _: None
         self._spool = spool
         self._ids = count(1)
         self._id_prefix = secrets.token_hex(8)
@@ -218,6 +227,8 @@ class Core:
             self._record(call, 200, call.inputs(), outputs)
         except Exception as error:
             return self.fail(call, error)
+        if call.route.has_shadow and call.arm == CHAMPION and not call.pinned:
+            self.mirror(call)
         headers.append((b"x-request-id", call.request_id.encode()))
         return Answer(200, answer, headers)
 
@@ -276,22 +287,29 @@ class Core:
         self, call: Call, status: int, inputs: list[Inputs], outputs: list[Outputs], error: str = ""
     ) -> None:  # fmt: skip
         latency_us = (time.perf_counter_ns() - call.started_ns) // 1000
-        route = call.route.route
-        framed = [
-            frame(PredictionRecord(
-                call.request_id, row, call.at, route.model, route.model_id, call.number, call.arm,
-                call.route.table_version, call.weight_bp, call.hashed, call.pinned, status, latency_us, given, answered,
-                error,
-            ))
-            for row, (given, answered) in enumerate(zip(inputs, outputs, strict=True))
-        ]  # fmt: skip
+        kept = frames(call, status, latency_us, inputs, outputs, error)
         try:
-            self._spool.append(framed[0] if len(framed) == 1 else b"".join(framed), len(framed))
+            self._spool.append(kept[0] if len(kept) == 1 else b"".join(kept), len(kept))
         except SpoolFullError:
             status = 503
             raise
         finally:
-            self.metrics.observe((route.model, call.number, call.arm), status, latency_us)
+            self.metrics.observe((call.route.route.model, call.number, call.arm), status, latency_us)
+
+
+def frames(
+    call: Call, status: int, latency_us: int, inputs: list[Inputs], outputs: list[Outputs], error: str = ""
+) -> list[bytes]:  # fmt: skip
+    """Return the records of one call, a row each, as a segment holds them."""
+    route = call.route.route
+    return [
+        frame(PredictionRecord(
+            call.request_id, row, call.at, route.model, route.model_id, call.number, call.arm,
+            call.route.table_version, call.weight_bp, call.hashed, call.pinned, status, latency_us, given, answered,
+            error,
+        ))
+        for row, (given, answered) in enumerate(zip(inputs, outputs, strict=True))
+    ]  # fmt: skip
 
 
 def _report(call: Call, error: Exception) -> None:

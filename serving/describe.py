@@ -13,6 +13,7 @@ from serving.inputs import TENSOR_OF
 from serving.metrics import Gauges, gauges_text
 from serving.protocol import CONTENT_JSON, V2, Fault, encode
 from serving.settings import Settings
+from serving.shadow import Shadow
 from serving.snapshot import LoadedRoute, Snapshot, Target
 from serving.spool import Spool
 
@@ -24,11 +25,12 @@ OPENAPI = (Path(__file__).parent / "openapi.json").read_bytes()
 class Describer:
     """Answers what is asked with GET."""
 
-    def __init__(self, settings: Settings, core: Core, callers: Callers, spool: Spool) -> None:
+    def __init__(self, settings: Settings, core: Core, callers: Callers, spool: Spool, shadow: Shadow) -> None:
         self._settings = settings
         self._core = core
         self._callers = callers
         self._spool = spool
+        self._shadow = shadow
 
     def find(self, path: str) -> Callable[[Caller], Answer] | None:
         """Return what answers at ``path``; None if nothing does."""
@@ -125,10 +127,11 @@ class Describer:
                 "fsync": settings.fsync,
                 "dropped": spool.dropped,
             },
+            "shadow": {"waiting": self._shadow.waiting, "dropped": self._shadow.dropped},
         }
 
 
-def gateway_state(snapshot: Snapshot, spool: Spool, callers: Callers) -> GatewayState:
+def gateway_state(snapshot: Snapshot, spool: Spool, callers: Callers, shadow: Shadow) -> GatewayState:
     """Return what the control plane reads of this process."""
     serving = {
         name: {arm.name: arm.number for arm in loaded.route.arms if arm.number in loaded.servables}
@@ -136,7 +139,7 @@ def gateway_state(snapshot: Snapshot, spool: Spool, callers: Callers) -> Gateway
     }
     return GatewayState(
         spool.id, snapshot.table_version, snapshot.table_error, serving, snapshot.loaded(), snapshot.refused,
-        callers.version, callers.used(), snapshot.cold(), *snapshot.memory,
+        callers.version, callers.used(), snapshot.cold(), *snapshot.memory, shadow.dropped,
     )  # fmt: skip
 
 

@@ -185,11 +185,11 @@ class Fleet:
                 found = self._cold.setdefault(key, Cold(version.number, version.digest, None))
                 if key not in self._unproven and key not in self._refused:
                     cold[version.number] = found
-        privacy = privacy_of(route, self._log_key)
+        composed = LoadedRoute(route, table_version, servables, cold, privacy_of(route, self._log_key))
         before = self.snapshot.routes.get(route.model)
-        if before and before.route.model_id == route.model_id and {arm.number for arm in route.arms} - set(servables):
-            return replace(before, privacy=privacy)
-        return LoadedRoute(route, table_version, servables, cold, privacy)
+        if before and before.route.model_id == route.model_id and composed.answering - set(servables):
+            return replace(before, privacy=composed.privacy)
+        return composed
 
     def _memory(self) -> Memory:
         used, warning = self._used(), ""

@@ -2,6 +2,7 @@
 
 import threading
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counters: dict[Labels, Counters] = {}
+        self._shadows: Counter[Labels] = Counter()
 
     def observe(self, labels: Labels, status: int, latency_us: int) -> None:
         """Count one request."""
@@ -58,6 +60,11 @@ class Metrics:
             counters.bins[bisect_left(LATENCY_EDGES_US, latency_us)] += 1
             counters.sum_us += latency_us
             counters.statuses[status] = counters.statuses.get(status, 0) + 1
+
+    def observe_shadow(self, labels: Labels) -> None:
+        """Count a request that a shadow version answered, failed or was not asked."""
+        with self._lock:
+            self._shadows[labels] += 1
 
     def text(self) -> bytes:
         """Return the counters in Prometheus' text format."""
@@ -79,6 +86,11 @@ class Metrics:
                 yield _sample("gateway_latency_seconds_bucket", f'{labels},le="{bound}"', below)
             yield _sample("gateway_latency_seconds_sum", labels, round(counters.sum_us / 1e6, 6))
             yield _sample("gateway_latency_seconds_count", labels, below)
+        yield from _family(
+            "gateway_shadow_total", "counter", "Answered requests for a shadow version: answered, failed or dropped.",
+            ((f"{_label('model', model)},{_label('version', str(number))},{_label('outcome', outcome)}", count)
+             for (model, number, outcome), count in sorted(self._shadows.items())),
+        )  # fmt: skip
 
 
 AUTH = ("missing", "unknown", "expired")

@@ -47,6 +47,7 @@ class Settings:
     segment_max_bytes: int = 8 * 1024 * 1024  # a segment is sealed at this size
     segment_max_age_s: float = 5.0  # or at this age
     spool_max_bytes: int = 4 * 1024 * 1024 * 1024  # what may wait on this disk
+    shadow_queue_rows: int = 10_000  # that may wait for shadow versions; what comes on top is dropped and counted
     trusted_keys: tuple[Path, ...] = ()  # public keys (PEM) whose signatures over versions count, comma-separated
     signatures_required: Required = "governed"  # of what answers for governed teams, or of whatever answers (all)
     log_hash_key: str = ""  # secret, alike on all gateways; of the hashes that stand for sensitive values in the log
@@ -82,6 +83,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         segment_max_bytes=int(_number(environ, "SEGMENT_MAX_BYTES", Settings.segment_max_bytes, at_least=1)),
         segment_max_age_s=_number(environ, "SEGMENT_MAX_AGE_SECONDS", Settings.segment_max_age_s, at_least=0.05),
         spool_max_bytes=int(_number(environ, "SPOOL_MAX_BYTES", Settings.spool_max_bytes, at_least=0)),
+        shadow_queue_rows=int(_number(environ, "SHADOW_QUEUE_ROWS", Settings.shadow_queue_rows, at_least=0)),
         trusted_keys=_paths(environ, "SIGNING_TRUSTED_KEYS"),
         signatures_required=cast(
             "Required", _choice(environ, "SIGNATURES_REQUIRED", Settings.signatures_required, get_args(Required))

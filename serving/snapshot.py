@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
-from serving.contract import ColdVersion, LoadedVersion, RefusedVersion, Route
+from serving.contract import SHADOW, ColdVersion, LoadedVersion, RefusedVersion, Route
 from serving.families import Family
 from serving.inputs import Signature
 from serving.privacy import Privacy
@@ -47,6 +48,16 @@ class LoadedRoute:
     cold: dict[int, Cold]
     privacy: Privacy | None = None  # of its records; None where no column is sensitive
 
+    @property
+    def answering(self) -> set[int]:
+        """The versions that answer callers."""
+        return {arm.number for arm in self.route.arms if arm.name != SHADOW}
+
+    @cached_property
+    def has_shadow(self) -> bool:
+        """Whether some of what is answered is asked again."""
+        return any(arm.name == SHADOW for arm in self.route.arms)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -78,9 +89,9 @@ class Snapshot:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a table is in force and every arm of it can answer."""
+        """Whether a table is in force and every arm that answers callers can."""
         return self.table_version > 0 and all(
-            arm.number in loaded.servables for loaded in self.routes.values() for arm in loaded.route.arms
+            number in loaded.servables for loaded in self.routes.values() for number in loaded.answering
         )
 
     def loaded(self) -> list[LoadedVersion]:

@@ -24,6 +24,7 @@ from serving.dispatch import Dispatcher
 from serving.fleet import Fleet
 from serving.http import Connections
 from serving.settings import Settings
+from serving.shadow import Shadow
 from serving.signatures import Trust
 from serving.snapshot import Snapshot
 from serving.spool import Spool, seal_abandoned
@@ -53,8 +54,10 @@ class Worker:
         seal_abandoned(settings.spool_root)
         self._spool = Spool(settings)
         self._core = Core(self._spool)
+        self._shadow = Shadow(self._spool, self._core.metrics, most_rows=settings.shadow_queue_rows)
+        self._core.mirror = self._shadow.mirror
         self._dispatcher = Dispatcher(
-            self._core, self._callers, Describer(settings, self._core, self._callers, self._spool),
+            self._core, self._callers, Describer(settings, self._core, self._callers, self._spool, self._shadow),
             operator_token=settings.operator_token, tracing=self._tracing,
         )  # fmt: skip
         self._connections = Connections(self._dispatcher, settings)
@@ -81,6 +84,7 @@ class Worker:
         for task in tasks:
             task.cancel()
         self._dispatcher.close()
+        self._shadow.close()
         for pool in self._keepers:
             pool.shutdown()
         self._spool.close()
@@ -95,7 +99,7 @@ class Worker:
         """Write down what the control plane may want to know of this process."""
         partial = self._spool.folder / f"{STATE}.partial"
         with self._telling:
-            state = gateway_state(self._core.snapshot, self._spool, self._callers)
+            state = gateway_state(self._core.snapshot, self._spool, self._callers, self._shadow)
             try:
                 partial.write_bytes(msgspec.json.encode(state))
                 partial.replace(self._spool.folder / STATE)

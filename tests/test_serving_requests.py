@@ -32,7 +32,10 @@ class Harness:
         write_table(make_table(route, version=7), self.settings.routing_table_path)
         self.spool = Spool(self.settings)
         self.core = Core(self.spool)
-        Fleet(self.settings.routing_table_path, lambda snapshot: setattr(self.core, "snapshot", snapshot)).follow()
+        self.fleet = Fleet(
+            self.settings.routing_table_path, lambda snapshot: setattr(self.core, "snapshot", snapshot)
+        )  # fmt: skip
+        self.fleet.follow()
 
     def post(self, body, name="flight-delay", headers=JSON):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()

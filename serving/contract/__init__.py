@@ -32,6 +32,7 @@ from serving.contract.routing import (
     confirm_table,
     confirmed_at,
     key_hash,
+    mirrors,
     read_table,
     write_table,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "is_withheld",
     "key_hash",
     "manifest_digest",
+    "mirrors",
     "model_file",
     "read_callers",
     "read_segment",

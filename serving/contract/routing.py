@@ -78,6 +78,9 @@ def check_table(table: RoutingTable) -> RoutingTable:
     for route in table.routes:
         listed = {version.number for version in route.versions}
         weights = [arm.weight_bp for arm in route.arms if arm.name != SHADOW]
+        shadows = [arm.weight_bp for arm in route.arms if arm.name == SHADOW]
+        if any(not 0 <= weight <= BASIS_POINTS for weight in shadows):
+            raise RoutingTableError(f"{route.model}: shadow weights {shadows} are no shares of {BASIS_POINTS}")
         if sum(weights) != BASIS_POINTS or min(weights) < 0:
             raise RoutingTableError(f"{route.model}: weights {weights} are no shares of {BASIS_POINTS}")
         unknown = {arm.number for arm in route.arms}.union(route.aliases.values(), route.standby) - listed
@@ -107,6 +110,18 @@ def arm_for(arms: list[Arm], hashed: int) -> Arm:
                 return arm
             point -= arm.weight_bp
     raise ValueError("the weights of the arms add up to less than 10,000")
+
+
+def mirrors(arms: list[Arm], hashed: int) -> list[Arm]:
+    """Return the shadow arms that are asked what the champion answered to a key.
+
+    The lower half of the hash decides, so that a shadow's share has nothing to do with the canary's, which the upper half decides.
+
+    Args:
+        hashed: of :func:`key_hash`.
+    """
+    point = (hashed & 0xFFFF_FFFF) * BASIS_POINTS >> 32
+    return [arm for arm in arms if arm.name == SHADOW and point < arm.weight_bp]
 
 
 def write_table(table: RoutingTable, path: Path) -> None:

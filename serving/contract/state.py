@@ -49,6 +49,7 @@ class GatewayState(msgspec.Struct, frozen=True):
     memory_bytes: int = 0  # that the loaded versions take
     memory_limit_bytes: int = 0  # that they may take; 0: any number
     memory_warning: str = ""  # why they take more
+    shadow_dropped: int = 0  # answered requests that a shadow version should have been asked too, and was not
 
 
 STATE = "state.json"

@@ -1,0 +1,179 @@
+"""Shadow versions: asked again what the champion answered, off the request's path, and recorded beside it.
+
+A caller never waits for a shadow and never sees it fail. What is asked waits in a queue of bounded length for one thread; what the
+queue does not hold is dropped and counted. The champion's record and the shadow's share their request id, so a missing one shows.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from itertools import groupby
+
+from serving.contract import Arm, mirrors
+from serving.core import Call, frames
+from serving.metrics import Metrics
+from serving.protocol import Fault
+from serving.runtimes import Columns
+from serving.snapshot import Servable
+from serving.spool import Spool, SpoolFullError
+
+logger = logging.getLogger("serving")
+
+GATHER_S = 0.005  # what comes together is asked together
+MOST_AT_ONCE = 64  # requests of one go; bounds how long the thread keeps others from running
+LEAVE_S = 2.0  # for what still waits when the process stops
+
+
+class Shadow:
+    """The queue and its thread. ``mirror`` may be called from any thread.
+
+    Attributes:
+        dropped: requests that no shadow was asked, because too many waited, the version is not in memory or its
+            record could not be kept.
+    """
+
+    def __init__(self, spool: Spool, metrics: Metrics, *, most_rows: int) -> None:
+        self._spool = spool
+        self._metrics = metrics
+        self._most_rows = most_rows
+        self._queue: deque[tuple[Call, Arm]] = deque()
+        self._rows = 0  # of the requests that wait
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._idle = True
+        self._ending = False
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return len(self._queue)
+
+    def mirror(self, call: Call) -> None:
+        """Have the shadows of an answered call's route asked the same, each its share of them."""
+        for arm in mirrors(call.route.route.arms, call.hashed):
+            with self._lock:
+                if self._rows + call.rows > self._most_rows or self._ending:
+                    self._drop(call, arm)
+                    continue
+                self._rows += call.rows
+                self._queue.append((call, arm))
+                if self._idle:
+                    self._idle = False
+                    self._wake.set()
+
+    def close(self) -> None:
+        """Ask what waits, for a moment; the rest is dropped."""
+        with self._lock:
+            self._ending = True
+            self._wake.set()
+        self._thread.join(LEAVE_S)
+        while self._queue:
+            self._drop(*self._queue.popleft())
+
+    def _drop(self, call: Call, arm: Arm) -> None:
+        self.dropped += 1
+        self._metrics.observe_shadow((call.route.route.model, arm.number, "dropped"))
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                while batch := self._take():
+                    self._ask(batch)
+            except Exception:
+                logger.exception("shadow versions could not be asked")
+
+    def _wait(self) -> bool:
+        """Return when there is something to do; false at the end."""
+        with self._lock:
+            if not self._queue:
+                if self._ending:
+                    return False
+                self._idle = True
+                self._wake.clear()
+        self._wake.wait()
+        if not self._ending:
+            time.sleep(GATHER_S)
+        return True
+
+    def _take(self) -> list[tuple[Call, Arm]]:
+        with self._lock:
+            batch = [self._queue.popleft() for _ in range(min(MOST_AT_ONCE, len(self._queue)))]
+            self._rows -= sum(call.rows for call, _ in batch)
+        return batch
+
+    def _ask(self, batch: list[tuple[Call, Arm]]) -> None:
+        ready: list[Call] = []
+        kept: list[bytes] = []
+        for call, arm in batch:
+            if arm.number not in call.route.servables:
+                self._drop(call, arm)
+                continue
+            copy = call.copy_for(arm)
+            try:
+                if not _reads_alike(call.servable, call.route.servables[arm.number]):
+                    copy.read()
+                ready.append(copy)
+            except Fault as fault:  # what the champion could read and answer
+                kept += self._fail(copy, fault)
+        ready.sort(key=lambda copy: id(copy.servable))
+        for _, alike in groupby(ready, key=lambda copy: id(copy.servable)):
+            kept += self._ask_one_version(list(alike))
+        if kept:
+            try:
+                self._spool.append(b"".join(kept), len(kept))
+            except SpoolFullError:
+                self.dropped += len(kept)
+
+    def _ask_one_version(self, calls: list[Call]) -> list[bytes]:
+        """Return the records of calls that one version is asked; slow ones of one row in one go."""
+        together = [call for call in calls if call.is_slow and call.row is not None]
+        if len(together) > 1:
+            for call in together:
+                call.started_ns = time.perf_counter_ns()
+            columns: Columns = [list(values) for values in zip(*(call.row or [] for call in together), strict=True)]
+            try:
+                values = together[0].servable.runtime.predict(columns, len(together))
+            except Exception:
+                together = []  # one of them may be to blame; each is asked alone
+            else:
+                width = len(values) // len(together)
+                kept = [
+                    record
+                    for at, call in enumerate(together)
+                    for record in self._keep(call, values[at * width : (at + 1) * width])
+                ]
+                return kept + self._each([call for call in calls if call.row is None])
+        return self._each(calls)
+
+    def _each(self, calls: list[Call]) -> list[bytes]:
+        kept: list[bytes] = []
+        for call in calls:
+            call.started_ns = time.perf_counter_ns()
+            try:
+                kept += self._keep(call, call.predict())
+            except Exception as error:
+                kept += self._fail(call, error)
+        return kept
+
+    def _keep(self, call: Call, values: list[float]) -> list[bytes]:
+        _, outputs = call.servable.family.answer(values, call.sent)
+        self._metrics.observe_shadow((call.route.route.model, call.number, "answered"))
+        return frames(call, 200, _since(call), call.inputs(), outputs)
+
+    def _fail(self, call: Call, error: Exception) -> list[bytes]:
+        """Record that a shadow has no answer where the champion has one: always a failure of its own."""
+        self._metrics.observe_shadow((call.route.route.model, call.number, "failed"))
+        told = str(error) if isinstance(error, Fault) else "the model failed to answer"
+        return frames(call, 500, _since(call), [{}], [{}], told[:500])
+
+
+def _since(call: Call) -> int:
+    return (time.perf_counter_ns() - call.started_ns) // 1000
+
+
+def _reads_alike(one: Servable, other: Servable) -> bool:
+    return one.signature.columns == other.signature.columns and type(one.family) is type(other.family)
