@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,7 @@ LOOK_EVERY_S = 0.1
 TELL_EVERY_S = ALIVE_S / 10
 DRAIN_S = 10.0
 BACKLOG = 2048
+SWITCH_S = 0.0005  # how long a slow model or shadow in a thread may keep the interpreter from the loop; Python's own is ten times as long
 
 
 class Worker:
@@ -131,6 +133,7 @@ class Worker:
 def run(settings: Settings, listener: socket.socket, lifeline: int | None = None) -> None:
     """Serve until told to stop by a signal, or by the end of who holds the other side of ``lifeline``."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(50_000)  # requests leave no cycles behind; looking for some every few requests costs a tenth
 
     async def serve() -> None:
