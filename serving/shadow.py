@@ -8,13 +8,12 @@ import logging
 import threading
 import time
 from collections import deque
-from itertools import groupby
 
+from serving.batching import predict
 from serving.contract import Arm, mirrors
 from serving.core import Call, frames
 from serving.metrics import Metrics
 from serving.protocol import Fault
-from serving.runtimes import Columns
 from serving.snapshot import Servable
 from serving.spool import Spool, SpoolFullError
 
@@ -106,7 +105,7 @@ class Shadow:
         return batch
 
     def _ask(self, batch: list[tuple[Call, Arm]]) -> None:
-        ready: list[Call] = []
+        ready: dict[Servable, list[Call]] = {}
         kept: list[bytes] = []
         for call, arm in batch:
             if arm.number not in call.route.servables:
@@ -114,14 +113,13 @@ class Shadow:
                 continue
             copy = call.copy_for(arm)
             try:
-                if not _reads_alike(call.servable, call.route.servables[arm.number]):
+                if not _reads_alike(call.servable, copy.servable):
                     copy.read()
-                ready.append(copy)
-            except Fault as fault:  # what the champion could read and answer
-                kept += self._fail(copy, fault)
-        ready.sort(key=lambda copy: id(copy.servable))
-        for _, alike in groupby(ready, key=lambda copy: id(copy.servable)):
-            kept += self._ask_one_version(list(alike))
+                ready.setdefault(copy.servable, []).append(copy)
+            except Exception as error:  # of a request that the champion could read and answer
+                kept += self._fail(copy, error)
+        for calls in ready.values():
+            kept += self._ask_one_version(calls)
         if kept:
             try:
                 self._spool.append(b"".join(kept), len(kept))
@@ -129,24 +127,15 @@ class Shadow:
                 self.dropped += len(kept)
 
     def _ask_one_version(self, calls: list[Call]) -> list[bytes]:
-        """Return the records of calls that one version is asked; slow ones of one row in one go."""
-        together = [call for call in calls if call.is_slow and call.row is not None]
-        if len(together) > 1:
-            for call in together:
-                call.started_ns = time.perf_counter_ns()
-            columns: Columns = [list(values) for values in zip(*(call.row or [] for call in together), strict=True)]
+        """Return the records of calls that one version is asked, in one go where it is slow."""
+        for call in calls:
+            call.started_ns = time.perf_counter_ns()
+        if len(calls) > 1 and calls[0].is_slow and calls[0].may_join:
             try:
-                values = together[0].servable.runtime.predict(columns, len(together))
-            except Exception:
-                together = []  # one of them may be to blame; each is asked alone
-            else:
-                width = len(values) // len(together)
-                kept = [
-                    record
-                    for at, call in enumerate(together)
-                    for record in self._keep(call, values[at * width : (at + 1) * width])
-                ]
-                return kept + self._each([call for call in calls if call.row is None])
+                predicted = predict(calls)
+            except Exception:  # one of them may be to blame; each is asked alone
+                return self._each(calls)
+            return [kept for call, values in zip(calls, predicted, strict=True) for kept in self._keep(call, values)]
         return self._each(calls)
 
     def _each(self, calls: list[Call]) -> list[bytes]:
@@ -167,7 +156,9 @@ class Shadow:
     def _fail(self, call: Call, error: Exception) -> list[bytes]:
         """Record that a shadow has no answer where the champion has one: always a failure of its own."""
         self._metrics.observe_shadow((call.route.route.model, call.number, "failed"))
-        told = str(error) if isinstance(error, Fault) else "the model failed to answer"
+        told = "the model failed to answer"
+        if isinstance(error, Fault):
+            told = call.route.privacy.fault(error) if call.route.privacy else str(error)
         return frames(call, 500, _since(call), [{}], [{}], told[:500])
 
 
