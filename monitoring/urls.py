@@ -2,14 +2,15 @@
 
 from django.urls import URLPattern, URLResolver, path
 
+from monitoring.api import inputs, watch
 from monitoring.api import log as log_api
-from monitoring.api import watch
 from monitoring.views import drift, log, panels, slos
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/telemetry-panel/", panels.telemetry_panel, name="telemetry_panel"),
     path("models/<str:name>/slo-panel/", panels.slo_panel, name="slo_panel"),
     path("models/<str:name>/drift-panel/", panels.drift_panel, name="drift_panel"),
+    path("models/<str:name>/versions/<int:number>/inputs-panel/", panels.inputs_panel, name="inputs_panel"),
     path("models/<str:name>/log-panel/", log.log_panel, name="log_panel"),
     path("models/<str:name>/log/", log.prediction_log, name="prediction_log"),
     path("slos/", slos.slos, name="slos"),
@@ -23,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/telemetry", watch.Telemetry.as_view(), name="api_telemetry"),
+    path("models/<str:name>/versions/<int:number>/inputs", inputs.VersionInputs.as_view(), name="api_version_inputs"),
     path("models/<str:name>/log-policy", log_api.OneLogPolicy.as_view(), name="api_log_policy"),
     path("models/<str:name>/drift-reports", watch.ModelDriftReports.as_view(), name="api_model_drift_reports"),
     path("slos", watch.Slos.as_view(), name="api_slos"),

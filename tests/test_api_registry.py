@@ -29,7 +29,7 @@ def test_model_is_registered_listed_read_and_changed(engineer, team):
     assert made.status_code == 201
     assert made.json() | {"created_at": 0, "updated_at": 0} == {
         "name": "flight-delay", "team": team.slug, "task": "classification", "risk_tier": 2, "purpose": "Rebooking.",
-        "description": "", "revalidate_by": None, "revalidate_why": "", "retired_at": None, "aliases": {}, "created_by": engineer.user.username,
+        "description": "", "revalidate_by": None, "revalidate_why": "", "revalidation_triggers": ["drift"], "retired_at": None, "aliases": {}, "created_by": engineer.user.username,
         "created_at": 0, "updated_at": 0, "path": "/models/flight-delay/",
     }  # fmt: skip
     changed = engineer.patch("models/flight-delay", {"purpose": "Offers.", "revalidate_by": "2027-01-31"})

@@ -4,16 +4,19 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from monitoring import selectors
 from monitoring.models import DriftReport, Slo
 from monitoring.services import SLO_OWNERS
+from monitoring.stability import MIN_ROWS, MOVED, SHIFTED
 from monitoring.views.drawings import arm_row, slo_row
 from registry.access import WRITERS, actor_of
+from registry.models import ReferenceProfile
 from registry.views.models import visible_model
+from registry.views.versions import visible_version
 
 
 @require_GET
@@ -57,3 +60,21 @@ def drift_panel(request: HttpRequest, name: str) -> HttpResponse:
         "may_start": actor.role_in(model.team) in WRITERS,
     }
     return render(request, "monitoring/drift_panel.html", context)
+
+
+@require_GET
+def inputs_panel(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Show how a version's latest inputs compare with its reference, in the reference's bins."""
+    version = visible_version(actor_of(request), name, number)
+    reference = get_object_or_404(ReferenceProfile.objects.filter(version=version))
+    inputs = selectors.latest_inputs(reference, now=timezone.now())
+    context = {
+        "model": version.model,
+        "inputs": inputs,
+        "enough": inputs.rows >= MIN_ROWS,
+        "worst": inputs.features[0].state if inputs.features else "",
+        "least": MIN_ROWS,
+        "moved": MOVED,
+        "shifted": SHIFTED,
+    }
+    return render(request, "monitoring/inputs_panel.html", context)
