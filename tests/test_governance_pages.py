@@ -8,11 +8,13 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from registry import services
+from registry.access import Actor
 from registry.models import Retirement, Revalidation, Role, Waiver
 from tests import factories
 from tests.browser import check_page, log_in
 
 pytestmark = pytest.mark.django_db
+NOT_MEASURED = {"metric": "brier_score", "direction": "at_most", "threshold": 0.1, "reason": "x"}
 
 
 def sign_in(client, team, role):
@@ -151,3 +153,45 @@ def test_pages_are_accessible_and_fit(page, live_server, client):
     check_page(page, "/settings/policies/", live_server)
     page.get_by_role("button", name="Change tier 1").click()
     expect(page.get_by_role("dialog")).to_contain_text("Tier 1 of")
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_trail_is_not_cut_off_by_digests_and_long_texts(page, live_server):
+    team = factories.make_team("travel")
+    model = factories.make_model(team, name="merchant-credit-limit-increase-propensity-v2")
+    champion = factories.make_champion(model)
+    factories.make_champion(model)
+    services.rollback(
+        actor=factories.make_actor(team), model=model, to_version=champion,
+        reason="Errors rose from 0.1% to 2.4% within ten minutes of the switch; the engineer on call saw time-outs.",
+    )  # fmt: skip
+    log_in(page, factories.make_user(team, Role.VIEWER), live_server)
+
+    page.goto("/audit/")
+
+    assert page.locator(".scroll").evaluate("one => one.scrollWidth - one.clientWidth") == 0
+    digests = page.locator(f'.trail [data-copy="{champion.artifact_digest}"]')
+    assert digests.count() > 0  # whole, though it shows short
+    reason = page.locator(".trail details").first
+    assert "saw time-outs" not in reason.inner_text()
+    reason.locator("summary").click()
+    assert "saw time-outs" in reason.inner_text()
+    check_page(page, "/audit/", live_server)
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_mark_of_a_check_stays_out_of_its_neighbour_in_a_wide_font(page, live_server):
+    promotion = factories.make_promotion()
+    factories.make_criteria(promotion.model, [NOT_MEASURED])
+    services.promotion_withdraw(actor=Actor(promotion.requested_by, "session"), promotion_id=promotion.pk)
+    asked = services.promotion_request(actor=factories.make_actor(promotion.model.team), version=promotion.version)
+    log_in(page, factories.make_user(promotion.model.team, Role.VIEWER), live_server)
+
+    page.goto(asked.path)
+    page.locator(".checks").evaluate("one => { one.style.letterSpacing = '2px'; }")
+
+    mark, criterion = (page.locator(f".checks > li:not(.cap) > {one}").bounding_box() for one in (".st", ".what"))
+    assert mark["x"] + mark["width"] <= criterion["x"]
+    assert page.locator(".checks > li > .st").evaluate("one => one.scrollWidth <= one.clientWidth")

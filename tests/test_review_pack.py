@@ -194,6 +194,13 @@ def test_pdf_has_the_digest_on_each_page_and_carries_the_json(promotion):
     assert pdf == printing.pdf_of(pack)
 
 
+def test_marks_on_paper_have_the_colour_of_their_state(promotion):
+    html = printing.html_of(review_pack(promotion))
+
+    assert '<span class="pk-mark pk-pass"><svg color="#0072b2" ' in html
+    assert html.count("pk-mark pk-") == html.count('"><svg color="#')
+
+
 def test_drawing_fetches_nothing_whatever_stands_in_the_texts(promotion, monkeypatch):
     asked = []
     monkeypatch.setattr(printing.FetchError, "__init__", lambda self, message: asked.append(message))

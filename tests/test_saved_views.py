@@ -168,6 +168,8 @@ def test_views_by_the_api(team, engineer):
     assert caller.get(f"saved-views/{view['id']}").status_code == 404
 
 
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
 def test_view_is_saved_above_the_filtered_list_and_renamed(team, engineer, page, live_server):
     for number in range(12):
         factories.make_model(team, name=f"card-fraud-{number:02}", task="anomaly" if number % 3 else "ranking")

@@ -112,7 +112,7 @@ def test_since(away, text):
 @pytest.mark.parametrize(
     "source",
     [
-        "{% status state x %}", "{% status_lead state x %}", "{% icon x x %}", "{% digest x %}", "{% copyable x %}",
+        "{% status state x %}", "{% status_lead state x %}", "{% icon x x %}", "{% digest x %}", "{% copyable x %}", "{% brief x %}",
         "{% snippet x %}", "{% empty x x snippet=x action=x href=x %}", "{% bar 0.5 x x %}", "{% copy_button x %}",
         '{% confirm name=x title=x action=x button=x word=x %}{{ x }}{% endconfirm %}',
     ],
@@ -142,6 +142,19 @@ def test_digest_is_short_and_copied_whole():
 
     assert ">sha256:9f3c1ab2<" in printed
     assert f'data-copy="{whole}"' in printed
+
+
+def test_brief_value_stays_short_and_its_whole_in_reach():
+    digest, text = (
+        "sha256:" + "9f3c1ab2" * 8,
+        "Errors rose within ten minutes of the switch, and the engineer on call saw time-outs.",
+    )
+
+    assert f'data-copy="{digest}"' in show("{% brief value %}", value=digest)
+    assert show("{% brief value %}", value=12) == "12"
+    long = show("{% brief value %}", value=text)
+    assert "<summary><span>Errors rose within ten minutes of the switch, and the engineer on…</span>" in long
+    assert f"</summary>{text}</details>" in long
 
 
 def test_time_carries_its_instant_in_utc():

@@ -1,5 +1,6 @@
 """The pack on paper: HTML that stands by itself, and PDF. Neither fetches anything, from the network or from disk."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -11,6 +12,8 @@ from registry.errors import RefusedError
 from registry.review_pack import canonical
 
 STYLES = ("css/tokens.css", "css/review_pack.css", "css/review_pack_print.css")
+MARK = re.compile(r'<span class="pk-mark pk-(\w+)"><svg')
+INK = {"pass": "pass", "fail": "fail", "warn": "pending", "pending": "pending", "unsure": "pending"}  # by state
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # attachments need a date; a fixed one, so that equal packs are equal files
 PANGO = "sudo apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 
@@ -29,7 +32,8 @@ class FetchError(Exception):
 def html_of(pack: dict[str, Any]) -> str:
     """Return the pack as one HTML file with its styles inside."""
     styles = "\n".join(_style(name) for name in STYLES)
-    return render_to_string("review_pack/print.html", {"pack": pack, "styles": styles, "site": settings.WEB_URL})
+    html = render_to_string("review_pack/print.html", {"pack": pack, "styles": styles, "site": settings.WEB_URL})
+    return _inked(html, styles)
 
 
 def pdf_of(pack: dict[str, Any]) -> bytes:
@@ -55,6 +59,12 @@ def pdf_of(pack: dict[str, Any]) -> bytes:
         pdf_identifier=pack["sha256"].encode(), pdf_tags=True, attachments=[attached], custom_metadata=True
     )
     return drawn
+
+
+def _inked(html: str, styles: str) -> str:
+    """Give each mark the colour of its state as an attribute: what draws PDF applies no style sheet inside a drawing."""
+    light = dict(re.findall(r"--cp-(\w+): (#[0-9a-f]{6})", styles[: styles.index('[data-bs-theme="dark"]')]))
+    return MARK.sub(lambda mark: f'{mark[0]} color="{light[INK.get(mark[1], "skipped")]}"', html)
 
 
 def _style(name: str) -> str:

@@ -1,5 +1,6 @@
 """The component kit: each tag prints one component and escapes what it is given. `docs/ui.md` shows them all."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +44,8 @@ COLOURS = {
     "todo": "skipped",
 }
 SHORT_DIGEST = 8
+A_DIGEST = re.compile(r"(sha256:)?[0-9a-f]{40,64}")
+BRIEF = 70  # characters
 NEVER = SafeString('<span class="muted">never</span>')
 NONE_YET = SafeString('<span class="muted">none yet</span>')
 
@@ -85,6 +88,18 @@ def digest(value: str) -> SafeString:
     scheme, _, digits = value.rpartition(":")
     short = f"{scheme}:{digits[:SHORT_DIGEST]}" if scheme else digits[:SHORT_DIGEST]
     return format_html('<span class="id" title="{}">{}{}</span>', value, short, copy_button(value, short))
+
+
+@register.simple_tag
+def brief(value: object) -> SafeString:
+    """Print any value in little room: a digest short with a copy button, a long text's beginning that unfolds."""
+    text = str(value)
+    if A_DIGEST.fullmatch(text):
+        return digest(text)
+    if len(text) <= BRIEF:
+        return SafeString(escape(text))
+    start = text[:BRIEF].rsplit(" ", 1)[0]
+    return format_html('<details class="brief"><summary><span>{}…</span></summary>{}</details>', start, text)
 
 
 @register.simple_tag

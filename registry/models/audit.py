@@ -10,8 +10,11 @@ def _flat(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
     for name, inner in value.items():
         if isinstance(inner, dict):
             yield from _flat(inner, f"{prefix}{name}.")
-        elif inner not in (None, "", []):
-            yield f"{prefix}{name}", ", ".join(map(str, inner)) if isinstance(inner, list) else inner
+            continue
+        if isinstance(inner, list):
+            inner = ", ".join(str(one) for one in inner if one is not None)
+        if inner not in (None, ""):
+            yield f"{prefix}{name}", inner
 
 
 class AuditEvent(models.Model):
