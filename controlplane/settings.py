@@ -269,6 +269,10 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Host names and networks that webhooks may reach although they are not public, also without TLS.
 WEBHOOK_ALLOWED_HOSTS: list[str] = env.list("WEBHOOK_ALLOWED_HOSTS", default=[])
 
+# --- gateways of other hosts ---------------------------------------------------------------------------------------
+# How many may wait at one web process for something new; each takes one of its threads. More are told to ask again.
+GATEWAYS_WAITING: int = env.int("GATEWAYS_WAITING", 4)
+
 # --- jobs ----------------------------------------------------------------------------------------------------------
 JOB_LEASE_SECONDS: int = env.int("JOB_LEASE_SECONDS", 30)  # a job without heartbeat for so long goes to another
 JOB_HEARTBEAT_SECONDS: float = env.float("JOB_HEARTBEAT_SECONDS", 5.0)  # between two heartbeats
@@ -287,6 +291,14 @@ OUTBOX_MAX_ATTEMPTS: int = env.int(
     "OUTBOX_MAX_ATTEMPTS", 10
 )  # to send a message; the tenth is made after some 20 hours
 OUTBOX_KEEP_DAYS: int = env.int("OUTBOX_KEEP_DAYS", 30)  # messages that were sent or given up are kept for so long
+# Tasks that follow audited changes at once; each also runs by the clock, so that a lost nudge costs a second.
+FOLLOW_UPS = {
+    "rollouts.tasks.publish": (
+        "alias.delete", "alias.rollback", "alias.set", "model.archive", "model.rename", "model.restore",
+        "person.activate", "promotion.complete", "promotion.request", "retirement.approve", "team.join", "team.leave",
+        "token.create", "token.revoke", "version.archive",
+    ),
+}  # fmt: skip
 JOBS_ACCESS = "registry.access.job_scopes"  # whose jobs a request may see, and act on
 
 LOG_LEVEL: str = env.str("LOG_LEVEL", "INFO")  # of the log on standard error

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from registry.access import Actor
+from registry.follow_ups import follow_up
 from registry.models import AuditEvent
 from registry.webhooks.fanout import fan_out
 
@@ -102,6 +103,7 @@ def _collected() -> list[AuditEvent]:
 
 def _write(events: list[AuditEvent], *, flush_later: bool) -> None:
     fan_out(events)  # before the chain's head is locked
+    follow_up(events)
     with connection.cursor() as cursor:
         for number, event in enumerate(events):  # one by one: the trigger hands each its place in the chain
             payload = json.dumps(event.payload)

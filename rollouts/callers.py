@@ -1,9 +1,10 @@
 """Who may call the gateway, published beside the routing table: tokens by their digest, never their secret.
 
-Tokens are revoked more often than routes change, and a revocation must not wait for anything else; so this is a file and a
-schedule of its own. The tokens are the history, with an audit event each; the file is only what is in force.
+Tokens are revoked more often than routes change, and a revocation must not wait for anything else; so this is a row, a file and
+a schedule of their own. The tokens are the history, with an audit event each; row and file are only what is in force.
 """
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from django.db import transaction
 
 from registry.models import Alias, ApiToken
 from registry.selectors import live_tokens
-from rollouts.routing import only_publisher
+from rollouts.models import PublishedCallers
+from rollouts.routing import only_publisher, wake_gateways
 from serving.contract import CHAMPION, Caller, CallerList, callers_path, read_callers, write_callers
 
 
@@ -22,13 +24,31 @@ def callers_publish(*, now: datetime) -> CallerList:
     """Publish who may call, if that changed or the file was lost; safe to repeat and to run twice at once."""
     only_publisher()
     path = callers_path(Path(settings.ROUTING_TABLE_PATH))
-    before = _on_disk(path)
-    callers = compose()
-    if before and before.callers == callers:
-        return before
-    published = CallerList(before.version + 1 if before else 1, now.isoformat(), callers)
-    write_callers(published, path)
+    callers, latest, on_disk = compose(), PublishedCallers.objects.first(), _on_disk(path)
+    digest = f"sha256:{hashlib.sha256(msgspec.json.encode(callers)).hexdigest()}"
+    ahead = on_disk.version if on_disk else 0  # only after the database was restored to an earlier day
+    if latest is None or latest.digest != digest or ahead > latest.version:
+        published = CallerList(max(latest.version if latest else 0, ahead) + 1, now.isoformat(), callers)
+        PublishedCallers.objects.update_or_create(
+            pk=1,
+            defaults={
+                "version": published.version,
+                "digest": digest,
+                "document": msgspec.to_builtins(published),
+                "published_at": now,
+            },
+        )
+        wake_gateways()
+    else:
+        published = callers_of(latest)
+    if on_disk != published:
+        write_callers(published, path)
     return published
+
+
+def callers_of(row: PublishedCallers) -> CallerList:
+    """Return the list as the gateway reads it."""
+    return msgspec.convert(row.document, CallerList)
 
 
 def compose() -> list[Caller]:

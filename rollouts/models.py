@@ -1,4 +1,4 @@
-"""What rollouts remembers: every routing table that was published, and what gateways would not load."""
+"""What rollouts remembers: what was published to gateways, by which credential they ask, and what they would not load."""
 
 from django.db import models
 from django.db.models import Q
@@ -20,6 +20,45 @@ class RoutingTable(models.Model):
 
     def __str__(self) -> str:
         return f"routing table {self.version}"
+
+
+class PublishedCallers(models.Model):
+    """Who may call gateways, as published last: one row. The tokens are the history; see ADR 0010."""
+
+    version = models.PositiveBigIntegerField(help_text="only grows")
+    digest = models.CharField(max_length=71, help_text=f"{DIGEST_HELP} over its callers")
+    document = models.JSONField(help_text="as the gateway reads it: digests of tokens, never a secret")
+    published_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(pk=1), name="one_list_of_callers")]
+
+    def __str__(self) -> str:
+        return f"callers {self.version}"
+
+
+class GatewayToken(models.Model):
+    """What gateways of another host show to the control plane: of the installation, no person's and no team's."""
+
+    name = models.CharField(max_length=100, help_text="which gateways use it, such as a host")
+    prefix = models.CharField(max_length=12, help_text="the first characters, to tell tokens apart")
+    digest = models.CharField(max_length=71, unique=True, help_text=DIGEST_HELP)
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name"], condition=Q(revoked_at__isnull=True), name="one_token_per_name")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… of {self.name}"
+
+    # What Django and the API ask of whoever makes a request.
+    is_authenticated = True
+    is_anonymous = False
+    is_active = True
 
 
 class LoadRefusal(models.Model):

@@ -1,7 +1,8 @@
 """The one publisher of the routing table: from what the registry says to the file that gateways follow.
 
 PostgreSQL is the truth. A change is first a row; then the newest row is mirrored to the file. Either step may be
-interrupted or run twice, by several processes at once, and the next run completes it.
+interrupted or run twice, by several processes at once, and the next run completes it. Gateways of other hosts get the row itself:
+the transaction that writes it wakes those that wait (rollouts/publishing.py).
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from serving import contract
 from serving.contract import BASIS_POINTS, CHAMPION, Arm, Column, File, Route, RoutingTableError, Version
 
 ADVISORY_LOCK = 0x524F_5554  # "ROUT": one publisher at a time
+CHANNEL = "routing"  # where PostgreSQL tells that something was published
 OPEN = [state.value for state in PromotionState if state.is_open]
 
 
@@ -112,6 +114,7 @@ def _record(*, now: datetime) -> None:
         version=number, digest=digest, document=msgspec.to_builtins(table), published_at=now,
         reason="; ".join(f"{change.model}: {change.what}" for change in changed),
     )  # fmt: skip
+    wake_gateways()
     models = RegisteredModel.objects.select_related("team").in_bulk([change.model_id for change in changed])
     for change in changed:
         model = models[change.model_id]
@@ -143,6 +146,12 @@ def only_publisher() -> None:
     """Wait until no other publisher writes; holds until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+
+
+def wake_gateways() -> None:
+    """Wake the gateways that wait for something new; they hear of it when this transaction commits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
 
 def _on_disk() -> contract.RoutingTable | None:

@@ -2,11 +2,12 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from rollouts import api, views
+from rollouts import api, gateway_api, views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/routing-panel/", views.routing_panel, name="routing_panel"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("routing", api.Routing.as_view(), name="api_routing"),
+    path("gateways/published", gateway_api.Published.as_view(), name="api_gateways_published"),
 ]

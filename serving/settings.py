@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
+from urllib.parse import urlsplit
 
 Fsync = Literal["record", "interval", "never"]
 WhenFull = Literal["refuse", "drop"]
@@ -23,6 +24,10 @@ class Settings:
 
     routing_table_path: Path  # the table that the control plane publishes
     spool_root: Path  # where prediction records wait to be shipped; a local, durable disk
+    routing_url: str = (
+        ""  # of the control plane, whose table and callers are followed over HTTP; unset: by the file alone
+    )
+    routing_token: str = ""  # what the control plane asks for there, made by `manage.py gateway_token`
     host: str = "127.0.0.1"  # address to listen on
     port: int = 8080  # port to listen on
     workers: int = 1  # processes that share the port
@@ -63,6 +68,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     return Settings(
         routing_table_path=_path(environ, "ROUTING_TABLE_PATH"),
         spool_root=_path(environ, "SPOOL_ROOT"),
+        routing_url=_url(environ, "ROUTING_URL"),
+        routing_token=_secret(environ, "ROUTING_TOKEN", needed=bool(environ.get("ROUTING_URL"))),
         host=environ.get("GATEWAY_HOST", Settings.host),
         port=int(_number(environ, "GATEWAY_PORT", Settings.port, at_least=0)),
         workers=int(_number(environ, "GATEWAY_WORKERS", Settings.workers, at_least=1)),
@@ -103,8 +110,20 @@ def _paths(environ: Mapping[str, str], name: str) -> tuple[Path, ...]:
     return tuple(Path(path.strip()) for path in environ.get(name, "").split(",") if path.strip())
 
 
-def _secret(environ: Mapping[str, str], name: str) -> str:
+def _url(environ: Mapping[str, str], name: str) -> str:
     given = environ.get(name, "")
+    parts = urlsplit(given)
+    if given and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
+        raise SettingsError(f"{name} is {given!r}; give an address such as https://control-plane.example.")
+    return given
+
+
+def _secret(environ: Mapping[str, str], name: str, *, needed: bool = False) -> str:
+    given = environ.get(name, "")
+    if needed and not given:
+        raise SettingsError(
+            f"{name} is not set, which goes with ROUTING_URL. `manage.py gateway_token NAME` makes one."
+        )
     if given and len(given) < OPERATOR_TOKEN_LENGTH:
         raise SettingsError(f"{name} is shorter than {OPERATOR_TOKEN_LENGTH} characters; give a long random one.")
     return given

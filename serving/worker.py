@@ -23,6 +23,7 @@ from serving.core import Core
 from serving.describe import Describer, gateway_state
 from serving.dispatch import Dispatcher
 from serving.fleet import Fleet
+from serving.follower import Follower
 from serving.http import Connections
 from serving.settings import Settings
 from serving.shadow import Shadow
@@ -64,6 +65,7 @@ class Worker:
         )  # fmt: skip
         self._connections = Connections(self._dispatcher, settings)
         self._callers.follow()
+        self._follower = Follower(settings) if settings.routing_url else None
         self._fleet = Fleet(
             settings.routing_table_path, self._put_in_force,
             trust=Trust(settings.trusted_keys, settings.signatures_required), memory_bytes=settings.model_memory_bytes,
@@ -73,6 +75,8 @@ class Worker:
 
     async def serve(self, listener: socket.socket, stop: asyncio.Event) -> None:
         """Answer what comes in at ``listener`` until ``stop`` is set; then finish what was asked."""
+        if self._follower:
+            self._follower.start()
         loop = asyncio.get_running_loop()
         steps = (self._fleet.follow, self._tick, self._callers.follow)
         tasks = [
@@ -85,6 +89,8 @@ class Worker:
         await self._connections.drain(DRAIN_S)
         for task in tasks:
             task.cancel()
+        if self._follower:
+            self._follower.stop()
         self._dispatcher.close()
         self._shadow.close()
         for pool in self._keepers:

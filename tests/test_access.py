@@ -26,6 +26,7 @@ pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 WRITES = METHODS[1:]
 OPEN_TO_ALL = {"login", "health"}  # static files are served before any address is looked up
+OF_GATEWAYS = {"api_gateways_published"}  # with tokens of their own: to them a person is nobody
 OURS = ("controlplane", "rollouts", "monitoring", "experiments", "registry", "jobs")
 
 SECRET = "somebody-elses"  # the name of everything that another team owns
@@ -249,7 +250,7 @@ def test_viewer_writes_nothing_by_the_api(foreign):
         for who, client in viewers.items():
             for method in WRITES:
                 status = call(client, method, path).status_code
-                if status not in (403, 404):
+                if status not in ((401,) if address.name in OF_GATEWAYS else (403, 404)):
                     wrong.append(f"{method} {path} ({address.name}) by a viewer's {who} answered {status}")
 
     assert wrong == []

@@ -5,6 +5,7 @@ Every other package may import this one, and nothing else of ``serving``.
 
 from serving.contract.artifacts import FORMATS, MODEL_FILES, Column, File, Reading, manifest_digest, model_file
 from serving.contract.callers import Caller, CallerList, callers_path, read_callers, write_callers
+from serving.contract.publishing import LONGEST_WAIT_S, PUBLISHED_PATH, Published
 from serving.contract.records import (
     HASHED,
     LATENCY_EDGES_US,
@@ -55,8 +56,10 @@ __all__ = [
     "FORMATS",
     "HASHED",
     "LATENCY_EDGES_US",
+    "LONGEST_WAIT_S",
     "MASKED",
     "MODEL_FILES",
+    "PUBLISHED_PATH",
     "RANKING",
     "SEALED",
     "SHADOW",
@@ -70,6 +73,7 @@ __all__ = [
     "GatewayState",
     "LoadedVersion",
     "PredictionRecord",
+    "Published",
     "Reading",
     "RefusedVersion",
     "Route",
