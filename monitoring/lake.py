@@ -51,6 +51,7 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
         ("spool_id", pa.string()),
         ("segment", pa.int64()),
+        ("caller_id", pa.int64()),
     ]
 )
 PREDICTIONS = "predictions"
@@ -217,5 +218,6 @@ def _rows(segments: Sequence[Segment]) -> pa.Table:
         "error": [r.error for r in records],
         "spool_id": [segment.spool_id for segment, _ in pairs],
         "segment": [segment.number for segment, _ in pairs],
+        "caller_id": [r.caller_id for r in records],
     }
     return pa.table(columns, schema=SCHEMA)

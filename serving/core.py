@@ -42,6 +42,7 @@ class Call:
     headers: Mapping[bytes, bytes]
     at: float
     started_ns: int
+    caller_id: int = 0
     request_id: str = ""
     arm: str = ""
     number: int = 0
@@ -81,14 +82,20 @@ class Call:
             self.request_id = generated
             raise Fault(400, "id: must be up to 128 printable ASCII characters")
 
-    def choose(self) -> None:
+    def choose(self, request: Request | None = None) -> None:
         """Settle which arm and version answer: by the name that was called, a forced arm, or the key's hash.
+
+        Args:
+            request: where it could be read; it may hold the key.
 
         Raises:
             Fault: 400 where the forced arm does not exist; the hash's arm then stands in the record.
         """
         route = self.route.route
-        key = self.headers.get(b"x-route-key", b"").decode("latin-1") or self.request_id
+        key = self.headers.get(b"x-route-key", b"").decode("latin-1")
+        if not key and route.key_column and request is not None:
+            key = as_key(request.first(route.key_column))
+        key = key or self.request_id
         self.hashed = key_hash(route.salt, key)
         forced = self.headers.get(b"x-route-arm")
         if self.target.number is not None:
@@ -156,6 +163,13 @@ class Call:
         return list(map(self.route.privacy.withhold, rows)) if self.route.privacy else rows
 
 
+def as_key(value: object) -> str:
+    """Return the text of an input value that routes: 7, 7.0 and "7" are one key; what is no value is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, (str, int, float)) else ""
+
+
 class Core:
     """Answers requests from the snapshot in force, in three stages that may run in different threads.
 
@@ -201,11 +215,11 @@ class Core:
         target = self.snapshot.targets.get(name)
         if target is None or not caller.may_call(target.route.route.model_id):
             return self.unknown(name, dialect)
-        call = Call(target, dialect, headers, at, started_ns)
+        call = Call(target, dialect, headers, at, started_ns, caller.id)
         try:
             call.request = dialect.decode(headers, body)
             call.identify(call.request.id or "", self._new_id())
-            call.choose()
+            call.choose(call.request)
             call.read()
         except Exception as error:
             return self.fail(call, error)
@@ -249,7 +263,7 @@ class Core:
         target = self.snapshot.targets.get(name)
         if target is None or not caller.may_call(target.route.route.model_id):
             return refusal(fault, dialect)
-        return self._refuse(Call(target, dialect, headers, at, started_ns), fault)
+        return self._refuse(Call(target, dialect, headers, at, started_ns, caller.id), fault)
 
     def only_model(self, caller: Caller) -> str:
         """Return the model that needs no naming, because it is the only one that the caller may call; else ``""``."""
@@ -306,7 +320,7 @@ def frames(
         frame(PredictionRecord(
             call.request_id, row, call.at, route.model, route.model_id, call.number, call.arm,
             call.route.table_version, call.weight_bp, call.hashed, call.pinned, status, latency_us, given, answered,
-            error,
+            error, call.caller_id,
         ))
         for row, (given, answered) in enumerate(zip(inputs, outputs, strict=True))
     ]  # fmt: skip

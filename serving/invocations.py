@@ -65,6 +65,11 @@ class Rows:
         self._ordered = ordered
         self._text = text
 
+    def first(self, column: str) -> object:
+        """See :class:`serving.protocol.Request`."""
+        values = (self._named or {}).get(column)
+        return values[0] if values else None
+
     def read_row(self, signature: Signature) -> Row | None:
         """See :class:`serving.protocol.Request`; there is no quick way here."""
 

@@ -53,6 +53,9 @@ class Request(Protocol):
     def parameters(self) -> Mapping[str, Any] | None:
         """What the caller says beside the rows."""
 
+    def first(self, column: str) -> object:
+        """Return what was sent for a column's first row, as it came; None where that cannot be told by name."""
+
     def read_row(self, signature: "Signature") -> Row | None:
         """Return the usual request's one row; None leaves it to :meth:`read`."""
 
@@ -111,6 +114,14 @@ class InferRequest(msgspec.Struct, gc=False):
     id: str | None = None
     parameters: dict[str, Any] | None = None
     outputs: list[WantedOutput] | None = None
+
+    def first(self, column: str) -> object:
+        """See :class:`Request`."""
+        for tensor in self.inputs:
+            if tensor.name == column and tensor.data:
+                value = tensor.data[0]
+                return value[0] if isinstance(value, list) and value else value
+        return None
 
     def read_row(self, signature: "Signature") -> Row | None:
         """See :class:`Request`."""

@@ -72,8 +72,9 @@ def test_records_reach_lake_and_windows_and_the_file_goes(version):
 
 def test_the_lake_keeps_every_field(version):
     record = make_record(
-        version, key_hash=2**64 - 1, inputs={"distance": float("nan"), "carrier": "AA"}, outputs={"probability": 0.125}
-    )
+        version, key_hash=2**64 - 1, inputs={"distance": float("nan"), "carrier": "AA"}, outputs={"probability": 0.125},
+        caller_id=12,
+    )  # fmt: skip
     make_segment(settings.SPOOL_ROOT, "spool-a", 7, [record])
 
     ship()
@@ -84,7 +85,7 @@ def test_the_lake_keeps_every_field(version):
         "at": datetime(2026, 11, 25, 12, tzinfo=UTC), "model_id": version.model_id, "version": 1, "arm": "champion",
         "table_version": 1, "weight_bp": 10_000, "key_hash": -1, "pinned": False, "status": 200, "latency_us": 800,
         "score": 0.125, "inputs": '{"distance":null,"carrier":"AA"}', "outputs": '{"probability":0.125}', "error": "",
-        "spool_id": "spool-a", "segment": 7,
+        "spool_id": "spool-a", "segment": 7, "caller_id": 12,
     }  # fmt: skip
 
 

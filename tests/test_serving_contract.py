@@ -47,6 +47,16 @@ def record(number=0):
     )
 
 
+def test_record_of_an_older_gateway_is_read(tmp_path):
+    """Fields were added at the end since: the first release wrote up to ``error``."""
+    fields = list(msgspec.structs.astuple(record()))[:16]
+    body = msgspec.msgpack.encode(fields)
+    (tmp_path / "old.segment").write_bytes(len(body).to_bytes(4, "little") + body)
+
+    assert list(read_segment(tmp_path / "old.segment")) == [record()]
+    assert record().caller_id == 0
+
+
 def test_hash_of_a_key_is_fixed_for_all_time():
     assert key_hash("model-1", "customer-7") == 9_712_135_595_119_498_970
     assert key_hash("model-2", "customer-7") != key_hash("model-1", "customer-7")

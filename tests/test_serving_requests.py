@@ -4,14 +4,17 @@ import json
 import struct
 import time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.contract import Arm, Column, key_hash, read_segment, write_table
-from serving.core import Core
+from serving.callers import Caller
+from serving.contract import Arm, Column, key_hash, read_segment, read_table, write_table
+from serving.core import Core, as_key
 from serving.fleet import Fleet
 from serving.inputs import Signature
+from serving.invocations import MLFLOW
 from serving.protocol import Fault, InputTensor, decode_request
 from serving.settings import Settings, SettingsError, read_settings
 from serving.spool import Spool
@@ -103,6 +106,53 @@ def test_key_decides_the_arm_and_the_request_id_where_there_is_none(harness):
     assert {(r.arm, r.weight_bp, r.key_hash) for r in harness.records()} == {
         ("canary", 1_000, key_hash("model-1", canary))
     }
+
+
+def route_by(harness, column):
+    """Put a table in force whose route names the column that holds the key."""
+    table = read_table(harness.settings.routing_table_path)
+    routes = [msgspec.structs.replace(table.routes[0], key_column=column)]
+    write_table(
+        msgspec.structs.replace(table, version=table.version + 1, routes=routes), harness.settings.routing_table_path
+    )
+    harness.fleet.follow()
+
+
+def test_column_may_hold_the_key(tmp_path):
+    """In whichever protocol, type and shape it comes; a header goes before it, and where it is missing the id routes."""
+    harness = Harness(tmp_path)
+    route_by(harness, "hour")
+    expected = key_hash("model-1", "17")
+    split = {"dataframe_split": {"columns": [*ROW], "data": [[*ROW.values()], [*(ROW | {"hour": 3}).values()]]}}
+
+    harness.post(infer_body())
+    harness.post(changed("hour", datatype="FP64", data=[17.0]))
+    harness.post(changed("hour", shape=[1, 1], data=[[17]]))
+    body, headers = binary(binary_row())
+    harness.post(body, headers=headers)
+    harness.core.infer("flight-delay", JSON, json.dumps(split).encode(), 1.0, 0, dialect=MLFLOW)
+    assert {r.key_hash for r in harness.records()} == {expected}
+    assert len(harness.records()) == 6
+
+    harness.post(infer_body(), headers=JSON | {b"x-route-key": b"customer"})
+    harness.post(infer_body({"hour": None}, id="nobody"))
+    assert [r.key_hash for r in harness.records()[-2:]] == [key_hash("model-1", k) for k in ("customer", "nobody")]
+
+
+@pytest.mark.parametrize(
+    ("value", "key"), [(7, "7"), (7.0, "7"), ("a", "a"), (7.5, "7.5"), (None, ""), ([7], ""), (float("inf"), "inf")]
+)
+def test_value_routes_by_its_text(value, key):
+    assert as_key(value) == key
+
+
+def test_record_says_whose_token_asked(harness):
+    harness.core.infer(
+        "flight-delay", JSON, json.dumps(infer_body()).encode(), 1.0, 0, caller=Caller(7, frozenset([1]))
+    )  # fmt: skip
+    harness.core.infer("flight-delay", JSON, b"{", 1.0, 0, caller=Caller(8))
+
+    assert [(r.status, r.caller_id) for r in harness.records()] == [(200, 7), (400, 8)]
 
 
 def test_generated_ids_differ(harness):

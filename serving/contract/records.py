@@ -41,6 +41,7 @@ class PredictionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     inputs: dict[str, float | int | bool | str | None]
     outputs: dict[str, float | int | str]  # empty where the request failed
     error: str = ""
+    caller_id: int = 0  # of the token that asked; 0 where none was shown or asked for
 
 
 _LENGTH = struct.Struct("<I")

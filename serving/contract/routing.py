@@ -50,6 +50,7 @@ class Route(msgspec.Struct, frozen=True):
     aliases: dict[str, int]
     versions: list[Version]
     standby: list[int] = []  # stay loaded beside the arms: the former champion, which a rollback switches to at once
+    key_column: str = ""  # the input column whose first row's value routes where the caller sends no X-Route-Key
     sensitive: dict[str, str] = {}  # input columns that the log holds dropped, hashed or masked: drop, hash or mask
 
 
