@@ -62,8 +62,8 @@ CONFIGURATION = {
     "delta.checkpointInterval": "100",
     "delta.logRetentionDuration": "interval 1 days",
     "delta.deletedFileRetentionDuration": "interval 1 days",
-    "delta.dataSkippingStatsColumns": "request_id,at,model_id,version",
 }
+STATISTICS = ("request_id", "at", "time", "model_id", "version")  # of which each file's range is in Delta's log
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,11 @@ def append(segments: Sequence[Segment]) -> int:
 def write(name: str, rows: pa.Table, commit: CommitProperties) -> None:
     """Append rows to a table, which is made if need be, and gains the columns that it lacks."""
     table = open_table(name)
+    statistics = ",".join(column for column in STATISTICS if column in rows.schema.names)
+    configuration = CONFIGURATION | {"delta.dataSkippingStatsColumns": statistics}
     write_deltalake(
         table or str(table_path(name)), rows, mode="append", schema_mode="merge", partition_by=PARTITIONS,
-        configuration=None if table else CONFIGURATION, commit_properties=commit, writer_properties=writing(len(rows)),
+        configuration=None if table else configuration, commit_properties=commit, writer_properties=writing(len(rows)),
     )  # fmt: skip
 
 

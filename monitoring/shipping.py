@@ -7,17 +7,16 @@ followed by one that sees which side lacks what. Segments of one spool are numbe
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from django.conf import settings
-from django.db import connection
 
 from monitoring import lake
 from monitoring.counting import count
 from monitoring.lake import Segment
+from monitoring.locks import alone_under
 from serving.contract import SEALED, read_segment, sealed_segments
 
 logger = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ def ship() -> Shipped:
 
     Safe to interrupt anywhere and to repeat.
     """
-    with _alone() as alone:
+    with alone_under(ADVISORY_LOCK) as alone:
         if not alone:
             return Shipped()
         segments = records = 0
@@ -52,20 +51,6 @@ def ship() -> Shipped:
             segments += len(batch)
             records += sum(len(segment.records) for segment in batch)
         return Shipped(segments, records)
-
-
-@contextmanager
-def _alone() -> Iterator[bool]:
-    """Hold the shippers' lock; yields False where another has it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY_LOCK])
-        (held,) = cursor.fetchone()
-    try:
-        yield held
-    finally:
-        if held and connection.connection and not connection.connection.closed:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
 
 
 def _batches(paths: Iterable[Path]) -> Iterator[list[Path]]:

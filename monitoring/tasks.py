@@ -4,13 +4,19 @@ from celery import shared_task
 from django.utils import timezone
 
 from jobs.tasks import nudge
-from monitoring import rollup, services, shipping
+from monitoring import labels, rollup, services, shipping
 
 
 @shared_task
 def ship() -> None:
     """Ship the sealed segments of the prediction log."""
     shipping.ship()
+
+
+@shared_task
+def ship_labels() -> None:
+    """Write to the lake what became of predictions."""
+    labels.ship_labels()
 
 
 @shared_task
@@ -35,6 +41,7 @@ def sum_up() -> None:
 def purge() -> None:
     """Forget telemetry past its time."""
     rollup.purge(now=timezone.now())
+    labels.purge_labels(now=timezone.now())
 
 
 @shared_task

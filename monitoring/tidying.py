@@ -10,9 +10,10 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
+from monitoring.labels import TABLE as LABELS
 from monitoring.lake import PREDICTIONS, open_table, writing
 
-TABLES = (PREDICTIONS,)
+TABLES = (PREDICTIONS, LABELS)
 SMALL_BYTES = 32 * 1024 * 1024
 TARGET_BYTES = 128 * 1024 * 1024
 FEW = 16  # small files of today that are not worth joining yet

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from monitoring.api import inputs, watch
+from monitoring.api import labels as labels_api
 from monitoring.api import log as log_api
 from monitoring.views import drift, log, panels, slos
 
@@ -25,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/telemetry", watch.Telemetry.as_view(), name="api_telemetry"),
     path("models/<str:name>/versions/<int:number>/inputs", inputs.VersionInputs.as_view(), name="api_version_inputs"),
+    path("models/<str:name>/labels", labels_api.Labels.as_view(), name="api_labels"),
     path("models/<str:name>/log-policy", log_api.OneLogPolicy.as_view(), name="api_log_policy"),
     path("models/<str:name>/drift-reports", watch.ModelDriftReports.as_view(), name="api_model_drift_reports"),
     path("slos", watch.Slos.as_view(), name="api_slos"),

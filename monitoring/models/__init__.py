@@ -1,6 +1,7 @@
 """What monitoring remembers: counts of predictions, objectives, drift, and what is kept of the log."""
 
 from monitoring.models.drift import DriftReport, DriftReportQuerySet
+from monitoring.models.labels import Label
 from monitoring.models.log import DEFAULT_KEEP_DAYS, MAX_KEEP_DAYS, MIN_KEEP_DAYS, LogPolicy, Treatment
 from monitoring.models.slos import Slo, SloQuerySet
 from monitoring.models.telemetry import (
@@ -23,6 +24,7 @@ __all__ = [
     "DriftReportQuerySet",
     "FailedKey",
     "FeatureHistogram",
+    "Label",
     "LogPolicy",
     "ShippedSegment",
     "Slo",

@@ -66,13 +66,15 @@ class ApiView(APIView):
     """Base of the API's views.
 
     Attributes:
-        query_class: the query parameters of GET; other verbs take none.
+        query_class: the query parameters of GET.
+        write_query_class: those of other verbs, which mostly take none.
         query: those parameters, read.
         actor: who asks, and by what means.
         token_scope: what a token needs for the verbs that write.
     """
 
     query_class: ClassVar[type[Query]] = Query
+    write_query_class: ClassVar[type[Query]] = Query
     token_scope: ClassVar[ApiToken.Scope] = ApiToken.Scope.WRITE
     pagination_class = CursorPages
     query: dict[str, Any]
@@ -82,7 +84,7 @@ class ApiView(APIView):
         """Authenticate and check permissions, then read the query."""
         super().initial(request, *args, **kwargs)
         self.actor = actor_of(request)
-        self.query = (self.query_class if request.method == "GET" else Query).read(request)
+        self.query = (self.query_class if request.method == "GET" else self.write_query_class).read(request)
 
     def body(self, form: type[Strict]) -> dict[str, Any]:
         """Return the request's body as ``form`` reads it.
