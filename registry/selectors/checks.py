@@ -1,6 +1,6 @@
 """Each acceptance criterion of a version as a check: measured, required, margin, and whether the evidence still counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -104,17 +104,21 @@ class Judged:
     """
 
     champion: ModelVersion | None
-    evidence: QuerySet[Evidence]
     heads: Mapping[str, str]
     max_evidence_days: int | None
     waivers: Sequence[Waiver]
     at: datetime
 
-    def checks(self, version: ModelVersion, criteria: CriteriaSet, phase: str = "before_approval") -> list[Check]:
-        """Return each criterion of one phase as a check: what blocks first, then failures, then by position."""
+    def checks(
+        self, version: ModelVersion, criteria: CriteriaSet, found: Iterable[Evidence], phase: str = "before_approval"
+    ) -> list[Check]:
+        """Return each criterion of one phase as a check: what blocks first, then failures, then by position.
+
+        Args:
+            found: evidence of the version's artifact, newest first.
+        """
         measured: dict[tuple[str, str, int | None], list[Evidence]] = {}
-        found = self.evidence.filter(version=version, artifact_digest=version.artifact_digest).order_by("-id")
-        for evidence in found.defer("detail"):
+        for evidence in found:
             measured.setdefault((evidence.metric, evidence.data_slice, evidence.against_id), []).append(evidence)
         checks = []
         for criterion in criteria.criteria.all():
@@ -161,13 +165,18 @@ def checks_of(
     """
     judged = Judged(
         champion=ModelVersion.objects.filter(aliases__model_id=version.model_id, aliases__name="champion").first(),
-        evidence=Evidence.objects.all(),
         heads=dict(DataSetHead.objects.filter(team_id=version.model.team_id).values_list("name", "digest")),
         max_evidence_days=policy_for(version.model).max_evidence_days,
         waivers=waivers,
         at=timezone.now(),
     )
-    return judged.checks(version, criteria, phase)
+    return judged.checks(version, criteria, evidence_on(version), phase)
+
+
+def evidence_on(version: ModelVersion) -> QuerySet[Evidence]:
+    """Return what was measured on a version's artifact, newest first."""
+    found = Evidence.objects.filter(version=version, artifact_digest=version.artifact_digest)
+    return found.order_by("-id").defer("detail")
 
 
 def _judged(criterion: AcceptanceCriterion, evidence: Evidence | None, champion: ModelVersion | None) -> Check:

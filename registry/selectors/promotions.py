@@ -10,7 +10,7 @@ from registry.access import Actor
 from registry.criteria import CheckStatus, metric_label
 from registry.models import Approval, Binding, ErrorBudget, Evidence, Promotion, RegisteredModel, Role, Waiver
 from registry.policies import Policy
-from registry.selectors.checks import Check, Judged, checks_of
+from registry.selectors.checks import Check, Judged, checks_of, evidence_on
 from registry.selectors.policies import policy_for
 from registry.states import PromotionState, RevalidationState, WaiverState, revalidation_state
 
@@ -32,30 +32,29 @@ def promotion_checks(promotion: Promotion) -> list[Check]:
     decision = promotion.approvals.last()
     seen = Q(pk__in=decision.binding["evidence"]) if decision else Q(measured_at__lte=promotion.decided_at)
     judged = Judged(
-        champion=promotion.replaces, evidence=Evidence.objects.filter(seen), heads={}, at=promotion.decided_at,
+        champion=promotion.replaces, heads={}, at=promotion.decided_at,
         max_evidence_days=promotion.policy.get("rules", {}).get("max_evidence_days"), waivers=waivers,
     )  # fmt: skip
-    return judged.checks(promotion.version, promotion.criteria_set)
+    return judged.checks(promotion.version, promotion.criteria_set, evidence_on(promotion.version).filter(seen))
 
 
 def promotion_binding(promotion: Promotion, checks: list[Check]) -> Binding:
     """Return what an approval given now would be bound to: also the waivers that it would rest on."""
-    rests_on = {check.waiver.pk for check in checks if check.status is CheckStatus.WAIVED and check.waiver}
     budget = Waiver.objects.live(promotion.decided_at or timezone.now()).filter(
         promotion=promotion, rule=Waiver.Rule.BUDGET
     )  # fmt: skip
+    return binding_of(promotion, checks, set(budget.values_list("pk", flat=True)))
+
+
+def binding_of(promotion: Promotion, checks: list[Check], budget_waivers: set[int]) -> Binding:
+    """Return what an approval would be bound to, from what is known already: ids of the live waivers of the budget."""
+    rests_on = {check.waiver.pk for check in checks if check.status is CheckStatus.WAIVED and check.waiver}
     return Binding(
         artifact=promotion.version.artifact_digest,
         criteria=promotion.criteria_set.digest,
         evidence=tuple(sorted(check.evidence.pk for check in checks if check.evidence)),
-        waivers=tuple(sorted(rests_on | set(budget.values_list("pk", flat=True)))),
+        waivers=tuple(sorted(rests_on | budget_waivers)),
     )
-
-
-def approval_stands(promotion: Promotion, actor: Actor) -> bool:
-    """Tell whether the actor's approval is of what would be approved now."""
-    binding = promotion_binding(promotion, promotion_checks(promotion))
-    return promotion.approvals.filter(approver=actor.user, binding_digest=binding.digest).exists()
 
 
 def contributor_ids(promotion: Promotion) -> set[int]:

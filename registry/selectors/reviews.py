@@ -11,7 +11,8 @@ from registry.models import Approval, Comment, CriterionReview, Evidence, ModelV
 from registry.plain_words.results import Plain, plain, weakest_part
 from registry.selectors.checks import Check
 from registry.selectors.policies import policies_by_team
-from registry.selectors.promotions import approval_stands, promotion_binding, promotion_checks
+from registry.selectors.promotions import promotion_binding, promotion_checks
+from registry.selectors.standing import bindings_now, standing_approvals
 
 REVIEWERS = (Role.PRODUCT, Role.APPROVER)
 
@@ -136,15 +137,17 @@ def to_review(actor: Actor) -> list[Promotion]:
             newest=Max("version__evidence__id"),
             looked=Exists(Approval.objects.filter(promotion=OuterRef("pk"), approver=actor.user)),
         )
-        .select_related("model", "version", "replaces", "criteria_set", "requested_by")
+        .select_related("model__team", "version", "replaces", "criteria_set", "requested_by")
     )
     policies = policies_by_team(list(actor.teams())) if found else {}
+    stands = standing_approvals([promotion for promotion in found if promotion.looked], actor)
+    due = _due(list(found))
     return [
         promotion
         for promotion in found
-        if not (promotion.looked and approval_stands(promotion, actor))
+        if promotion.pk not in stands
         and (
-            _is_due(promotion)
+            promotion.pk in due
             or (
                 Role.PRODUCT in policies[promotion.model.team_id, promotion.model.risk_tier].required
                 and promotion.criteria_set.drafted_by_id != actor.user.pk
@@ -153,14 +156,17 @@ def to_review(actor: Actor) -> list[Promotion]:
     ]
 
 
-def _is_due(promotion: Promotion) -> bool:
-    """Tell whether no opinion stands; the criteria are looked at only where something was measured since."""
-    opinion, newest = promotion.opinion, promotion.newest  # type: ignore[attr-defined]  # annotated above
-    if opinion is None:
-        return True
-    if not newest or newest <= max(opinion, default=0):
-        return False
-    return bool(opinion != list(promotion_binding(promotion, promotion_checks(promotion)).evidence))
+def _due(promotions: list[Promotion]) -> set[int]:
+    """Return on which no opinion stands; the criteria are looked at only where something was measured since."""
+    without, again = set(), {}
+    for promotion in promotions:
+        opinion, newest = promotion.opinion, promotion.newest  # type: ignore[attr-defined]  # annotated by the caller
+        if opinion is None:
+            without.add(promotion.pk)
+        elif newest and newest > max(opinion, default=0):
+            again[promotion] = opinion
+    now = bindings_now(list(again))
+    return without | {p.pk for p, opinion in again.items() if opinion != list(now[p.pk].evidence)}
 
 
 def questions_to_answer(actor: Actor) -> list[CriterionReview]:

@@ -1,0 +1,26 @@
+"""What the inbox is made of."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from registry.models import RegisteredModel, Waiver
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row of the inbox: what is asked, of which model (None where it is of none), since when."""
+
+    mark: str
+    verb: str
+    title: str
+    why: str
+    path: str
+    model: RegisteredModel | None
+    note: str
+    since: datetime
+    due: datetime | None = None
+
+
+def rule(waiver: Waiver) -> str:
+    """Return what a waiver is of, as people say it."""
+    return waiver.criterion.label if waiver.criterion else "Error budget"

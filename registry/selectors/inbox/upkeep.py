@@ -1,0 +1,106 @@
+"""What waits for somebody to look after what serves: rollbacks, retirements, re-validations, alerts, webhooks."""
+
+from datetime import UTC, datetime, time
+
+from django.db.models import Q
+from django.utils import timezone
+
+from registry.access import Actor
+from registry.models import Alert, RegisteredModel, Retirement, Role, Rollback, Webhook
+from registry.selectors.inbox.items import Item
+from registry.states import DUE_WITHIN, RevalidationState, revalidation_state
+
+
+def rollbacks(actor: Actor, roles: dict[int, str]) -> list[Item]:
+    """Return the rollbacks that another approver has to review."""
+    teams = [team for team, role in roles.items() if role == Role.APPROVER]
+    due = (
+        Rollback.objects.filter(reviewed_by__isnull=True, model__team__in=teams)
+        .exclude(requested_by=actor.user)
+        .select_related("model", "to_version", "from_version")
+    )
+    return [
+        Item(
+            "fail", "Review", f"Rollback of {r.model.name} to v{r.to_version.number}",
+            r.reason, r.model.path, r.model, f"left v{r.from_version.number}", r.requested_at, r.review_due_at,
+        )
+        for r in due
+    ]  # fmt: skip
+
+
+def retirements(actor: Actor, roles: dict[int, str]) -> list[Item]:
+    """Return the retirements to decide on."""
+    teams = [team for team, role in roles.items() if role == Role.APPROVER]
+    asked = Retirement.objects.filter(state="requested", model__team__in=teams).exclude(requested_by=actor.user)
+    return [
+        Item(
+            "pending", "Retire", f"Retire {r.title}", r.reason, f"{r.model.path}lifecycle/", r.model,
+            "never serves again", r.requested_at,
+        )
+        for r in asked.select_related("model", "version")
+    ]  # fmt: skip
+
+
+def revalidations(actor: Actor, roles: dict[int, str]) -> list[Item]:
+    """Return the models that serve and are due, or overdue, for somebody who had no part in their champion."""
+    teams = [team for team, role in roles.items() if role == Role.APPROVER]
+    today = timezone.now().date()
+    due = (
+        RegisteredModel.objects.live()
+        .filter(team__in=teams, retired_at__isnull=True, revalidate_by__lte=today + DUE_WITHIN)
+        .filter(aliases__name="champion")
+        .exclude(aliases__name="champion", aliases__version__created_by=actor.user)
+        .exclude(aliases__name="champion", aliases__version__contributors=actor.user)
+    )
+    items = []
+    for model in due:
+        assert model.revalidate_by is not None  # noqa: S101  by the filter
+        late = revalidation_state(model.revalidate_by, today) is RevalidationState.OVERDUE
+        asked = datetime.combine(model.revalidate_by - DUE_WITHIN, time(), UTC)
+        items.append(Item(
+            "fail" if late else "pending", "Overdue" if late else "Re-validate", f"Re-validate {model.name}",
+            model.revalidate_why or "The calendar asks for it.", f"{model.path}lifecycle/", model,
+            f"due {model.revalidate_by:%d %b %Y}", asked, datetime.combine(model.revalidate_by, time(), UTC),
+        ))  # fmt: skip
+    return items
+
+
+# What is a decision of the rules goes to those who decide, whatever else to those who run the model.
+GOVERNANCE_ALERTS = ("review_overdue", "waiver_ended", "revalidation_overdue")
+ALERTED = {True: (Role.APPROVER, Role.ADMIN), False: (Role.ENGINEER, Role.APPROVER)}
+
+
+def alerts(roles: dict[int, str]) -> list[Item]:
+    """Return the open alerts that nobody has taken on."""
+    governing, running = (
+        [team for team, role in roles.items() if role in ALERTED[governance]] for governance in (True, False)
+    )
+    mine = Q(model__team__in=governing, kind__in=GOVERNANCE_ALERTS)
+    mine |= Q(model__team__in=running) & ~Q(kind__in=GOVERNANCE_ALERTS)
+    opened = Alert.objects.filter(mine, cleared_at__isnull=True, acknowledged_by__isnull=True)
+    return [
+        Item(
+            "fail" if a.severity == Alert.Severity.CRITICAL else "warn", "Alert", a.title,
+            "Nobody has taken it on yet.", f"/alerts/#alert-{a.pk}", a.model, a.kind_words, a.raised_at,
+        )
+        for a in opened.select_related("model")
+    ]  # fmt: skip
+
+
+def webhooks(roles: dict[int, str]) -> list[Item]:
+    """Return the webhooks that were given up."""
+    managing = [team for team, role in roles.items() if role in (Role.ENGINEER, Role.ADMIN)]
+    given_up = Webhook.objects.filter(team__in=managing, status=Webhook.Status.DISABLED).exclude(status_reason="")
+    return [
+        Item(
+            "fail",
+            "Mend",
+            f"Webhook {w.name} is told nothing any more",
+            w.status_reason,
+            w.path,
+            None,
+            "",
+            w.updated_at,
+        )
+        for w in given_up
+    ]
