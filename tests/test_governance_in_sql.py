@@ -4,8 +4,10 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from psycopg2.sql import SQL, Identifier
 
 from registry.models import Alias, AuditEvent, Promotion, Role
+from registry.selectors import contributor_ids
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -173,3 +175,42 @@ def test_ungoverned_team_moves_its_aliases_freely():
     Alias.objects.create(model=version.model, name="champion", version=version, set_by=version.created_by)
 
     assert version.aliases.get().name == "champion"
+
+
+def test_one_function_says_who_had_a_part():
+    promotion = factories.make_promotion()
+    version, criteria = promotion.version, promotion.criteria_set
+    version.contributors.add(helper := factories.make_user(promotion.model.team))
+    stranger = factories.make_user(promotion.model.team)
+    people = {
+        "author": version.created_by, "helper": helper, "requester": promotion.requested_by,
+        "drafter": criteria.drafted_by, "who agreed": criteria.agreed_by, "stranger": stranger,
+    }  # fmt: skip
+
+    def who(function, of):
+        with connection.cursor() as cursor:
+            asked = SQL("SELECT id FROM auth_user WHERE {}(%s, id) AND id = ANY (%s)").format(Identifier(function))
+            cursor.execute(asked, [of, [user.pk for user in people.values()]])
+            found = {pk for (pk,) in cursor.fetchall()}
+        return {name for name, user in people.items() if user.pk in found}
+
+    assert who("registry_made_version", version.pk) == {"author", "helper"}
+    assert who("registry_made_or_requested", promotion.pk) == {"author", "helper", "requester"}
+    assert who("registry_is_contributor", promotion.pk) == {"author", "helper", "requester", "drafter"}
+    assert contributor_ids(promotion) == {people[name].pk for name in ("author", "helper", "requester", "drafter")}
+
+
+@pytest.mark.parametrize("part", ["author", "helper", "requester"])
+def test_who_made_or_requested_does_not_review_by_sql(part):
+    promotion = factories.make_promotion()
+    promotion.version.contributors.add(helper := factories.make_user(promotion.model.team))
+    person = {"author": promotion.version.created_by, "helper": helper, "requester": promotion.requested_by}[part]
+    person.memberships.update(role=Role.PRODUCT)
+    insert = (
+        "INSERT INTO registry_criterionreview (promotion_id, reviewer_id, role, verdict, reason, evidence, at)"
+        " VALUES (%s, %s, 'product', 'accept', 'sql', '[]', now())"
+    )
+
+    with refused("does not review it"):
+        sql(insert, promotion.pk, person.pk)
+    sql(insert, promotion.pk, factories.make_user(promotion.model.team, Role.PRODUCT).pk)
