@@ -4,6 +4,7 @@ Every other package may import this one, and nothing else of ``serving``.
 """
 
 from serving.contract.artifacts import FORMATS, MODEL_FILES, Column, File, Reading, manifest_digest, model_file
+from serving.contract.batch import SPEC_ERROR, BatchFormat, BatchProgress, BatchSpec
 from serving.contract.callers import Caller, CallerList, callers_path, read_callers, write_callers
 from serving.contract.publishing import LONGEST_WAIT_S, PUBLISHED_PATH, Published
 from serving.contract.records import (
@@ -63,8 +64,12 @@ __all__ = [
     "RANKING",
     "SEALED",
     "SHADOW",
+    "SPEC_ERROR",
     "STATE",
     "Arm",
+    "BatchFormat",
+    "BatchProgress",
+    "BatchSpec",
     "Caller",
     "CallerList",
     "ColdVersion",
