@@ -77,6 +77,11 @@ ARTIFACT_STORE: str = env.str("ARTIFACT_ROOT", str(VAR_DIR / "artifacts"))  # mo
 ARTIFACT_ROOT = VAR_DIR / "artifacts" if ARTIFACT_STORE.startswith("s3://") else Path(ARTIFACT_STORE)
 DATA_ROOT = Path(env.str("DATA_ROOT", str(VAR_DIR / "datasets")))  # data set versions, as Parquet
 LAKE_ROOT = Path(env.str("LAKE_ROOT", str(VAR_DIR / "lake")))  # the shipped prediction log, as Delta tables
+# Batch scoring: a team's inputs lie in <team>/in, what was made of them in <team>/out; workers and Dask see the same folder.
+BATCH_ROOT = Path(env.str("BATCH_ROOT", str(VAR_DIR / "batch")))
+DASK_SCHEDULER = env.str(
+    "DASK_SCHEDULER", ""
+)  # address such as `tcp://dask:8786` that scores batches; empty: the worker itself
 SPOOL_ROOT = Path(env.str("SPOOL_ROOT", str(VAR_DIR / "spool")))  # prediction records of the gateway, until shipped
 ROUTING_TABLE_PATH = Path(env.str("ROUTING_TABLE_PATH", str(VAR_DIR / "routing/table.json")))  # read by the gateway
 # What signs approved versions: an EC private key (PEM). Without one, a demo makes its own; production has to name it.

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 
-from experiments.models import DatasetVersion
+from experiments.models import BatchScoring, DatasetVersion
 from experiments.params import Parameter, parameters
 from registry.models import Team
 
@@ -56,6 +56,45 @@ class DataForm(forms.Form):
         field = self.fields["dataset_version"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above
         field.queryset = versions
+
+
+class BatchForm(forms.Form):
+    """Choose what is scored: rows of a data set, or files of the team's folder."""
+
+    dataset_version = forms.ModelChoiceField(
+        DatasetVersion.objects.none(), required=False, label="Data set version", empty_label="None: files of the folder below",
+        widget=forms.Select({"class": "form-select"}), help_text="All its rows, newest version first.",
+    )  # fmt: skip
+    place = forms.CharField(
+        required=False, max_length=500, label="File, folder or table", widget=forms.TextInput({**WIDGETS, "class": "form-control mono"}),
+    )  # fmt: skip
+    format = forms.ChoiceField(
+        choices=BatchScoring.Format, required=False, label="Format of the files", widget=forms.Select({"class": "form-select"}),
+        help_text="In CSV the first line names the columns; an empty cell is a missing value.",
+    )  # fmt: skip
+    keep = forms.CharField(
+        required=False, label="Columns to keep", widget=forms.TextInput({**WIDGETS, "class": "form-control mono"}),
+        help_text="Written beside each prediction, such as the one that names a row; separate them by commas.",
+    )  # fmt: skip
+    horizon = forms.IntegerField(
+        required=False, min_value=1, widget=forms.NumberInput(WIDGETS),
+        help_text="Steps to forecast; empty: as many as the version's signature says.",
+    )  # fmt: skip
+
+    def __init__(
+        self, *args: Any, versions: QuerySet[DatasetVersion], folder: str, forecasts: bool, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["dataset_version"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above
+        field.queryset = versions
+        self.fields["place"].help_text = f"Within {folder}"
+        if not forecasts:
+            del self.fields["horizon"]
+
+    def clean_keep(self) -> list[str]:
+        """Return the names."""
+        return [name for part in self.cleaned_data["keep"].split(",") if (name := part.strip())]
 
 
 def _field(parameter: Parameter) -> forms.Field:

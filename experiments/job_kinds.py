@@ -28,3 +28,11 @@ def evaluate(ctx: JobContext) -> None:
     from experiments import handlers
 
     handlers.evaluate(ctx)
+
+
+@job_kind("batch_score", queue="evaluation", timeout_s=6 * 3600, memory_mb=3072, max_attempts=2)
+def batch_score(ctx: JobContext) -> None:
+    """Score a whole file or table with a version, into a Delta table."""
+    from experiments import batch
+
+    batch.batch_score(ctx)

@@ -147,3 +147,56 @@ class Evaluation(models.Model):
 
     def __str__(self) -> str:
         return f"evaluation of {self.version} on {self.dataset_version}"
+
+
+class BatchScoring(models.Model):
+    """One input scored with one version: rows of a data set, or files of the team's folder, into a table of its own."""
+
+    class Format(models.TextChoices):
+        PARQUET = "parquet", "Parquet"
+        CSV = "csv", "CSV"
+        DELTA = "delta", "Delta table"
+
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="batch_scorings")
+    job = models.OneToOneField("jobs.Job", models.PROTECT, related_name="batch_scoring")
+    dataset_version = models.ForeignKey(DatasetVersion, models.PROTECT, null=True, related_name="batch_scorings")
+    place = models.CharField(max_length=500, blank=True, help_text="of the input within the team's folder")
+    format = models.CharField(max_length=10, choices=Format)
+    keep = models.JSONField(default=list, help_text="columns of the input that are written beside the predictions")
+    horizon = models.PositiveIntegerField(null=True, help_text="steps of a forecast")
+    rows = models.PositiveBigIntegerField(null=True, help_text="of the input, once all are scored")
+    input_version = models.PositiveBigIntegerField(null=True, help_text="of a Delta table, as it was read")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(dataset_version__isnull=False, place="") | Q(dataset_version__isnull=True) & ~Q(place=""),
+                name="batch_scoring_has_one_input",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"batch {self.pk}"
+
+    @property
+    def source(self) -> Path:
+        """Where the input lies."""
+        return self.dataset_version.parquet if self.dataset_version else inputs_of(self.version.model.team) / self.place
+
+    @property
+    def output(self) -> Path:
+        """Where the table lies, once all is scored."""
+        return Path(settings.BATCH_ROOT) / self.version.model.team.slug / "out" / str(self.pk)
+
+    @property
+    def input_name(self) -> str:
+        """The input, as people know it."""
+        return str(self.dataset_version) if self.dataset_version else self.place
+
+
+def inputs_of(team: Team) -> Path:
+    """Return the folder where a team puts what it wants scored."""
+    return Path(settings.BATCH_ROOT) / team.slug / "in"

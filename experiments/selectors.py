@@ -10,7 +10,7 @@ import pandas as pd
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from experiments.frames import load_frame
-from experiments.models import Dataset, DatasetVersion, Evaluation, TrainingRun
+from experiments.models import BatchScoring, Dataset, DatasetVersion, Evaluation, TrainingRun
 from experiments.profile import in_interval
 from registry.access import Actor
 from registry.models import Evidence, ModelVersion
@@ -52,6 +52,13 @@ def evaluations_of(actor: Actor) -> QuerySet[Evaluation]:
     """Return the evaluations of the actor's teams."""
     return Evaluation.objects.filter(version__model__team__in=actor.teams()).select_related(
         "version__model__team", "dataset_version__dataset", "against__model", "job"
+    )
+
+
+def batch_scorings_of(actor: Actor) -> QuerySet[BatchScoring]:
+    """Return the batch scorings of the actor's teams."""
+    return BatchScoring.objects.filter(version__model__team__in=actor.teams()).select_related(
+        "version__model__team", "dataset_version__dataset", "job", "created_by"
     )
 
 

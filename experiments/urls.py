@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
+from experiments.api.batch import BatchScorings
 from experiments.api.compare import Compare
 from experiments.api.views import (
     DatasetDetail,
@@ -11,7 +12,7 @@ from experiments.api.views import (
     Evaluations,
     Training,
 )
-from experiments.views import compare, datasets, training
+from experiments.views import batch, compare, datasets, training
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/", datasets.datasets, name="datasets"),
@@ -23,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/", training.runs, name="runs"),
     path("models/<str:name>/train/", training.train, name="train"),
     path("models/<str:name>/versions/<int:number>/training-panel/", training.training_panel, name="training_panel"),
+    path("models/<str:name>/versions/<int:number>/score/", batch.batch, name="batch"),
     path("models/<str:name>/versions/<int:number>/evaluate/", training.evaluate, name="evaluate"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
@@ -34,5 +36,6 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("compare", Compare.as_view(), name="api_compare"),
     path("training", Training.as_view(), name="api_training"),
+    path("batch-scorings", BatchScorings.as_view(), name="api_batch_scorings"),
     path("evaluations", Evaluations.as_view(), name="api_evaluations"),
 ]  # fmt: skip

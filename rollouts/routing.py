@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from django.conf import settings
@@ -19,10 +19,11 @@ from monitoring.models import LogPolicy
 from registry.audit_trail import audit, audited
 from registry.models import Alias, AliasMove, ArtifactState, ModelVersion, Promotion, RegisteredModel
 from registry.selectors import bundles_of
+from registry.selectors.servables import is_routable, served_version
 from registry.states import PromotionState
 from rollouts.models import RoutingTable
 from serving import contract
-from serving.contract import BASIS_POINTS, CHAMPION, Arm, Column, File, Route, RoutingTableError, Version
+from serving.contract import BASIS_POINTS, CHAMPION, Arm, Route, RoutingTableError, Version
 
 ADVISORY_LOCK = 0x524F_5554  # "ROUT": one publisher at a time
 CHANNEL = "routing"  # where PostgreSQL tells that something was published
@@ -200,38 +201,8 @@ def _wanted(
     bundles = bundles_of(wanted)
     for version in ModelVersion.objects.filter(pk__in=wanted).select_related("model__team").order_by("-number"):
         if is_routable(version):
-            versions[version.model_id][version.number] = _version(version, bundles.get(version.pk))
+            versions[version.model_id][version.number] = served_version(version, bundles.get(version.pk))
     return versions, aliases
-
-
-def is_routable(version: ModelVersion) -> bool:
-    """Whether a gateway can be told to load the version: its files are verified and it says which columns it takes."""
-    return bool(
-        version.is_servable
-        and version.archived_at is None
-        and version.retired_at is None
-        and version.signature.get("inputs")
-        and _model_file(version)
-    )
-
-
-def _model_file(version: ModelVersion) -> str | None:
-    return contract.model_file(version.format, (file["path"] for file in version.manifest))
-
-
-def _version(version: ModelVersion, bundle: dict[str, Any] | None) -> Version:
-    return Version(
-        number=version.number,
-        format=version.format,
-        folder=str(Path(settings.ARTIFACT_ROOT) / version.artifact_path),
-        file=str(_model_file(version)),
-        digest=version.artifact_digest,
-        manifest=msgspec.convert(version.manifest, list[File]),
-        columns=msgspec.convert(version.signature["inputs"], list[Column]),
-        signature=msgspec.json.encode(bundle, order="sorted").decode() if bundle else "",
-        governed=version.model.team.governed,
-        parameters=version.signature.get("parameters", {}),
-    )
 
 
 def _arms(route: Route) -> str:

@@ -9,7 +9,7 @@ from django.db import DatabaseError, transaction
 from jobs.models import Job
 from registry import services, tasks
 from registry.models import ArtifactState, AuditEvent, ModelVersion, Role, VersionReading
-from rollouts.routing import is_routable
+from registry.selectors.servables import is_routable
 from tests import factories
 from tests.api import Api, problem
 from tests.artifacts import LIGHTGBM, folder_of, logged_version, mlmodel

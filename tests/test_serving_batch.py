@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import duckdb
 import lightgbm
@@ -30,7 +31,7 @@ def rows() -> pd.DataFrame:
 
 
 def make_spec(home, source, *, version=None, **more) -> BatchSpec:
-    given = {
+    given: dict[str, Any] = {
         "name": "batch:1", "model": "flight-delay", "task": "classification", "version": version or make_boosted(home),
         "input": str(source), "format": source.suffix.lstrip(".") or "parquet", "output": str(home / "out"),
         "keep": ["booking"], "chunk_rows": 64,

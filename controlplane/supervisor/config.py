@@ -35,6 +35,7 @@ STORAGE = {
     "ARTIFACT_ROOT": "artifacts",
     "DATA_ROOT": "datasets",
     "LAKE_ROOT": "lake",
+    "BATCH_ROOT": "batch",
     "SPOOL_ROOT": "spool",
     "REPORT_ROOT": "reports",
     "AUDIT_HEADS": "audit-heads",

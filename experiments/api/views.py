@@ -28,7 +28,8 @@ from registry.errors import InvalidError
 from registry.models import RegisteredModel
 
 
-def _accepted(job: Job) -> Response:
+def accepted(job: Job) -> Response:
+    """Answer 202 with the job to follow."""
     nudge.delay_on_commit(job.queue)
     return Response(JobSummarySerializer(job).data, status=202, headers={"Location": f"/api/v1/jobs/{job.pk}/"})
 
@@ -102,7 +103,7 @@ class DatasetVersions(ApiView):
     def post(self, request: Request, name: str) -> Response:
         """Start a job that builds the next version. Asks for the role engineer."""
         dataset = find_dataset(self.actor, name)
-        return _accepted(services.dataset_build_start(actor=self.actor, dataset=dataset, **self.body(BuildBody)))
+        return accepted(services.dataset_build_start(actor=self.actor, dataset=dataset, **self.body(BuildBody)))
 
 
 class DatasetVersionDetail(ApiView):
@@ -171,7 +172,7 @@ class Training(ApiView):
             dataset_version=named_dataset_version(self.actor, values["dataset"], values["dataset_version"]),
             params=values["params"],
         )  # fmt: skip
-        return _accepted(job)
+        return accepted(job)
 
 
 class EvaluationBody(DataBody):
@@ -207,4 +208,4 @@ class Evaluations(ApiView):
         if version is None:
             raise InvalidError(f"{model.name} has no version {values['version']}.", field="version")
         data = named_dataset_version(self.actor, values["dataset"], values["dataset_version"])
-        return _accepted(services.evaluation_start(actor=self.actor, version=version, dataset_version=data))
+        return accepted(services.evaluation_start(actor=self.actor, version=version, dataset_version=data))

@@ -21,6 +21,7 @@ from jobs.tasks import nudge
 from registry.access import actor_of
 from registry.errors import RefusedError
 from registry.models import Role
+from registry.selectors.servables import is_routable
 from registry.views.models import visible_model
 from registry.views.versions import visible_version
 from serving.contract import CHAMPION
@@ -114,6 +115,7 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
         "importance": sorted(run.importance.items(), key=lambda item: -item[1])[:IMPORTANT] if run else [],
         "measured": measured,
         "evaluations": evaluations,
+        "routable": is_routable(version),
         "live": any(not evaluation.job.is_final for evaluation in evaluations),
         "champion": champion.version if champion else None,
         "may_evaluate": bool(

@@ -15,8 +15,9 @@ from serving.artifacts import ArtifactError
 from serving.batch.reading import BatchError, Input, open_input
 from serving.batch.scoring import ROW, output_schema, score
 from serving.contract import SPEC_ERROR, BatchProgress, BatchSpec
-from serving.fleet import Servable, load
 from serving.horizons import MOST_PREDICTIONS
+from serving.loading import load, measure
+from serving.snapshot import Servable
 
 DONE = 1  # the only transaction of a scoring: all of it, or nothing
 
@@ -47,7 +48,7 @@ def run(spec: BatchSpec) -> BatchProgress:
     """
     if done := _finished(spec):
         return done
-    servable = load(spec.version, spec.task)
+    servable = load(spec.version, spec.task, measure(spec.version))
     given = open_input(spec, servable.signature.columns)
     schema = output_schema(spec, servable, given.schema)
     shutil.rmtree(spec.output, ignore_errors=True)  # of an attempt that was ended before its commit

@@ -6,6 +6,7 @@ Workers need this code and the artifact's folder. A scheduler runs whatever it i
 import functools
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -13,8 +14,9 @@ from distributed import Client
 
 from serving.batch.reading import BatchError
 from serving.batch.scoring import score
-from serving.contract import BatchSpec
-from serving.fleet import Servable, load
+from serving.contract import BatchSpec, Version
+from serving.loading import load, measure
+from serving.snapshot import Servable
 
 AHEAD = 2  # chunks on their way for each thread of the cluster
 
@@ -26,7 +28,7 @@ def scored(spec: BatchSpec, chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.Rec
         BatchError: there is no scheduler, it has no workers, or a chunk cannot be scored.
     """
     try:
-        client = Client(spec.scheduler, timeout="10s", set_as_default=False)
+        client: Any = Client(spec.scheduler, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
     except OSError as error:
         raise BatchError(f"no Dask scheduler answers at {spec.scheduler}") from error
     with client:
@@ -34,15 +36,15 @@ def scored(spec: BatchSpec, chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.Rec
         if not threads:
             raise BatchError(f"the Dask scheduler at {spec.scheduler} has no workers")
         text = msgspec.json.encode(spec)
-        waiting: deque[object] = deque()
+        waiting: deque[Any] = deque()
         first = 0
         for chunk in chunks:
             waiting.append(client.submit(_score, text, chunk, first, pure=False, retries=2))
             first += chunk.num_rows
             if len(waiting) > AHEAD * threads:
-                yield waiting.popleft().result()  # type: ignore[attr-defined]  # distributed has no types
+                yield waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()  # type: ignore[attr-defined]
+            yield waiting.popleft().result()
 
 
 def _score(text: bytes, chunk: pa.RecordBatch, first: int) -> pa.RecordBatch:
@@ -51,7 +53,6 @@ def _score(text: bytes, chunk: pa.RecordBatch, first: int) -> pa.RecordBatch:
 
 
 @functools.lru_cache(maxsize=2)
-def _servable(version: bytes, task: str) -> Servable:
-    from serving.contract import Version
-
-    return load(msgspec.json.decode(version, type=Version), task)
+def _servable(text: bytes, task: str) -> Servable:
+    version = msgspec.json.decode(text, type=Version)
+    return load(version, task, measure(version))

@@ -6,9 +6,9 @@ import pyarrow.compute as pc
 
 from serving.batch.reading import BatchError
 from serving.contract import BatchSpec
-from serving.fleet import Servable
 from serving.horizons import HORIZON
 from serving.protocol import Fault
+from serving.snapshot import Servable
 
 ROW, STEP = "row", "step"
 
