@@ -151,6 +151,16 @@ def test_pages_are_accessible_and_fit(page, live_server, client):
         check_page(page, path, live_server)
     log_in(page, factories.make_user(team, Role.ADMIN), live_server)
     check_page(page, "/settings/policies/", live_server)
+    log_in(page, factories.make_user(team, Role.ENGINEER), live_server)
+    check_page(page, "/models/flight-delay/lifecycle/", live_server)
+    page.get_by_role("button", name="Triggers…").click()
+    page.get_by_label("An error budget is spent").check()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("is changed.")).to_be_visible()
+    promotion.model.refresh_from_db()
+    assert promotion.model.revalidation_triggers == ["drift", "budget"]
+    log_in(page, factories.make_user(team, Role.ADMIN), live_server)
+    page.goto("/settings/policies/")
     page.get_by_role("button", name="Change tier 1").click()
     expect(page.get_by_role("dialog")).to_contain_text("Tier 1 of")
 
