@@ -13,7 +13,7 @@ NAVIGATION = {
     "Decide": [("inbox", "Inbox", "i"), ("promotions", "Promotions", "p")],
     "Watch": [("slos", "SLOs", "s"), ("drift", "Drift", "d"), ("alerts", "Alerts", "l")],
     "Build": [("models", "Models", "m"), ("runs", "Runs", "r"), ("datasets", "Data sets", "t"), ("jobs", "Jobs", "j")],
-    "Prove": [("audit", "Audit", "a")],
+    "Prove": [("predictions", "Predictions", "o"), ("audit", "Audit", "a")],
     "": [("api_docs", "API docs", "h"), ("settings", "Settings", "e")],
 }
 THEMES = ("light", "dark", "auto")

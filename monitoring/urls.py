@@ -5,7 +5,8 @@ from django.urls import URLPattern, URLResolver, path
 from monitoring.api import inputs, watch
 from monitoring.api import labels as labels_api
 from monitoring.api import log as log_api
-from monitoring.views import drift, log, panels, slos
+from monitoring.api import predictions as predictions_api
+from monitoring.views import drift, log, panels, predictions, slos
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/telemetry-panel/", panels.telemetry_panel, name="telemetry_panel"),
@@ -14,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/versions/<int:number>/inputs-panel/", panels.inputs_panel, name="inputs_panel"),
     path("models/<str:name>/log-panel/", log.log_panel, name="log_panel"),
     path("models/<str:name>/log/", log.prediction_log, name="prediction_log"),
+    path("predictions/", predictions.predictions, name="predictions"),
     path("slos/", slos.slos, name="slos"),
     path("slos/new/", slos.slo_new, name="slo_new"),
     path("slos/<int:pk>/", slos.slo, name="slo"),
@@ -26,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/telemetry", watch.Telemetry.as_view(), name="api_telemetry"),
     path("models/<str:name>/versions/<int:number>/inputs", inputs.VersionInputs.as_view(), name="api_version_inputs"),
+    path("predictions", predictions_api.Predictions.as_view(), name="api_predictions"),
     path("models/<str:name>/labels", labels_api.Labels.as_view(), name="api_labels"),
     path("models/<str:name>/log-policy", log_api.OneLogPolicy.as_view(), name="api_log_policy"),
     path("models/<str:name>/drift-reports", watch.ModelDriftReports.as_view(), name="api_model_drift_reports"),

@@ -7,7 +7,7 @@ from registry.models import RegisteredModel
 from rollouts.gateways import living_gateways
 from rollouts.models import LoadRefusal, RoutingTable
 from rollouts.routing import document_of
-from serving.contract import Route
+from serving.contract import SHADOW, Arm, Route
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,27 @@ class ModelRouting:
 def routes_of(table: RoutingTable, model_ids: Collection[int]) -> list[Route]:
     """Return the table's routes of these models."""
     return [route for route in document_of(table).routes if route.model_id in model_ids]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The basis points, from ``low`` to before ``high``, whose keys an arm answers; none for shadows."""
+
+    arm: Arm
+    low: int
+    high: int
+
+
+def routing_at(model: RegisteredModel, version: int) -> tuple[RoutingTable | None, list[Run]]:
+    """Return one routing table, if it is known, and the runs of the arms that it gave to ``model``."""
+    table = RoutingTable.objects.filter(version=version).first()
+    route = next(iter(routes_of(table, {model.pk})), None) if table else None
+    runs, low = [], 0
+    for arm in route.arms if route else []:
+        high = low if arm.name == SHADOW else low + arm.weight_bp
+        runs.append(Run(arm, low, high))
+        low = high
+    return table, runs
 
 
 def model_routing(model: RegisteredModel) -> ModelRouting:

@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from rollouts import api, gateway_api, views
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("models/<str:name>/routing/<int:table>/", views.routing_then, name="routing_then"),
     path("models/<str:name>/routing-panel/", views.routing_panel, name="routing_panel"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [

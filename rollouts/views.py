@@ -1,4 +1,4 @@
-"""Panels that a model's page fetches by itself, so that the registry need not know of routing."""
+"""Panels that pages of lower apps fetch by themselves, so that those need not know of routing."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -6,7 +6,7 @@ from django.views.decorators.http import require_GET
 
 from registry.access import actor_of
 from registry.views.models import visible_model
-from rollouts.selectors import model_routing
+from rollouts.selectors import model_routing, routing_at
 
 
 @require_GET
@@ -14,3 +14,19 @@ def routing_panel(request: HttpRequest, name: str) -> HttpResponse:
     """Show which version gets which share of a model's traffic, and whether gateways serve it so."""
     model = visible_model(actor_of(request), name)
     return render(request, "rollouts/routing_panel.html", {"model": model, "routing": model_routing(model)})
+
+
+@require_GET
+def routing_then(request: HttpRequest, name: str, table: int) -> HttpResponse:
+    """Show how a model was routed by one routing table, and where among its arms a key's hash fell (``?point=``)."""
+    model = visible_model(actor_of(request), name)
+    published, runs = routing_at(model, table)
+    point = request.GET.get("point", "")
+    context = {
+        "model": model,
+        "table": table,
+        "published": published,
+        "runs": runs,
+        "point": int(point) if point.isdecimal() else None,
+    }
+    return render(request, "rollouts/routing_then.html", context)

@@ -155,6 +155,7 @@ def foreign(team, settings):
         ("webhooks", "pk"): webhook.pk,
         ("prompts", "name"): prompt.name,
         ("models", "pk"): put_away.pk,
+        ("routing", "table"): 1,
         ("versions", "pk"): put_away_version.pk,
         ("deliveries", "delivery"): sent_to(webhook).get().pk,
         ("teams", "slug"): other.slug,
