@@ -60,7 +60,11 @@ class Answer:
 
     def cells(self) -> list[tuple[str, Any, bool]]:
         """Return each input with its value, and whether that was withheld from the log."""
-        return [(name, value, is_withheld(value)) for name, value in self.inputs.items()]
+        said = {True: "true", False: "false"}
+        return [
+            (name, said[value] if isinstance(value, bool) else value, is_withheld(value))
+            for name, value in self.inputs.items()
+        ]
 
 
 @dataclass(frozen=True)
