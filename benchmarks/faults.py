@@ -1,4 +1,7 @@
-"""Faults, and what they may not cost: here the races (F7) between approvals, and between champion switches and readers.
+"""Faults, and what they may not cost.
+
+Races (F7) between approvals, and between champion switches and readers; and the gateway under a constant 500 requests a second while
+versions switch (F10), workers are killed, the spool is full (F9) and everything else is gone (F8).
 
 It runs the product's services on its own PostgreSQL, as the application's role.
 """
@@ -15,6 +18,7 @@ from controlplane.embedded import APP_ROLE, OWNER_ROLE, Postgres, free_port
 
 ROOT = Path(__file__).parent.parent
 RACERS = 8
+RATE = 500  # requests a second
 
 
 def main() -> None:
@@ -37,7 +41,7 @@ def main() -> None:
         os.environ["DATABASE_URL"] = postgres.url(APP_ROLE)
         owner = os.environ | {"DATABASE_OWNER_URL": postgres.url(OWNER_ROLE)}
         subprocess.run([sys.executable, "manage.py", "provision", "-v0"], check=True, cwd=ROOT, env=owner)
-        rows = _races(times)
+        rows = [*_races(times), *_gateway(home, postgres, seconds=10 if options.quick else 60)]
     finally:
         postgres.destroy()
     finish(rows, options.json)
@@ -68,6 +72,36 @@ def _races(times: int) -> list[Row]:
         Row("switches.reads", switches.reads),
         Row("readers_other_than_one_champion", switches.other_than_one, "", ("≤", 0)),
         Row("readers_history_disagrees", switches.history_disagrees, "", ("≤", 0)),
+    ]
+
+
+def _gateway(home: Path, postgres: Postgres, *, seconds: float) -> list[Row]:
+    from benchmarks.gateway_faults import fill_the_disk, kill_workers, switch_versions
+    from benchmarks.outages import control_plane_gone, ship_twice
+
+    switch = switch_versions(home / "switch", rate=RATE, seconds=seconds, switches=round(seconds))
+    killed = kill_workers(home / "kill", rate=RATE, seconds=seconds, kills=max(1, round(seconds / 12)))
+    full = fill_the_disk(home / "full", rate=RATE, seconds=10)
+    lost, doubled = ship_twice(home / "switch/spool", home / "shipping")
+    gone = control_plane_gone(home / "gone", postgres, rate=RATE, seconds=seconds)
+    all_of_them = (switch, killed, full, gone.outcome)
+    return [
+        Row("switch.asked", switch.asked),
+        Row("dropped_on_switch", switch.dropped, "", ("≤", 0)),
+        Row("mixed_on_switch", switch.mixed, "", ("≤", 0)),
+        Row("killed.answered", killed.answered),
+        Row("killed.cut_off", killed.dropped),
+        Row("full.refused", full.dropped, "", ("≥", 1)),
+        Row("gone.asked", gone.outcome.asked),
+        Row("gone.unanswered", gone.outcome.dropped, "", ("≤", 0)),
+        Row("gone.table_confirmed_s_ago", gone.confirmed_s, "s"),
+        Row("records_lost", sum(fault.lost for fault in all_of_them), "", ("≤", 0)),
+        Row("records_doubled", sum(fault.doubled for fault in all_of_them), "", ("≤", 0)),
+        Row("lost", lost, "rows", ("≤", 0)),
+        Row("doubled", doubled, "rows", ("≤", 0)),
+        Row("recovery_s.worker", killed.recovery_s, "s"),
+        Row("recovery_s.spool", full.recovery_s, "s"),
+        Row("recovery_s.routing", gone.outcome.recovery_s, "s"),
     ]
 
 

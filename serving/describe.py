@@ -56,8 +56,14 @@ class Describer:
         return None
 
     def _ready(self, _: Caller) -> Answer:
-        ready = self._core.snapshot.is_ready
-        return _json({"ready": ready}, 200 if ready else 503)
+        snapshot = self._core.snapshot
+        told = {
+            "ready": snapshot.is_ready,
+            "table_version": snapshot.table_version,
+            "table_age_s": _age(snapshot),
+            "table_confirmed_s_ago": _confirmed_age(self._settings),
+        }
+        return _json(told, 200 if snapshot.is_ready else 503)
 
     def _ping(self, _: Caller) -> Answer:
         """Answer MLflow's health check."""

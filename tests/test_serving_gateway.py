@@ -1,16 +1,20 @@
 """The gateway as a process: standard clients, faults, switches under load, a killed process."""
 
 import json
+import os
+import re
 import socket
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 import tritonclient.http as triton
 
-from serving.contract import Arm, read_segment, sealed_segments
+from serving.contract import Arm, confirm_table, read_segment, sealed_segments
 from tests.gateways import (
     COLUMNS,
     DATATYPE,
@@ -47,7 +51,9 @@ def test_health_and_metadata(gateway):
     get = gateway.client.get
 
     assert get("/v2/health/live").json() == {"live": True}
-    assert get("/v2/health/ready").json() == {"ready": True}
+    ready = get("/v2/health/ready").json()
+    assert (ready["ready"], ready["table_version"], ready["table_confirmed_s_ago"]) == (True, 1, None)
+    assert ready["table_age_s"] > 0
     assert get("/v2").json() == {"name": "gateway", "version": "0.1.0", "extensions": ["binary_tensor_data"]}
     assert get("/v2/models/flight-delay/ready").json() == {"name": "flight-delay", "ready": True}
     assert get("/v2/models/flight-delay/versions/2").json() == {
@@ -232,51 +238,32 @@ def test_killed_gateway_loses_no_acknowledged_record(tmp_path):
         assert set(acknowledged) <= sealed
 
 
-def test_switch_under_load_drops_nothing_and_mixes_nothing(tmp_path):  # F10
-    one, two = make_boosted(tmp_path, 1, 20), make_boosted(tmp_path, 2, 5)
-    expected = {"1": [probability(trees=20)] * 3, "2": [probability(trees=5)] * 3}
-    body = infer_body()
-    for tensor in body["inputs"]:
-        tensor["shape"], tensor["data"] = [3], tensor["data"] * 3
-    with running_gateway(tmp_path, make_table(make_route(one, two))) as gateway:
-        answers, stop = [], threading.Event()
-
-        def ask():
-            with gateway.client.__class__(base_url=gateway.url) as client:
-                while not stop.is_set():
-                    answers.append(client.post("/v2/models/flight-delay/infer", json=body))
-
-        threads = [threading.Thread(target=ask) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for version in range(2, 8):
-            time.sleep(0.15)
-            champion, other = (two, one) if version % 2 == 0 else (one, two)
-            gateway.publish(make_table(make_route(champion, other), version=version))
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-    assert {answer.status_code for answer in answers} == {200}
-    seen = [answer.json() for answer in answers]
-    assert all(a["outputs"][0]["data"] == expected[a["model_version"]] for a in seen)
-    assert {a["model_version"] for a in seen} == {"1", "2"}
-    of_request = {}
-    for record in records(gateway):
-        of_request.setdefault(record.request_id, set()).add((record.number, record.table_version))
-    assert len(of_request) == len(answers)
-    assert all(len(versions) == 1 for versions in of_request.values())
-
-
-def test_restart_with_everything_else_gone_serves_the_last_table(tmp_path):  # F8
+def test_restart_with_everything_else_gone_serves_the_last_table_and_says_how_old_it_is(tmp_path):  # F8
     """Nothing but the folder is needed: no database, broker or control plane was ever told to this process."""
-    with running_gateway(tmp_path, make_table(make_route(make_boosted(tmp_path)), version=12)) as gateway:
+    table = make_table(make_route(make_boosted(tmp_path)), version=12)
+    with running_gateway(tmp_path, msgspec.structs.replace(table, published_at=hours_ago(3).isoformat())) as gateway:
+        confirm_table(gateway.table_path)
+        os.utime(gateway.table_path.with_suffix(".confirmed"), (hours_ago(2).timestamp(),) * 2)
         gateway.kill()
         gateway.start()
 
-        assert gateway.infer().status_code == 200
-        assert gateway.status()["table"]["version"] == 12
-        assert gateway.status()["table"]["age_s"] is not None
+        answers = [gateway.infer() for _ in range(200)]
+        status, ready = gateway.status()["table"], gateway.client.get("/v2/health/ready").json()
+        metrics = gateway.client.get("/metrics").text
+
+    assert [answer.status_code for answer in answers] == [200] * 200
+    assert (status["version"], ready["ready"]) == (12, True)
+    for age, confirmed in ((status["age_s"], status["confirmed_s_ago"]), (ready["table_age_s"], ready["table_confirmed_s_ago"]),
+                           (number_in(metrics, "gateway_table_age_seconds"), number_in(metrics, "gateway_table_confirmed_seconds"))):  # fmt: skip
+        assert (age, confirmed) == (pytest.approx(3 * 3600, abs=300), pytest.approx(2 * 3600, abs=300))
+
+
+def hours_ago(hours):
+    return datetime.now(UTC) - timedelta(hours=hours)
+
+
+def number_in(metrics, name):
+    return float(re.search(rf"^{name} (\S+)$", metrics, re.MULTILINE)[1])
 
 
 def test_gateway_before_the_first_table_is_live_and_says_what_is_missing(tmp_path):
