@@ -128,7 +128,7 @@ def serve(version, rows):
 
 @pytest.mark.django_db
 def test_first_production_rows_stand_in_for_training_rows(monkeypatch):
-    monkeypatch.setattr(monitoring, "FIRST_ROWS", 50)
+    monkeypatch.setattr("monitoring.services.facts.FIRST_ROWS", 50)
     champion = make_trained_champion(factories.make_model(), f"sha256:{9:064x}", [NUMBER, TEXT])
     serve(champion, 49)
     monitoring.references_push()
@@ -147,7 +147,7 @@ def test_first_production_rows_stand_in_for_training_rows(monkeypatch):
 
 @pytest.mark.django_db
 def test_known_training_rows_are_waited_for(monkeypatch):
-    monkeypatch.setattr(monitoring, "FIRST_ROWS", 50)
+    monkeypatch.setattr("monitoring.services.facts.FIRST_ROWS", 50)
     model = factories.make_model()
     data = make_data(model.team, pd.DataFrame({"distance": np.arange(100.0)}))
     serve(make_trained_champion(model, data.digest, [NUMBER]), 60)
