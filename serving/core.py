@@ -5,12 +5,12 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
 from serving.callers import Caller
-from serving.contract import CHAMPION, Arm, PredictionRecord, arm_for, frame, key_hash
+from serving.contract import Arm, PredictionRecord, arm_for, frame, key_hash
 from serving.families import Outputs
 from serving.metrics import Metrics
 from serving.protocol import CONTENT_JSON, V2, Dialect, Fault, Given, Headers, Request
@@ -148,9 +148,12 @@ class Call:
 
     def copy_for(self, arm: Arm) -> "Call":
         """Return the same for a shadow, which reads the rows again if its columns differ."""
-        copy = replace(self, arm=arm.name, number=arm.number, weight_bp=arm.weight_bp)
+        copy = Call(
+            self.target, self.dialect, self.headers, self.at, time.perf_counter_ns(), self.caller_id, self.request_id,
+            arm.name, arm.number, arm.weight_bp, self.hashed, row=self.row, columns=self.columns, sent=self.sent,
+            rows=self.rows,
+        )  # fmt: skip
         copy.request, copy.servable = self.request, self.route.servables[arm.number]
-        copy.started_ns = time.perf_counter_ns()
         return copy
 
     def inputs(self) -> list[Inputs]:
@@ -178,7 +181,7 @@ class Core:
 
     Attributes:
         snapshot: replaced whole by the fleet; a request reads it once, so no answer mixes two.
-        mirror: is handed what the champion answered, for shadow versions.
+        mirror: is handed what was answered by routing, for shadow versions.
     """
 
     def __init__(self, spool: Spool) -> None:
@@ -241,7 +244,7 @@ class Core:
             self._record(call, 200, call.inputs(), outputs)
         except Exception as error:
             return self.fail(call, error)
-        if call.route.has_shadow and call.arm == CHAMPION and not call.pinned:
+        if call.route.has_shadow and not call.pinned:
             self.mirror(call)
         headers.append((b"x-request-id", call.request_id.encode()))
         return Answer(200, answer, headers)

@@ -3,16 +3,19 @@
 A caller's fault is named by column and row. What is accepted is written down in docs/serving.md.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from serving.contract import Column
-from serving.protocol import Fault, InputTensor
+from serving.protocol import Fault, InputTensor, encode
 from serving.runtimes import Columns, Row, Value, known_values
-from serving.values import READERS, UNTYPED, Reader, UnfitError
+from serving.values import FLOATS, READERS, UNTYPED, Reader, UnfitError
 
 _ONE_ROW = [1]
 _UNREAD = object()
+_FLOAT = {float}
+_DOUBLES = {"double", "float"}
 TENSOR_OF = {
     "double": "FP64",
     "float": "FP64",
@@ -49,16 +52,19 @@ class Signature:
         if odd := [c for c in columns if c.type not in TENSOR_OF]:
             raise ValueError(f"column {odd[0].name} is of type {odd[0].type}, which cannot be served")
         self.columns = columns
+        self.key = encode(columns)  # alike where the columns are
         self.names = [column.name for column in columns]
         self._plans = {column.name: _Plan(i, column) for i, column in enumerate(columns)}
         self._ordered = list(self._plans.values())
         self._optional = [plan for plan in self._ordered if not plan.required]
+        self._one_row = [1, len(columns)]
+        self._is_plain = all(c.type in _DOUBLES and c.categories is None for c in columns)
 
     def read_row(self, tensors: list[InputTensor]) -> Row | None:
         """Read the usual request quickly: one row, every column, nothing wrong. None leaves it to :meth:`read`."""
         row: list[Any] = [_UNREAD] * len(self._ordered)
         if len(tensors) != len(row):
-            return None
+            return self._read_matrix_row(tensors[0]) if len(tensors) == 1 else None
         try:
             for tensor in tensors:
                 plan = self._plans[tensor.name]
@@ -75,6 +81,19 @@ class Signature:
         except (KeyError, ValueError, OverflowError):
             return None
         return None if _UNREAD in row else row
+
+    def _read_matrix_row(self, tensor: InputTensor) -> Row | None:
+        data = tensor.data
+        if tensor.shape != self._one_row or data is None or len(data) != len(self._ordered):
+            return None
+        return data if self._takes(tensor.datatype, data) else None
+
+    def _takes(self, datatype: str, data: list[Any]) -> bool:
+        """Whether these elements of all columns are what the model takes, as they are."""
+        # A sum is finite only where every term is; one that overflows is left to who looks at each.
+        return (
+            self._is_plain and datatype in FLOATS and set(map(type, data)) == _FLOAT and math.isfinite(sum(data))
+        )  # fmt: skip
 
     def read(self, tensors: list[InputTensor]) -> tuple[Columns, int]:
         """Return the values by column, in the signature's order, and the number of rows.
@@ -136,7 +155,10 @@ class Signature:
         data = _flat(tensor, width)
         if not data:
             raise Fault(400, "inputs: there are no rows")
-        columns = [_read_column(plan, tensor.datatype, data[plan.place :: width]) for plan in self._ordered]
+        columns: Columns = [data[place::width] for place in range(width)]
+        if not self._takes(tensor.datatype, data):
+            pairs = zip(self._ordered, columns, strict=True)
+            columns = [_read_column(plan, tensor.datatype, values) for plan, values in pairs]
         return columns, len(data) // width
 
     def _complete(self, columns: list[list[Value] | None], rows: int) -> Columns:

@@ -1,7 +1,7 @@
-"""Shadow versions: asked again what the champion answered, off the request's path, and recorded beside it.
+"""Shadow versions: asked again what was answered already, off the request's path, and recorded beside it.
 
 A caller never waits for a shadow and never sees it fail. What is asked waits in a queue of bounded length for one thread; what the
-queue does not hold is dropped and counted. The champion's record and the shadow's share their request id, so a missing one shows.
+queue does not hold is dropped and counted. The answer's record and the shadow's share their request id, so a missing one shows.
 """
 
 import logging
@@ -19,8 +19,8 @@ from serving.spool import Spool, SpoolFullError
 
 logger = logging.getLogger("serving")
 
-GATHER_S = 0.005  # what comes together is asked together
-MOST_AT_ONCE = 64  # requests of one go; bounds how long the thread keeps others from running
+GATHER_S = 0.02  # what comes together is asked together: threads that take turns for each row cost more than the rows
+MOST_AT_ONCE = 32  # requests of one go; bounds how long the thread keeps others from running
 LEAVE_S = 2.0  # for what still waits when the process stops
 
 
@@ -127,31 +127,33 @@ class Shadow:
                 self.dropped += len(kept)
 
     def _ask_one_version(self, calls: list[Call]) -> list[bytes]:
-        """Return the records of calls that one version is asked, in one go where it is slow."""
-        for call in calls:
-            call.started_ns = time.perf_counter_ns()
-        if len(calls) > 1 and calls[0].is_slow and calls[0].may_join:
-            try:
-                predicted = predict(calls)
-            except Exception:  # one of them may be to blame; each is asked alone
-                return self._each(calls)
-            return [kept for call, values in zip(calls, predicted, strict=True) for kept in self._keep(call, values)]
-        return self._each(calls)
+        """Return the records of calls that one version is asked, in one go where it may be."""
+        if len(calls) == 1 or not calls[0].may_join:
+            return self._each(calls)
+        started_ns = time.perf_counter_ns()
+        try:
+            predicted = predict(calls)
+        except Exception:  # one of them may be to blame; each is asked alone
+            return self._each(calls)
+        latency_us = (time.perf_counter_ns() - started_ns) // 1000
+        pairs = zip(calls, predicted, strict=True)
+        return [kept for call, values in pairs for kept in self._keep(call, values, latency_us)]
 
     def _each(self, calls: list[Call]) -> list[bytes]:
         kept: list[bytes] = []
         for call in calls:
             call.started_ns = time.perf_counter_ns()
             try:
-                kept += self._keep(call, call.predict())
+                values = call.predict()
+                kept += self._keep(call, values, _since(call))
             except Exception as error:
                 kept += self._fail(call, error)
         return kept
 
-    def _keep(self, call: Call, values: list[float]) -> list[bytes]:
+    def _keep(self, call: Call, values: list[float], latency_us: int) -> list[bytes]:
         _, outputs = call.servable.family.answer(values, call.sent)
         self._metrics.observe_shadow((call.route.route.model, call.number, "answered"))
-        return frames(call, 200, _since(call), call.inputs(), outputs)
+        return frames(call, 200, latency_us, call.inputs(), outputs)
 
     def _fail(self, call: Call, error: Exception) -> list[bytes]:
         """Record that a shadow has no answer where the champion has one: always a failure of its own."""
@@ -167,4 +169,4 @@ def _since(call: Call) -> int:
 
 
 def _reads_alike(one: Servable, other: Servable) -> bool:
-    return one.signature.columns == other.signature.columns and type(one.family) is type(other.family)
+    return one.signature.key == other.signature.key and type(one.family) is type(other.family)

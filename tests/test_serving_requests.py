@@ -235,6 +235,30 @@ def test_one_tensor_may_hold_all_columns_flat_or_nested(data):
     assert signature.read(request.inputs) == ([[0.5, 0.25], [3, None]], 2)
 
 
+@given(st.data())
+def test_quick_way_to_read_one_row_of_a_matrix_agrees_with_the_general_one(data):
+    """Also with the reading of each element, which another column's type asks for."""
+    number = st.one_of(
+        st.floats(), st.floats(), st.integers(-(2**65), 2**65), st.sampled_from([None, True, "1", [0.5]])
+    )
+    elements = data.draw(st.lists(number, min_size=2, max_size=2))
+    tensor = InputTensor("rows", [1, 2], data.draw(st.sampled_from(["FP64", "FP32", "INT64", "BYTES"])), data=elements)
+    plain = Signature([Column("a", "double"), Column("b", "float", required=False)])
+    each = Signature([*plain.columns, Column("c", "long")])
+    wider = InputTensor("rows", [1, 3], tensor.datatype, data=[*elements, 1 if tensor.datatype == "INT64" else 1.0])
+
+    quick = plain.read_row([tensor])
+    try:
+        columns, _ = plain.read([tensor])
+    except Fault:
+        assert quick is None
+        with pytest.raises(Fault):
+            each.read([wider])
+    else:
+        assert quick in (None, [value for (value,) in columns])
+        assert each.read([wider])[0][:2] == columns
+
+
 values = st.one_of(
     st.none(), st.booleans(), st.floats(), st.integers(-(2**65), 2**65), st.sampled_from(["AA", "UA", "ZZ", ""]),
     st.lists(st.integers(), max_size=1),

@@ -1,6 +1,7 @@
 """The routing table: which version answers which request."""
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,14 @@ def check_table(table: RoutingTable) -> RoutingTable:
 
 def key_hash(salt: str, key: str) -> int:
     """Return the 64-bit hash of a caller's key: the same on every machine and in every release, other for each salt."""
-    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8, key=salt.encode()[:64]).digest(), "little")
+    hasher = _salted(salt).copy()
+    hasher.update(key.encode())
+    return int.from_bytes(hasher.digest(), "little")
+
+
+@lru_cache(1024)
+def _salted(salt: str) -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=8, key=salt.encode()[:64])
 
 
 def arm_for(arms: list[Arm], hashed: int) -> Arm:
@@ -114,7 +122,7 @@ def arm_for(arms: list[Arm], hashed: int) -> Arm:
 
 
 def mirrors(arms: list[Arm], hashed: int) -> list[Arm]:
-    """Return the shadow arms that are asked what the champion answered to a key.
+    """Return the shadow arms that are asked what another arm answered to a key.
 
     The lower half of the hash decides, so that a shadow's share has nothing to do with the canary's, which the upper half decides.
 

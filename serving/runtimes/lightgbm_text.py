@@ -105,6 +105,7 @@ class LightGBM:
         self._booster = booster
         self._features = features  # for each of the model's: the place of its column, and its categories' codes
         self._coded = [(i, codes) for i, (_, codes) in enumerate(features) if codes is not None]
+        self._as_given = not self._coded and [place for place, _ in features] == [*range(len(features))]
         self._threads = threading.local()
 
     def predict_row(self, row: Row) -> list[float]:
@@ -113,9 +114,11 @@ class LightGBM:
             single: _SingleRow = self._threads.single
         except AttributeError:
             single = self._threads.single = _SingleRow(self._booster, len(self._features), self.output.width)
-        values = [row[place] for place, _ in self._features]
-        for i, codes in self._coded:
-            values[i] = None if values[i] is None else codes[values[i]]
+        values: Sequence[Value] = row
+        if not self._as_given:
+            values = arranged = [row[place] for place, _ in self._features]
+            for i, codes in self._coded:
+                arranged[i] = None if arranged[i] is None else codes[arranged[i]]
         if None in values:
             values = [NAN if value is None else value for value in values]
         single.pack(single.row, 0, *values)
