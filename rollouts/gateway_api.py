@@ -3,6 +3,7 @@
 import gzip
 from typing import Any
 
+import msgspec
 from django.http import HttpResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
@@ -15,10 +16,12 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from registry.api.base import Query
+from registry.errors import InvalidError
 from rollouts.gateway_tokens import gateway_token_by_secret
+from rollouts.gateways import states_note
 from rollouts.models import GatewayToken
 from rollouts.publishing import NoSeatError, published_document, published_tag, wait_for_change
-from serving.contract import LONGEST_WAIT_S
+from serving.contract import LONGEST_WAIT_S, Report
 
 ASK_AGAIN_S = 1
 
@@ -106,3 +109,30 @@ class Published(GatewayView):
         if "gzip" in request.headers.get("Accept-Encoding", ""):
             body, headers = gzip.compress(body, 6), headers | {"Content-Encoding": "gzip"}
         return HttpResponse(body, content_type="application/json", headers=headers)
+
+
+class States(GatewayView):
+    """What the gateways of another host say of themselves."""
+
+    @extend_schema(
+        summary="Tell what is served",
+        tags=["Gateways"],
+        request={
+            "application/json": {
+                "type": "object",
+                "required": ["states"],
+                "properties": {"states": {"type": "array", "items": {"type": "object"}}},
+            }
+        },
+        responses={204: OpenApiResponse(description="Noted.")},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Note the state of each gateway process of the caller's host, every few seconds; `serving.contract.Report` says how it looks."""
+        try:
+            report = msgspec.json.decode(request._request.body, type=Report)
+        except msgspec.DecodeError as error:
+            raise InvalidError(f"The report is not as agreed: {error}", field="states") from error
+        token = request.auth
+        assert isinstance(token, GatewayToken)  # noqa: S101  narrowed by the authentication
+        states_note(report.states, token=token)
+        return HttpResponse(status=204)

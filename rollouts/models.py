@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from registry.models import DIGEST_HELP, ModelVersion
 
@@ -59,6 +60,31 @@ class GatewayToken(models.Model):
     is_authenticated = True
     is_anonymous = False
     is_active = True
+
+
+class GatewayProcess(models.Model):
+    """One gateway process as it last told of itself, alive or gone."""
+
+    token = models.ForeignKey(
+        GatewayToken,
+        models.PROTECT,
+        null=True,
+        related_name="processes",
+        help_text="whose host told it; null: this host's disk",
+    )
+    spool_id = models.CharField(max_length=200, help_text="<host>-<process>-<life>")
+    state = models.JSONField(help_text="as the gateway tells it")
+    first_seen_at = models.DateTimeField(db_default=Now())
+    last_seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["spool_id"]
+        constraints = [
+            models.UniqueConstraint(fields=["token", "spool_id"], nulls_distinct=False, name="one_row_per_gateway")
+        ]
+
+    def __str__(self) -> str:
+        return self.spool_id
 
 
 class LoadRefusal(models.Model):

@@ -37,6 +37,8 @@ def publish_callers() -> None:
 
 @shared_task
 def observe_gateways() -> None:
-    """Note what gateways would not load, and who called them."""
+    """Note what gateways serve, what they would not load, what they should not have, and who called them."""
+    gateways.states_note(gateways.states_here(), token=None)
+    gateways.unknown_observe()
     gateways.callers_observe()
     gateways.refusals_observe(now=timezone.now())

@@ -1,11 +1,13 @@
-"""Panels that pages of lower apps fetch by themselves, so that those need not know of routing."""
+"""The inventory of gateways, and panels that pages of lower apps fetch by themselves, so that those need not know of routing."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
+from django.views.decorators.vary import vary_on_headers
 
 from registry.access import actor_of
 from registry.views.models import visible_model
+from rollouts.inventory import inventory
 from rollouts.selectors import model_routing, routing_at
 
 
@@ -30,3 +32,13 @@ def routing_then(request: HttpRequest, name: str, table: int) -> HttpResponse:
         "point": int(point) if point.isdecimal() else None,
     }
     return render(request, "rollouts/routing_then.html", context)
+
+
+@require_GET
+@vary_on_headers("HX-Request")
+def gateways(request: HttpRequest) -> HttpResponse:
+    """Show every gateway process and what it holds of the reader's teams; the page asks for itself again."""
+    model = request.GET.get("model", "").strip()
+    context = {"inventory": inventory(actor_of(request).teams(), model=model), "model": model}
+    template = "rollouts/gateways.html#moving" if "HX-Request" in request.headers else "rollouts/gateways.html"
+    return render(request, template, context)

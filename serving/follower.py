@@ -10,6 +10,7 @@ import logging
 import os
 import random
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,11 +24,15 @@ import msgspec
 from serving.contract import (
     LONGEST_WAIT_S,
     PUBLISHED_PATH,
+    STATES_PATH,
+    GatewayState,
     Published,
+    Report,
     RoutingTableError,
     callers_path,
     check_table,
     confirm_table,
+    gateway_states,
     read_callers,
     read_table,
     write_callers,
@@ -41,6 +46,7 @@ ANSWER_S = 10.0  # for an answer to come, beside the time asked to be held
 MOST_BYTES = 256 * 1024 * 1024  # of an answer, unpacked
 PAUSE_S, LONGEST_PAUSE_S = 0.5, 8.0  # after one failure; doubled with each further one
 LOCK_EVERY_S = 1.0
+REPORT_EVERY_S, LOOK_EVERY_S = 5.0, 1.0  # a report, and a look whether there is something else to report
 
 Kept = TypeVar("Kept")
 
@@ -121,6 +127,7 @@ class Follower:
         while not self._stopping.is_set():
             with _only_one(self._path.with_suffix(".follower")) as alone:
                 if alone:
+                    threading.Thread(target=self._report, name="reporter", daemon=True).start()
                     self._follow()
             self._stopping.wait(LOCK_EVERY_S)
 
@@ -143,6 +150,25 @@ class Follower:
                 continue
             tag, failures = reply.tag, 0
             self._stopping.wait(reply.retry_after_s * random.uniform(0.5, 1))  # noqa: S311
+
+    def _report(self) -> None:
+        """Tell the control plane what the gateways of this host serve, as it reads it from the spool on its own host."""
+        upstream, told, told_at = Upstream(self._settings), list[GatewayState](), 0.0
+        while not self._stopping.wait(LOOK_EVERY_S):
+            states = gateway_states(self._settings.spool_root, now=time.time())
+            if states == told and time.monotonic() - told_at < REPORT_EVERY_S:
+                continue
+            try:
+                upstream.ask(
+                    "POST",
+                    STATES_PATH,
+                    msgspec.json.encode(Report(states)),
+                    headers={"Content-Type": "application/json"},
+                )
+            except UpstreamError as error:
+                logger.warning("the control plane was not told what is served here: %s", error)
+                self._stopping.wait(LONGEST_PAUSE_S * random.uniform(0.5, 1))  # noqa: S311
+            told, told_at = states, time.monotonic()
 
     def take(self, reply: Reply) -> None:
         """Write down what is new, and that the control plane stands by it.

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 WRITES = METHODS[1:]
 OPEN_TO_ALL = {"login", "health"}  # static files are served before any address is looked up
-OF_GATEWAYS = {"api_gateways_published"}  # with tokens of their own: to them a person is nobody
+OF_GATEWAYS = {"api_gateways_published", "api_gateways_states"}  # with tokens of their own: to them a person is nobody
 OURS = ("controlplane", "rollouts", "monitoring", "experiments", "registry", "jobs")
 
 SECRET = "somebody-elses"  # the name of everything that another team owns

@@ -42,10 +42,12 @@ from serving.contract.scoring import Scores, ScoringRequest
 from serving.contract.state import (
     ALIVE_S,
     STATE,
+    STATES_PATH,
     ColdVersion,
     GatewayState,
     LoadedVersion,
     RefusedVersion,
+    Report,
     gateway_states,
 )
 
@@ -66,6 +68,7 @@ __all__ = [
     "SHADOW",
     "SPEC_ERROR",
     "STATE",
+    "STATES_PATH",
     "Arm",
     "BatchFormat",
     "BatchProgress",
@@ -81,6 +84,7 @@ __all__ = [
     "Published",
     "Reading",
     "RefusedVersion",
+    "Report",
     "Route",
     "RoutingTable",
     "RoutingTableError",

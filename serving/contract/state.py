@@ -52,7 +52,14 @@ class GatewayState(msgspec.Struct, frozen=True):
     shadow_dropped: int = 0  # answered requests that a shadow version should have been asked too, and was not
 
 
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the gateways of one host say of themselves, as they tell the control plane of another."""
+
+    states: list[GatewayState]
+
+
 STATE = "state.json"
+STATES_PATH = "/api/v1/gateways/states"  # where a report is posted
 ALIVE_S = 10.0  # a living gateway touches its state at least this often
 
 
