@@ -3,6 +3,7 @@
 A team is one of MLflow's workspaces, so MLflow itself keeps experiments, runs, traces and artifacts of teams apart.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from registry.artifacts import ArtifactError, ArtifactReading, read_artifact
+from registry.converted import convert
 from registry.models import ModelVersion, Team
 from registry.staging import stage
 
@@ -64,7 +66,8 @@ def read_source(source: str, run_id: str, *, team: Team) -> ArtifactReading:
     """
     folder = resolve_source(source, run_id, team=team)
     stage(folder.relative_to(settings.ARTIFACT_ROOT).as_posix())
-    return read_artifact(folder)
+    reading = read_artifact(folder)
+    return replace(reading, conversion=convert(reading))
 
 
 def _location(source: str, run_id: str, team: Team, copies: int) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class ArtifactReading:
     manifest: list[dict[str, Any]]  # [{path, size, sha256}], sorted by path
     digest: str
     found: Reading
+    conversion: dict[str, Any] = field(default_factory=dict)  # of registry.converted
 
     @property
     def format(self) -> str:

@@ -39,6 +39,26 @@ def stage(path: str) -> Path:
     return folder
 
 
+def deposit(path: str) -> None:
+    """Copy a file below ``ARTIFACT_ROOT`` to S3, where artifacts lie there, for :func:`stage` on any host.
+
+    Raises:
+        ArtifactError: S3 does not take it.
+    """
+    if not settings.ARTIFACT_STORE.startswith("s3://"):
+        return
+    import boto3
+    from boto3.exceptions import S3UploadFailedError
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    store = urlsplit(settings.ARTIFACT_STORE)
+    key = "/".join(part for part in (store.path.strip("/"), path) if part)
+    try:
+        boto3.client("s3").upload_file(str(settings.ARTIFACT_ROOT / path), store.netloc, key)
+    except (BotoCoreError, ClientError, S3UploadFailedError) as error:
+        raise ArtifactError(f"The artifact store did not take {path}: {error}") from error
+
+
 def _copied(path: str, target: Path) -> int:
     """Copy each object below ``path`` of the store, and return how many there were."""
     import boto3

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from jobs.tasks import nudge
 from registry import services
+from registry.converted import converted_path
 from registry.models import AuditCheck, ModelVersion
 from registry.selectors.audit_chain import chain_fault, chain_head
 from registry.staging import stage
@@ -24,6 +25,9 @@ def stage_versions() -> None:
     held = ModelVersion.objects.filter(loaded, artifact_state="verified", archived_at=None, model__archived_at=None)
     for path in held.values_list("artifact_path", flat=True).distinct():
         stage(path)
+    converted = held.filter(reading__conversion__has_key="file")
+    for digest, sha256 in converted.values_list("artifact_digest", "reading__conversion__file__sha256").distinct():
+        stage(converted_path(digest, sha256))
 
 
 @shared_task

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from monitoring.models import LogPolicy
 from registry.audit_trail import audit, audited
 from registry.models import Alias, AliasMove, ArtifactState, ModelVersion, Promotion, RegisteredModel
-from registry.selectors import bundles_of
+from registry.selectors import bundles_of, conversions_of
 from registry.selectors.servables import is_routable, served_version
 from registry.states import PromotionState
 from rollouts.models import RoutingTable
@@ -198,10 +198,12 @@ def _wanted(
     wanted.update(version.pk for version in former)
     wanted.update(Promotion.objects.filter(model__in=champions, state__in=OPEN).values_list("version_id", flat=True))
     versions: dict[int, dict[int, Version]] = {model: {} for model in champions}
-    bundles = bundles_of(wanted)
+    bundles, conversions = bundles_of(wanted), conversions_of(wanted)
     for version in ModelVersion.objects.filter(pk__in=wanted).select_related("model__team").order_by("-number"):
         if is_routable(version):
-            versions[version.model_id][version.number] = served_version(version, bundles.get(version.pk))
+            versions[version.model_id][version.number] = served_version(
+                version, bundles.get(version.pk, {}), conversions.get(version.pk)
+            )
     return versions, aliases
 
 

@@ -197,7 +197,7 @@ def _route(loaded: LoadedRoute) -> dict[str, Any]:
         "aliases": route.aliases,
         "standby": route.standby,
         "loaded": [
-            {"version": s.number, "format": s.format, "digest": s.digest, "bytes": s.bytes}
+            {"version": s.number, "format": s.format, "runs_as": s.runs_as, "digest": s.digest, "bytes": s.bytes}
             for s in loaded.servables.values()
         ],
         "cold": [{"version": c.number, "bytes": c.bytes, "reason": c.reason or None} for c in loaded.cold.values()],

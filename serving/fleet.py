@@ -227,9 +227,9 @@ def _most_needed_first(table: RoutingTable) -> list[Listed]:
 def _key(listed: Listed) -> bytes:
     """Return what tells versions in memory apart; one that was warm before it was signed stays so."""
     route, version, _ = listed
-    return msgspec.json.encode(
-        (route.model, route.task, msgspec.structs.replace(version, signature="", governed=False))
-    )
+    converted = version.converted and msgspec.structs.replace(version.converted, signature="")
+    unsigned = msgspec.structs.replace(version, signature="", governed=False, converted=converted)
+    return msgspec.json.encode((route.model, route.task, unsigned))
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -1,17 +1,23 @@
 """From a version of the routing table to one in memory."""
 
-from serving.artifacts import UNSOUND, ArtifactError, read_model_file
+from pathlib import Path
+
+from serving.artifacts import UNSOUND, ArtifactError, read_file, read_model_file
 from serving.contract import Version
 from serving.families import fit
 from serving.horizons import HORIZON
 from serving.inputs import Signature
 from serving.probe import probe
-from serving.runtimes import load_runtime
+from serving.runtimes import SUFFIXES, load_runtime
 from serving.snapshot import Servable
+
+CONVERTED_TO = "onnx"
 
 
 def least_bytes(version: Version) -> int:
     """Return what the version takes at least: the size of its file."""
+    if version.converted:
+        return version.converted.file.size
     return next((file.size for file in version.manifest if file.path == version.file), 0)
 
 
@@ -21,9 +27,9 @@ def measure(version: Version) -> int:
     Raises:
         ArtifactError: it is refused; says why.
     """
-    data = read_model_file(version)
+    kind, data = _served(version)
     try:
-        return max(probe(version.format, data, version.columns), len(data))
+        return max(probe(kind, data, version.columns), len(data))
     except ValueError as error:
         raise ArtifactError(str(error), UNSOUND) from error
 
@@ -38,12 +44,25 @@ def load(version: Version, task: str, size: int) -> Servable:
     Raises:
         ArtifactError: it is refused; says why.
     """
-    data = read_model_file(version)
+    kind, data = _served(version)
     try:
-        loaded = load_runtime(version.format, data, version.columns)
+        loaded = load_runtime(kind, data, version.columns)
         family, runtime, asked = fit(task, version, loaded)
         signature = Signature(asked)
     except ValueError as error:
         raise ArtifactError(str(error), UNSOUND) from error
     names = signature.names if family.by_row else [*signature.names, HORIZON]
-    return Servable(version.number, version.digest, version.format, signature, runtime, family, names, size)
+    return Servable(version.number, version.digest, version.format, kind, signature, runtime, family, names, size)
+
+
+def _served(version: Version) -> tuple[str, bytes]:
+    """Return the format and bytes of what is loaded: the converted file where there is one, else the version's own.
+
+    Either way every file of the manifest was found unchanged.
+    """
+    data = read_model_file(version)
+    if version.converted is None:
+        return version.format, data
+    if not version.converted.file.path.endswith(SUFFIXES[CONVERTED_TO]):
+        raise ArtifactError(f"{version.converted.file.path} is not of the format that models are converted to")
+    return CONVERTED_TO, read_file(Path(version.converted.folder), version.converted.file)

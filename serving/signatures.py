@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from serving.artifacts import ArtifactError
-from serving.contract import Version
+from serving.contract import File, Version
 from serving.settings import Required
 
 PAYLOAD = "application/vnd.in-toto+json"
@@ -40,7 +40,7 @@ class Trust:
     required: Required = "governed"
 
     def check(self, version: Version, *, answers: bool) -> None:
-        """Return if the version may be used: its signature holds, or it needs none.
+        """Return if the version may be used: its signature holds, or it needs none; likewise that of its converted file.
 
         Args:
             answers: requests are routed to it, rather than that it is kept warm.
@@ -48,14 +48,23 @@ class Trust:
         Raises:
             ArtifactError: says what is wrong with the signature.
         """
-        if version.signature:
-            self._verify(version)
-        elif answers and (self.required == "all" or version.governed):
+        needed = answers and (self.required == "all" or version.governed)
+        self._check(version.signature, version.manifest, needed=needed)
+        if version.converted:
+            try:
+                self._check(version.converted.signature, [version.converted.file], needed=needed)
+            except ArtifactError as error:
+                raise ArtifactError(f"its converted file: {error}") from error
+
+    def _check(self, signed: str, files: list[File], *, needed: bool) -> None:
+        if signed:
+            self._verify(signed, files)
+        elif needed:
             raise ArtifactError("it is not signed, and what answers has to be")
 
-    def _verify(self, version: Version) -> None:
+    def _verify(self, signed: str, files: list[File]) -> None:
         try:
-            bundle: Any = msgspec.json.decode(version.signature)
+            bundle: Any = msgspec.json.decode(signed)
             key = self._key(bundle["verificationMaterial"]["publicKey"]["hint"])
             envelope = bundle["dsseEnvelope"]
             payload = base64.b64decode(envelope["payload"], validate=True)
@@ -63,13 +72,13 @@ class Trust:
             framed = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD), PAYLOAD.encode(), len(payload), payload)
             key.verify(signature, framed, ec.ECDSA(HASHES[key.key_size]))
             statement: Any = msgspec.json.decode(payload)
-            signed = {file["name"]: (file["algorithm"], file["digest"]) for file in statement["predicate"]["resources"]}
+            named = {file["name"]: (file["algorithm"], file["digest"]) for file in statement["predicate"]["resources"]}
             kind = (envelope["payloadType"], statement["predicateType"], statement["predicate"]["serialization"])
         except InvalidSignature:
             raise ArtifactError("its signature does not hold") from None
         except (msgspec.DecodeError, binascii.Error, LookupError, TypeError, ValueError, RecursionError) as error:
             raise ArtifactError(f"its signature cannot be read: {error}") from error
-        if kind != (PAYLOAD, PREDICATE, METHOD) or signed != {f.path: ("sha256", f.sha256) for f in version.manifest}:
+        if kind != (PAYLOAD, PREDICATE, METHOD) or named != {f.path: ("sha256", f.sha256) for f in files}:
             raise ArtifactError("its signature is over other files")
 
     def _key(self, wanted: str) -> ec.EllipticCurvePublicKey:

@@ -19,6 +19,7 @@ class Servable:
     number: int
     digest: str
     format: str
+    runs_as: str  # the format that is loaded: another one where it was converted
     signature: Signature
     runtime: Runtime
     family: Family

@@ -1,5 +1,6 @@
 """Artifacts in S3, as moto serves it: logged, registered, verified, scored and downloaded by clients that notice nothing."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -19,12 +20,13 @@ from experiments.scoring import predict
 from registry import services
 from registry.adapters import read_source
 from registry.artifacts import ArtifactError
-from registry.models import ModelVersion
+from registry.converted import converted_path
+from registry.models import ModelVersion, VersionReading
 from registry.signing import public_key_file
-from registry.staging import stage
+from registry.staging import deposit, stage
 from registry.tasks import stage_versions
 from rollouts.routing import routing_publish
-from tests.factories import approve, make_promotion, read_files
+from tests.factories import approve, make_actor, make_model, make_promotion, make_version, read_files
 from tests.gateways import RunningGateway
 from tests.mlflow_server import start_mlflow
 from tests.test_mlflow_protocol import log_booster, rows  # noqa: F401  a fixture
@@ -138,6 +140,31 @@ def test_gateway_answers_with_a_version_that_lies_in_the_bucket(engineer, store,
     assert answer.json()["outputs"][0]["data"] == booster.predict(asked).tolist()
     assert (served["table"]["version"], served["refused"]) == (table.version, [])
     assert [one["digest"] for one in served["models"][version.model.name]["loaded"]] == [version.artifact_digest]
+
+
+def test_converted_model_lies_in_the_bucket_too(engineer, store, settings):
+    model = make_model(engineer.team, name=f"{engineer.team.slug}-pipeline")
+    version = make_version(model)
+    sha256 = hashlib.sha256(b"graph").hexdigest()
+    path = Path(settings.ARTIFACT_ROOT, converted_path(version.artifact_digest, sha256), "model.onnx")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"graph")
+    VersionReading.objects.create(version=version, conversion={"file": {"path": "model.onnx", "sha256": sha256}})
+    services.alias_set(actor=make_actor(engineer.team), model=model, name="next", version=version)
+
+    deposit(path.relative_to(settings.ARTIFACT_ROOT).as_posix())
+    shutil.rmtree(path.parent)
+    stage_versions()
+
+    assert path.read_bytes() == b"graph"
+
+
+def test_store_that_takes_nothing_is_named(store, settings):
+    settings.ARTIFACT_STORE = "s3://no-such-bucket"
+    (settings.ARTIFACT_ROOT / "made-here").write_bytes(b"graph")
+
+    with pytest.raises(ArtifactError, match="The artifact store did not take made-here"):
+        deposit("made-here")
 
 
 def test_registered_files_in_the_bucket_do_not_change(aws, engineer, store, rows):  # noqa: F811

@@ -18,6 +18,9 @@ class VersionReading(models.Model):
     dependencies = models.JSONField(default=dict, help_text="{python, packages, from}, as declared")
     example = models.JSONField(default=dict, help_text="{columns, rows}: a few rows of input")
     licence = models.CharField(max_length=200, blank=True, help_text="as declared")
+    conversion = models.JSONField(
+        default=dict, help_text="to ONNX: {rows, difference, tolerance, reason, file}; see registry/converted.py"
+    )
 
     def __str__(self) -> str:
         return f"reading of {self.version}"

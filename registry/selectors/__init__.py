@@ -37,7 +37,14 @@ from registry.selectors.reviews import (
     to_review,
 )
 from registry.selectors.saved_views import address_of, saved_views_of
-from registry.selectors.signatures import SignatureState, bundles_of, signature_of, signature_record
+from registry.selectors.signatures import (
+    SignatureState,
+    bundles_of,
+    conversions_of,
+    converted_file,
+    signature_of,
+    signature_record,
+)
 from registry.selectors.tokens import live_tokens, models_named, token_by_secret, token_digest
 
 __all__ = [
@@ -57,6 +64,8 @@ __all__ = [
     "champion_against",
     "checks_of",
     "contributor_ids",
+    "conversions_of",
+    "converted_file",
     "data_set_names",
     "decision_rules",
     "gates",

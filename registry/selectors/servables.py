@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 from django.conf import settings
 
+from registry.converted import converted_path
 from registry.models import ModelVersion
 from serving import contract
-from serving.contract import Column, File, Version
+from serving.contract import Column, Converted, File, Version
 
 
 def is_routable(version: ModelVersion) -> bool:
@@ -22,12 +23,16 @@ def is_routable(version: ModelVersion) -> bool:
     )
 
 
-def served_version(version: ModelVersion, bundle: dict[str, Any] | None = None) -> Version:
+def served_version(
+    version: ModelVersion, signed: dict[str, Any] | None = None, converted: dict[str, Any] | None = None
+) -> Version:
     """Return what whoever loads the version needs to know.
 
     Args:
-        bundle: its digital signature, for those who check it themselves.
+        signed: its digital signatures, {bundle, converted}, for those who check them themselves.
+        converted: its converted file, {path, size, sha256}, for those who are to load that in its place.
     """
+    signed = signed or {}
     return Version(
         number=version.number,
         format=version.format,
@@ -36,10 +41,20 @@ def served_version(version: ModelVersion, bundle: dict[str, Any] | None = None) 
         digest=version.artifact_digest,
         manifest=msgspec.convert(version.manifest, list[File]),
         columns=msgspec.convert(version.signature["inputs"], list[Column]),
-        signature=msgspec.json.encode(bundle, order="sorted").decode() if bundle else "",
+        signature=_bundle(signed.get("bundle")),
         governed=version.model.team.governed,
         parameters=version.signature.get("parameters", {}),
+        converted=_converted(version, converted, signed) if converted else None,
     )
+
+
+def _converted(version: ModelVersion, file: dict[str, Any], signed: dict[str, Any]) -> Converted:
+    folder = Path(settings.ARTIFACT_ROOT) / converted_path(version.artifact_digest, file["sha256"])
+    return Converted(str(folder), msgspec.convert(file, File), _bundle(signed.get("converted")))
+
+
+def _bundle(signed: dict[str, Any] | None) -> str:
+    return msgspec.json.encode(signed, order="sorted").decode() if signed else ""
 
 
 def _model_file(version: ModelVersion) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from registry.models import AuditEvent, Evidence, ModelVersion
+from registry.models import AuditEvent, Evidence, ModelVersion, VersionReading
 from registry.signing import SigningError, verify_bundle
 
 SIGNATURE = "signature"
@@ -45,9 +45,17 @@ def signature_of(version: ModelVersion) -> SignatureState:
         return SignatureState()
     try:
         verify_bundle(evidence.detail["bundle"], version.manifest)
+        if converted := converted_file(version):
+            verify_bundle(evidence.detail.get("converted", {}), [converted])
     except SigningError as error:
         return SignatureState(evidence, str(error))
     return SignatureState(evidence)
+
+
+def converted_file(version: ModelVersion) -> dict[str, Any] | None:
+    """Return the version's converted file as {path, size, sha256}; None where it is served as it is."""
+    found = VersionReading.objects.filter(version=version).values_list("conversion__file", flat=True).first()
+    return found or None
 
 
 def signature_record(version: ModelVersion) -> dict[str, Any]:
@@ -88,7 +96,13 @@ def signature_record(version: ModelVersion) -> dict[str, Any]:
 
 
 def bundles_of(versions: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Return the latest signed bundle of each version that has one, unchecked."""
+    """Return the latest signature of each version that has one, unchecked: {bundle, converted}."""
     latest = Evidence.objects.filter(version__in=versions, metric=SIGNATURE, kind=Evidence.Kind.SIGNATURE)
-    rows = latest.order_by("version_id", "-id").distinct("version_id").values_list("version_id", "detail__bundle")
+    rows = latest.order_by("version_id", "-id").distinct("version_id").values_list("version_id", "detail")
     return dict(rows)
+
+
+def conversions_of(versions: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Return the converted file of each version that has one: {path, size, sha256}."""
+    found = VersionReading.objects.filter(version__in=versions, conversion__has_key="file")
+    return dict(found.values_list("version_id", "conversion__file"))

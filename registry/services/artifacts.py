@@ -66,7 +66,7 @@ def version_settle(*, version_id: int, outcome: ArtifactReading | ArtifactError)
     version = ModelVersion.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=version_id)
     if version.artifact_state != ArtifactState.UNREAD:
         return version
-    facts: dict[str, object] = {"read_at": Now()}
+    facts: dict[str, Any] = {"read_at": Now()}
     if isinstance(outcome, ArtifactError):
         version.artifact_state = ArtifactState.REFUSED
         version.refusal = str(outcome)
@@ -80,7 +80,7 @@ def version_settle(*, version_id: int, outcome: ArtifactReading | ArtifactError)
         version.refusal = outcome.refusal
         facts |= {
             "flavors": outcome.found.flavors, "dependencies": outcome.found.dependencies,
-            "example": outcome.found.example, "licence": outcome.found.licence,
+            "example": outcome.found.example, "licence": outcome.found.licence, "conversion": outcome.conversion,
         }  # fmt: skip
     version.save(  # not updated_at: to MLflow's clients nothing changed
         update_fields=[
@@ -91,7 +91,8 @@ def version_settle(*, version_id: int, outcome: ArtifactReading | ArtifactError)
     audit(
         action="version.verify", subject=version.path, actor=None, process="registry", team=version.model.team.slug,
         payload={"state": version.artifact_state, "digest": version.artifact_digest, "format": version.format,
-                 "refusal": version.refusal},
+                 "refusal": version.refusal,
+                 "converted": facts.get("conversion", {}).get("file", {}).get("sha256", "")},
     )  # fmt: skip
     return version
 

@@ -4,7 +4,7 @@ from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError
 from registry.models import Evidence, ModelVersion, Promotion
-from registry.selectors.signatures import SIGNATURE, signature_of
+from registry.selectors.signatures import SIGNATURE, converted_file, signature_of
 from registry.services.evidence import evidence_record
 from registry.signing import SigningError, current_key_id, sign_manifest
 
@@ -25,9 +25,12 @@ def version_sign(
     """
     try:
         before = signature_of(version)
+        converted = converted_file(version)
         if before.is_valid and before.key == current_key_id():
             return None
-        bundle, key = sign_manifest(f"{version.model.name}-v{version.number}", version.manifest)
+        name = f"{version.model.name}-v{version.number}"
+        bundle, key = sign_manifest(name, version.manifest)
+        beside = {"converted": sign_manifest(f"{name}-converted", [converted])[0]} if converted else {}
     except SigningError as error:
         raise ConflictError(
             f"The version could not be signed, so nothing was changed. {error}",
@@ -35,7 +38,7 @@ def version_sign(
         ) from error
     evidence = evidence_record(
         version=version, kind=Evidence.Kind.SIGNATURE, metric=SIGNATURE, value=1.0, data_slice=f"key {key[:16]}",
-        detail={"key": key, "bundle": bundle, "promotion": promotion.pk if promotion else None},
+        detail={"key": key, "bundle": bundle, "promotion": promotion.pk if promotion else None} | beside,
     )  # fmt: skip
     audit(
         action="version.sign", subject=version.path, actor=actor, process=process, team=version.model.team.slug,

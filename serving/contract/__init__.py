@@ -6,6 +6,7 @@ Every other package may import this one, and nothing else of ``serving``.
 from serving.contract.artifacts import FORMATS, MODEL_FILES, Column, File, Reading, manifest_digest, model_file
 from serving.contract.batch import SPEC_ERROR, BatchFormat, BatchProgress, BatchSpec
 from serving.contract.callers import Caller, CallerList, callers_path, read_callers, write_callers
+from serving.contract.conversion import PARITY, Conversion, ConversionRequest
 from serving.contract.publishing import LONGEST_WAIT_S, PUBLISHED_PATH, Published
 from serving.contract.records import (
     HASHED,
@@ -25,6 +26,7 @@ from serving.contract.routing import (
     RANKING,
     SHADOW,
     Arm,
+    Converted,
     Route,
     RoutingTable,
     RoutingTableError,
@@ -62,6 +64,7 @@ __all__ = [
     "LONGEST_WAIT_S",
     "MASKED",
     "MODEL_FILES",
+    "PARITY",
     "PUBLISHED_PATH",
     "RANKING",
     "SEALED",
@@ -77,6 +80,9 @@ __all__ = [
     "CallerList",
     "ColdVersion",
     "Column",
+    "Conversion",
+    "ConversionRequest",
+    "Converted",
     "File",
     "GatewayState",
     "LoadedVersion",

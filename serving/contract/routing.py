@@ -17,6 +17,14 @@ SHADOW = "shadow"
 _CONFIRMED = ".confirmed"
 
 
+class Converted(msgspec.Struct, frozen=True):
+    """A version's model as an ONNX file, which is loaded in its place."""
+
+    folder: str  # absolute path
+    file: File
+    signature: str = ""  # over that file: a bundle in the OpenSSF model signing format
+
+
 class Version(msgspec.Struct, frozen=True):
     """A version that the gateway keeps loaded."""
 
@@ -30,6 +38,7 @@ class Version(msgspec.Struct, frozen=True):
     signature: str = ""  # over the manifest: a bundle in the OpenSSF model signing format
     governed: bool = False  # whether its team's rules ask for a signature before it answers
     parameters: dict[str, Any] = {}  # of MLflow's signature: name and default
+    converted: Converted | None = None
 
 
 class Arm(msgspec.Struct, frozen=True):

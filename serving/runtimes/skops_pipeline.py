@@ -55,15 +55,15 @@ class Skops:
     slow = True
 
     def __init__(self, estimator: Estimator, columns: list[Column]) -> None:
-        self._estimator = estimator
+        self.estimator = estimator
         self._columns = columns
         self._known = [known_values(column) for column in columns]
         names = getattr(estimator, "feature_names_in_", None)
         self._order = None if names is None else [str(name) for name in names]
         check_names(self._order, columns)
         classes = len(getattr(estimator, "classes_", ()))
-        self._classifies = classes > 1 and hasattr(estimator, "predict_proba")
-        if self._classifies:
+        self.classifies = classes > 1 and hasattr(estimator, "predict_proba")
+        if self.classifies:
             self.output = Output("probability") if classes == 2 else Output("probabilities", classes)
         else:
             width = len(self.predict([[placeholder(column)] for column in columns], 1))
@@ -79,12 +79,12 @@ class Skops:
             {c.name: _typed(c, known, v) for c, known, v in zip(self._columns, self._known, columns, strict=True)}
         )
         given = frame.to_numpy(dtype=object) if self._order is None else frame[self._order]
-        if not self._classifies:
-            answer = self._estimator.predict(given)
+        if not self.classifies:
+            answer = self.estimator.predict(given)
         elif self.output.width == 1:
-            answer = self._estimator.predict_proba(given)[:, 1]
+            answer = self.estimator.predict_proba(given)[:, 1]
         else:
-            answer = self._estimator.predict_proba(given)
+            answer = self.estimator.predict_proba(given)
         return np.asarray(answer, dtype=np.float64).ravel().tolist()
 
 
