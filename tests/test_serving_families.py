@@ -313,7 +313,7 @@ def test_metadata_says_what_is_answered(tmp_path, served_forecast):
     ranking = Served(tmp_path, "ranking", make_ranker(tmp_path / "v1")[1])
 
     def told(served):
-        describer = Describer(served.settings, served.core, None, served.spool)
+        describer = Describer(served.settings, served.core, None, served.spool, None)
         return json.loads(describer.find("/v2/models/m")(ANYONE).body)
 
     assert told(ranking)["outputs"] == [
