@@ -39,6 +39,7 @@ logger = logging.getLogger("serving")
 LOOK_EVERY_S = 0.1
 TELL_EVERY_S = ALIVE_S / 10
 DRAIN_S = 10.0
+LOAD_FIRST_S = 10.0
 BACKLOG = 2048
 SWITCH_S = 0.0005  # how long a slow model or shadow in a thread may keep the interpreter from the loop; Python's own is ten times as long
 
@@ -79,6 +80,9 @@ class Worker:
             self._follower.start()
         loop = asyncio.get_running_loop()
         steps = (self._fleet.follow, self._tick, self._callers.follow)
+        # Who accepts before it holds a model can only refuse; connections wait at the listener instead, but not for ever.
+        loading = asyncio.create_task(self._try(self._keepers[0], self._fleet.follow))
+        await asyncio.wait([loading], timeout=LOAD_FIRST_S)
         tasks = [
             asyncio.create_task(self._every(keeper, step)) for keeper, step in zip(self._keepers, steps, strict=True)
         ]
@@ -127,13 +131,15 @@ class Worker:
             os.utime(self._spool.folder / STATE)
 
     async def _every(self, thread: ThreadPoolExecutor, step: Callable[[], object]) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            try:
-                await loop.run_in_executor(thread, step)
-            except Exception:
-                logger.exception("a periodic step failed; it is tried again")
+            await self._try(thread, step)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _try(self, thread: ThreadPoolExecutor, step: Callable[[], object]) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(thread, step)
+        except Exception:
+            logger.exception("a periodic step failed; it is tried again")
 
 
 def run(settings: Settings, listener: socket.socket, lifeline: int | None = None) -> None:

@@ -1,20 +1,17 @@
 """Tokens: found by their secret, and those in force."""
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import cache
-from itertools import islice
-from typing import Any, TypeVar
 
 from django.contrib.auth.models import User
-from django.db import connection, models
+from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from registry.errors import InvalidError
 from registry.models import ApiToken, RegisteredModel, Team
-
-Found = TypeVar("Found", bound=models.Model)
+from registry.raw_rows import instance, select_list
 
 
 def token_digest(secret: str) -> str:
@@ -34,23 +31,14 @@ def token_by_secret(secret: str) -> ApiToken | None:
     if row is None:
         return None
     values = iter(row)
-    token, user, team = _row(ApiToken, values), _row(User, values), _row(Team, values)
+    token, user, team = instance(ApiToken, values), instance(User, values), instance(Team, values)
     token.user, token.team, token.role = user, team, next(values)
     return token
 
 
-def _row(model: type[Found], values: Iterator[Any]) -> Found:
-    names = [field.attname for field in model._meta.concrete_fields]
-    return model.from_db(connection.alias, names, list(islice(values, len(names))))
-
-
 @cache
 def _query() -> str:
-    columns = ", ".join(
-        f'{alias}."{field.column}"{"::json" if isinstance(field, models.JSONField) else ""}'
-        for alias, model in (("t", ApiToken), ("u", User), ("m", Team))
-        for field in model._meta.concrete_fields
-    )
+    columns = ", ".join(select_list(alias, model) for alias, model in (("t", ApiToken), ("u", User), ("m", Team)))
     return f"""
         SELECT {columns}, s.role
         FROM registry_apitoken t

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -35,7 +36,7 @@ def alias_set(*, actor: Actor, model: RegisteredModel, name: str, version: Model
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
     _refuse_guarded(model, name)
     _lock(model)
-    pk, before = model.aliases.filter(name=name).values_list("pk", "version__number").first() or (None, None)
+    pk, before = _held(model, name) or (None, None)
     alias = Alias(pk=pk, model=model, name=name, version=version, set_by=actor.user)
     alias.save()
     audit(
@@ -163,7 +164,20 @@ def review_key(rollback_id: int) -> str:
 
 def _lock(model: RegisteredModel) -> None:
     """Lock the model's row: every move of its aliases waits here, so readers never see two champions."""
-    RegisteredModel.objects.select_for_update().values_list("pk").get(pk=model.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM registry_registeredmodel WHERE id = %s FOR UPDATE", [model.pk])
+
+
+def _held(model: RegisteredModel, name: str) -> tuple[int, int] | None:
+    """Return the id of the alias and the number of the version that it points at; None where there is no such alias."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT a.id, v.number FROM registry_alias a JOIN registry_modelversion v ON v.id = a.version_id "
+            "WHERE a.model_id = %s AND a.name = %s",
+            [model.pk, name],
+        )
+        found: tuple[int, int] | None = cursor.fetchone()
+    return found
 
 
 def _locked(model: RegisteredModel) -> RegisteredModel:
