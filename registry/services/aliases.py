@@ -35,8 +35,7 @@ def alias_set(*, actor: Actor, model: RegisteredModel, name: str, version: Model
     """
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
     _refuse_guarded(model, name)
-    _lock(model)
-    pk, before = _held(model, name) or (None, None)
+    pk, before = _lock_held(model, name) or (None, None)
     alias = Alias(pk=pk, model=model, name=name, version=version, set_by=actor.user)
     alias.save()
     audit(
@@ -162,26 +161,24 @@ def review_key(rollback_id: int) -> str:
     return f"rollback:{rollback_id}:review"
 
 
-def _lock(model: RegisteredModel) -> None:
-    """Lock the model's row: every move of its aliases waits here, so readers never see two champions."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT FROM registry_registeredmodel WHERE id = %s FOR UPDATE", [model.pk])
+def _lock_held(model: RegisteredModel, name: str) -> tuple[int, int] | None:
+    """Lock the model's row, as :func:`_locked` does; return the alias's id and the number of its version, if there is one.
 
-
-def _held(model: RegisteredModel, name: str) -> tuple[int, int] | None:
-    """Return the id of the alias and the number of the version that it points at; None where there is no such alias."""
+    Two statements in one round trip: the second sees what was committed while the first waited.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
+            "SELECT FROM registry_registeredmodel WHERE id = %s FOR UPDATE;"
             "SELECT a.id, v.number FROM registry_alias a JOIN registry_modelversion v ON v.id = a.version_id "
             "WHERE a.model_id = %s AND a.name = %s",
-            [model.pk, name],
+            [model.pk, model.pk, name],
         )
-        found: tuple[int, int] | None = cursor.fetchone()
-    return found
+        held: tuple[int, int] | None = cursor.fetchone()
+    return held
 
 
 def _locked(model: RegisteredModel) -> RegisteredModel:
-    """Return the model as it is once its row is locked; see :func:`_lock`."""
+    """Lock the model's row and return it: every move of its aliases waits here, so readers never see two champions."""
     return RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
 
 
