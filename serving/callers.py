@@ -182,6 +182,7 @@ class Callers:
         settings, workers = self._settings, self._settings.workers
         rate = caller.requests_per_s or settings.caller_requests_per_s
         burst = caller.burst or (0 if caller.requests_per_s else settings.caller_burst) or rate
+        at_once = caller.in_flight or settings.caller_in_flight
         before = self._book.by_digest.get(caller.digest)
         return Caller(
             caller.id,
@@ -189,7 +190,7 @@ class Callers:
             math.inf if caller.expires_at is None else caller.expires_at,
             rate / workers,
             max(burst / workers, 1.0),
-            math.ceil((caller.in_flight or settings.caller_in_flight) / workers),
+            max(at_once // workers, 1) if at_once else 0,
             before.meter if before else Meter(filled_at=time.monotonic()),
         )
 

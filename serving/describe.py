@@ -10,10 +10,11 @@ from serving.callers import Caller, Callers
 from serving.contract import GatewayState, confirmed_at
 from serving.core import Answer, Core, refusal
 from serving.inputs import TENSOR_OF
-from serving.metrics import Gauges, gauges_text
+from serving.metrics import Counts, Gauges
 from serving.protocol import CONTENT_JSON, V2, Fault, encode
 from serving.settings import Settings
 from serving.shadow import Shadow
+from serving.siblings import Seat, Siblings
 from serving.snapshot import LoadedRoute, Snapshot, Target
 from serving.spool import Spool
 
@@ -25,12 +26,15 @@ OPENAPI = (Path(__file__).parent / "openapi.json").read_bytes()
 class Describer:
     """Answers what is asked with GET."""
 
-    def __init__(self, settings: Settings, core: Core, callers: Callers, spool: Spool, shadow: Shadow) -> None:
+    def __init__(
+        self, settings: Settings, core: Core, callers: Callers, spool: Spool, shadow: Shadow, seat: Seat | None = None
+    ) -> None:
         self._settings = settings
         self._core = core
         self._callers = callers
         self._spool = spool
         self._shadow = shadow
+        self.siblings = Siblings(self._numbers, seat)
 
     def find(self, path: str) -> Callable[[Caller], Answer] | None:
         """Return what answers at ``path``; None if nothing does."""
@@ -72,16 +76,14 @@ class Describer:
         )
 
     def _metrics(self, _: Caller) -> Answer:
-        text = self._core.metrics.text() + gauges_text(self._gauges())
-        return Answer(200, text, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")])
+        return Answer(200, self.siblings.text(), [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")])
 
-    def _gauges(self) -> Gauges:
+    def _numbers(self) -> tuple[Counts, Gauges]:
         snapshot = self._core.snapshot
-        return Gauges(
+        return self._core.metrics.counts(dict(self._callers.refused), self._spool.dropped), Gauges(
             in_flight=self._callers.in_flight(),
             spool_bytes=self._spool.used,
             spool_limit_bytes=self._settings.spool_max_bytes,
-            dropped=self._spool.dropped,
             table_version=snapshot.table_version,
             table_age_s=_age(snapshot),
             confirmed_age_s=_confirmed_age(self._settings),
@@ -92,7 +94,6 @@ class Describer:
             memory_limit_bytes=snapshot.memory.limit_bytes,
             memory_excess=bool(snapshot.memory.warning),
             refused_versions=len(snapshot.refused),
-            refused=dict(self._callers.refused),
         )
 
     def _of_model(self, caller: Caller, name: str, tell: Callable[[str, Target, int], Answer]) -> Answer:

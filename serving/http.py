@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import NamedTuple, Protocol, cast
@@ -79,6 +80,7 @@ class Connections:
         self.max_body_bytes = settings.max_body_bytes
         self.open: set[Connection] = set()
         self.draining = False
+        self.tell: Callable[[int], None] = lambda _: None  # is told how many are left when one ends
         self.status_lines: dict[int, bytes] = {}
         self._most = settings.max_connections
         self.limits_s = {
@@ -98,6 +100,11 @@ class Connections:
             return False
         self.open.add(connection)
         return True
+
+    def dismiss(self, connection: "Connection") -> None:
+        """Forget a connection that ended."""
+        self.open.discard(connection)
+        self.tell(len(self.open))
 
     def date(self) -> None:
         """Renew what answers begin with; called at least once a second."""
@@ -167,7 +174,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection; a request that was cut short is recorded."""
-        self._all.open.discard(self)
+        self._all.dismiss(self)
         self._waiting.clear()
         if self._phase == BODY:
             self._turn_away(Fault(400, "the caller closed the connection before the body was complete"))

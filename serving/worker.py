@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import uvloop
 
+from serving.accepting import Acceptor, Counts
 from serving.callers import Callers
 from serving.contract import ALIVE_S, STATE
 from serving.core import Core
@@ -27,6 +28,7 @@ from serving.follower import Follower
 from serving.http import Connections
 from serving.settings import Settings
 from serving.shadow import Shadow
+from serving.siblings import Seat
 from serving.signatures import Trust
 from serving.snapshot import Snapshot
 from serving.spool import Spool, seal_abandoned
@@ -47,8 +49,14 @@ SWITCH_S = 0.0005  # how long a slow model or shadow in a thread may keep the in
 class Worker:
     """The gateway as one process holds it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, seat: Seat | None = None) -> None:
+        """Prepare to serve.
+
+        Args:
+            seat: of one of several workers.
+        """
         self._settings = settings
+        self._seat = seat
         self._keepers = [ThreadPoolExecutor(1, name) for name in ("loader", "spool", "callers")]
         self._callers = Callers(settings)
         self._tracing = _tracing(settings)
@@ -60,10 +68,11 @@ class Worker:
         self._core = Core(self._spool)
         self._shadow = Shadow(self._spool, self._core.metrics, most_rows=settings.shadow_queue_rows)
         self._core.mirror = self._shadow.mirror
+        describer = Describer(settings, self._core, self._callers, self._spool, self._shadow, seat)
+        self._siblings = describer.siblings
         self._dispatcher = Dispatcher(
-            self._core, self._callers, Describer(settings, self._core, self._callers, self._spool, self._shadow),
-            operator_token=settings.operator_token, tracing=self._tracing,
-        )  # fmt: skip
+            self._core, self._callers, describer, operator_token=settings.operator_token, tracing=self._tracing
+        )
         self._connections = Connections(self._dispatcher, settings)
         self._callers.follow()
         self._follower = Follower(settings) if settings.routing_url else None
@@ -78,7 +87,6 @@ class Worker:
         """Answer what comes in at ``listener`` until ``stop`` is set; then finish what was asked."""
         if self._follower:
             self._follower.start()
-        loop = asyncio.get_running_loop()
         steps = (self._fleet.follow, self._tick, self._callers.follow)
         # Who accepts before it holds a model can only refuse; connections wait at the listener instead, but not for ever.
         loading = asyncio.create_task(self._try(self._keepers[0], self._fleet.follow))
@@ -87,9 +95,9 @@ class Worker:
             asyncio.create_task(self._every(keeper, step)) for keeper, step in zip(self._keepers, steps, strict=True)
         ]
         tasks.append(asyncio.create_task(self._connections.sweep()))
-        server = await loop.create_server(self._connections, sock=listener, backlog=BACKLOG)
+        stop_accepting = await self._accept(listener)
         await stop.wait()
-        server.close()
+        stop_accepting()
         await self._connections.drain(DRAIN_S)
         for task in tasks:
             task.cancel()
@@ -100,8 +108,20 @@ class Worker:
         for pool in self._keepers:
             pool.shutdown()
         self._spool.close()
+        self._siblings.publish()
         if self._tracing:
             self._tracing.close()
+
+    async def _accept(self, listener: socket.socket) -> Callable[[], None]:
+        """Take connections from now on; return what ends that."""
+        if self._seat is None:
+            server = await asyncio.get_running_loop().create_server(
+                self._connections, sock=listener, backlog=BACKLOG
+            )  # fmt: skip
+            return server.close
+        acceptor = Acceptor(listener, self._connections, Counts(self._seat))
+        acceptor.start()
+        return acceptor.stop
 
     def _put_in_force(self, snapshot: Snapshot) -> None:
         self._core.snapshot = snapshot
@@ -121,6 +141,7 @@ class Worker:
 
     def _tick(self) -> None:
         self._spool.tick()
+        self._siblings.publish_if_due()
         if time.monotonic() - self._told_at < TELL_EVERY_S:
             return
         self._told_at = time.monotonic()
@@ -142,8 +163,10 @@ class Worker:
             logger.exception("a periodic step failed; it is tried again")
 
 
-def run(settings: Settings, listener: socket.socket, lifeline: int | None = None) -> None:
-    """Serve until told to stop by a signal, or by the end of who holds the other side of ``lifeline``."""
+def run(
+    settings: Settings, listener: socket.socket, lifeline: int | None = None, seat: Seat | None = None
+) -> None:  # fmt: skip
+    """Serve until told to stop by a signal, or by the end of who holds the other side of ``lifeline``. See :class:`Worker`."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(50_000)  # requests leave no cycles behind; looking for some every few requests costs a tenth
@@ -155,7 +178,7 @@ def run(settings: Settings, listener: socket.socket, lifeline: int | None = None
             loop.add_signal_handler(number, stop.set)
         if lifeline is not None:
             loop.add_reader(lifeline, stop.set)
-        await Worker(settings).serve(listener, stop)
+        await Worker(settings, seat).serve(listener, stop)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

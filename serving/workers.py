@@ -10,10 +10,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from types import FrameType
 
+from serving.accepting import Counts
 from serving.settings import read_settings
+from serving.siblings import Seat
 from serving.worker import BACKLOG, DRAIN_S, run
 
 logger = logging.getLogger("serving")
@@ -27,9 +33,10 @@ LOOK_EVERY_S = 0.05
 class Place:
     """One of the workers, whichever process fills it now."""
 
-    def __init__(self, command: list[str], *inherited: int) -> None:
+    def __init__(self, command: list[str], *inherited: int, left: Callable[[], None]) -> None:
         self._command = command
         self._inherited = inherited
+        self._left = left  # is told when the process ended
         self._wait_s = RESTART_AFTER_S
         self._due_at = 0.0
         self._started_at = 0.0
@@ -43,6 +50,7 @@ class Place:
             pid, code = self.process.pid, self.process.returncode
             logger.warning("worker %d ended with %d; another follows in %g s", pid, code, self._wait_s)
             self.process, self._due_at = None, now + self._wait_s
+            self._left()
         if self.process is None and now >= self._due_at:
             self.process = subprocess.Popen(self._command, pass_fds=self._inherited)  # noqa: S603  ourselves
             self._started_at = now
@@ -53,8 +61,13 @@ def supervise(listener: socket.socket, workers: int) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     listener.listen(BACKLOG)
     theirs, ours = os.pipe()
+    folder = tempfile.TemporaryDirectory(prefix="gateway-")
     command = [sys.executable, "-m", "serving.workers", str(listener.fileno()), str(theirs)]
-    places = [Place(command, listener.fileno(), theirs) for _ in range(workers)]
+    counts = Counts.make(Seat(Path(folder.name), 0), workers)
+    places = [
+        Place([*command, folder.name, str(number)], listener.fileno(), theirs, left=partial(counts.vacate, number))
+        for number in range(workers)
+    ]
     told: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -76,12 +89,14 @@ def supervise(listener: socket.socket, workers: int) -> int:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    folder.cleanup()
     return 0 if all(process.returncode == 0 for process in processes) else 1
 
 
 def main() -> None:
-    """Be one worker: ``python -m serving.workers SOCKET LIFELINE``, both of them inherited descriptors."""
-    run(read_settings(), socket.socket(fileno=int(sys.argv[1])), lifeline=int(sys.argv[2]))
+    """Be one worker: ``python -m serving.workers SOCKET LIFELINE FOLDER PLACE``, the first two inherited descriptors."""
+    _, listener, lifeline, folder, number = sys.argv
+    run(read_settings(), socket.socket(fileno=int(listener)), int(lifeline), Seat(Path(folder), int(number)))
 
 
 if __name__ == "__main__":

@@ -226,7 +226,7 @@ def test_gateway_bounds_callers_whose_token_says_nothing_and_who_have_none(door)
 def test_workers_share_a_limit(door):
     who = door(caller(requests_per_s=10.0, burst=40, in_flight=5), workers=4).identify(bearer(), 1.0)
 
-    assert (who.rate, who.burst, who.most_at_once) == (2.5, 10, 2)
+    assert (who.rate, who.burst, who.most_at_once) == (2.5, 10, 1)
 
 
 def test_model_outside_of_the_token_is_as_unknown_as_one_that_is_not(door, told):

@@ -82,7 +82,7 @@ def test_shadow_answers_the_same_request_and_is_recorded_beside_it(tmp_path):
     assert (copy.number, copy.outputs) == (2, {"probability": probability(trees=5)})
     assert (copy.inputs, copy.at, copy.key_hash, copy.table_version) == (own.inputs, own.at, own.key_hash, 8)
     assert (copy.weight_bp, copy.status, copy.pinned) == (10_000, 200, False)
-    assert b'gateway_shadow_total{model="flight-delay",version="2",outcome="answered"} 1' in harness.core.metrics.text()
+    assert b'gateway_shadow_total{model="flight-delay",version="2",outcome="answered"} 1' in harness.told()
 
 
 def test_batch_is_shadowed_row_by_row(tmp_path):
@@ -158,7 +158,7 @@ def test_full_queue_drops_and_counts(tmp_path):
     answered, shadowed = harness.close()
 
     assert (len(answered), len(shadowed), harness.shadow.dropped) == (8, 4, 4)
-    assert b'version="2",outcome="dropped"} 4' in harness.core.metrics.text()
+    assert b'version="2",outcome="dropped"} 4' in harness.told()
 
 
 def test_failing_shadow_is_recorded_as_its_own_failure_and_seen_by_nobody(tmp_path):
@@ -172,7 +172,7 @@ def test_failing_shadow_is_recorded_as_its_own_failure_and_seen_by_nobody(tmp_pa
 
     assert [r.status for r in answered[f"r-{key}"]] == [200]
     assert [(r.status, r.inputs, r.outputs) for r in shadowed[f"r-{key}"]] == [(500, {}, {})]
-    assert b'version="2",outcome="failed"} 1' in harness.core.metrics.text()
+    assert b'version="2",outcome="failed"} 1' in harness.told()
 
 
 def test_shadow_with_other_columns_reads_the_request_itself(tmp_path):
