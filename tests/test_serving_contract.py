@@ -115,6 +115,16 @@ def test_table_that_contradicts_itself_is_refused(unsound, why, tmp_path):
     assert not (tmp_path / "table.json").exists()
 
 
+def test_route_by_a_sensitive_column_is_refused_with_the_way_out():
+    sound = table([Arm("champion", 1, 10_000)])
+    route = msgspec.structs.replace(sound.routes[0], key_column="iban", sensitive={"income": "drop"})
+    guessable = msgspec.structs.replace(route, sensitive={"iban": "hash"})
+
+    check_table(RoutingTable(1, "", [route]))
+    with pytest.raises(RoutingTableError, match=r"m: key_column iban is sensitive, .* Route by another column"):
+        check_table(RoutingTable(1, "", [guessable]))
+
+
 def test_confirming_a_table_leaves_it_alone(tmp_path):
     path = tmp_path / "table.json"
     write_table(table([Arm("champion", 1, 10_000)]), path)

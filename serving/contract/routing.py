@@ -80,8 +80,8 @@ def check_table(table: RoutingTable) -> RoutingTable:
     """Return ``table`` if it is sound.
 
     Raises:
-        RoutingTableError: two routes share a name, weights are negative or do not add up to 10,000, or an arm or alias
-            names a version that is not listed.
+        RoutingTableError: two routes share a name, weights are negative or do not add up to 10,000, an arm or alias
+            names a version that is not listed, or a route's key is a sensitive column.
     """
     names = [route.model for route in table.routes]
     if len(set(names)) != len(names):
@@ -97,6 +97,11 @@ def check_table(table: RoutingTable) -> RoutingTable:
         unknown = {arm.number for arm in route.arms}.union(route.aliases.values(), route.standby) - listed
         if unknown:
             raise RoutingTableError(f"{route.model}: no version {sorted(unknown)} is listed")
+        if route.key_column and route.key_column in route.sensitive:
+            raise RoutingTableError(
+                f"{route.model}: key_column {route.key_column} is sensitive, and records hold the key's hash, whose salt is known: "
+                "who tries all values finds it. Route by another column, or have callers send X-Route-Key"
+            )
     return table
 
 
