@@ -4,10 +4,12 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
+
+import msgspec
 
 from serving.callers import Caller
 from serving.contract import Arm, PredictionRecord, arm_for, frame, key_hash
@@ -20,7 +22,7 @@ from serving.spool import Spool, SpoolFullError
 
 logger = logging.getLogger("serving")
 
-Inputs = dict[str, Value]  # of one row, as recorded
+Inputs = dict[str, Value] | msgspec.Struct  # of one row, as recorded
 ANYONE = Caller(0)
 PINNED = "pinned"  # the arm of a request that named its version
 
@@ -156,14 +158,14 @@ class Call:
         copy.request, copy.servable = self.request, self.route.servables[arm.number]
         return copy
 
-    def inputs(self) -> list[Inputs]:
+    def inputs(self) -> Sequence[Inputs]:
         """Return each row as it is recorded."""
-        names = self.servable.names
-        if self.row is not None:
-            rows: list[Inputs] = [dict(zip(names, self.row, strict=True))]
-        else:
-            rows = [dict(zip(names, row, strict=True)) for row in zip(*self.columns, strict=True)]
-        return list(map(self.route.privacy.withhold, rows)) if self.route.privacy else rows
+        names, privacy, as_struct = self.servable.names, self.route.privacy, self.servable.row_struct
+        if self.row is not None and privacy is None and as_struct is not None:
+            return [as_struct(*self.row)]
+        rows = zip(*self.columns, strict=True) if self.row is None else [self.row]
+        named = [dict(zip(names, row, strict=True)) for row in rows]
+        return list(map(privacy.withhold, named)) if privacy else named
 
 
 def as_key(value: object) -> str:
@@ -301,7 +303,7 @@ class Core:
         return refusal(fault, call.dialect, call.request_id)
 
     def _record(
-        self, call: Call, status: int, inputs: list[Inputs], outputs: list[Outputs], error: str = ""
+        self, call: Call, status: int, inputs: Sequence[Inputs], outputs: list[Outputs], error: str = ""
     ) -> None:  # fmt: skip
         latency_us = (time.perf_counter_ns() - call.started_ns) // 1000
         kept = frames(call, status, latency_us, inputs, outputs, error)
@@ -315,18 +317,21 @@ class Core:
 
 
 def frames(
-    call: Call, status: int, latency_us: int, inputs: list[Inputs], outputs: list[Outputs], error: str = ""
+    call: Call, status: int, latency_us: int, inputs: Sequence[Inputs], outputs: list[Outputs], error: str = ""
 ) -> list[bytes]:  # fmt: skip
     """Return the records of one call, a row each, as a segment holds them."""
-    route = call.route.route
-    return [
-        frame(PredictionRecord(
+    loaded = call.route
+    route = loaded.route
+    kept = []
+    for row, answered in enumerate(outputs):
+        record = PredictionRecord(
             call.request_id, row, call.at, route.model, route.model_id, call.number, call.arm,
-            call.route.table_version, call.weight_bp, call.hashed, call.pinned, status, latency_us, given, answered,
-            error, call.caller_id,
-        ))
-        for row, (given, answered) in enumerate(zip(inputs, outputs, strict=True))
-    ]  # fmt: skip
+            loaded.table_version, call.weight_bp, call.hashed, call.pinned, status, latency_us,
+            inputs[row],  # type: ignore[arg-type]  # a struct is written like the dict of its fields
+            answered, error, call.caller_id,
+        )  # fmt: skip
+        kept.append(frame(record))
+    return kept
 
 
 def _report(call: Call, error: Exception) -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -107,21 +108,25 @@ class Dispatcher:
             self._callers.leave(caller, received.at)
         else:
             assert not isinstance(answer, Answer)  # noqa: S101
-            answer.add_done_callback(lambda _: self._callers.leave(caller, received.at))
+            answer.add_done_callback(partial(self._leave, caller, received.at))
         return answer
+
+    def _leave(self, caller: Caller, at: float, _: Promise) -> None:
+        self._callers.leave(caller, at)
 
     def _predict(self, received: Received, name: str, caller: Caller, dialect: Dialect) -> Answer | Promise:
         _, _, headers, body, at, started_ns, *_ = received
         if len(body) > INLINE_BYTES:
+            # No lambdas here: what they close over would be slower to reach for every request.
             return self._in_thread(
-                lambda: self._core.infer(name, headers, body, at, started_ns, caller=caller, dialect=dialect)
+                partial(self._core.infer, name, headers, body, at, started_ns, caller=caller, dialect=dialect)
             )
         call = self._core.begin(name, headers, body, at, started_ns, caller=caller, dialect=dialect)
         if isinstance(call, Answer):
             return call
         if not call.is_slow:
             return self._core.complete(call)
-        return self._batcher.answer(call) if call.may_join else self._in_thread(lambda: self._core.complete(call))
+        return self._batcher.answer(call) if call.may_join else self._in_thread(partial(self._core.complete, call))
 
     def _in_thread(self, work: Callable[[], Answer]) -> Promise:
         return asyncio.get_running_loop().run_in_executor(self._slow, work)

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple, Protocol, cast
 
@@ -355,7 +356,7 @@ class Connection(asyncio.Protocol):
                 continue
             assert not isinstance(answer, Answer)  # noqa: S101
             self._pending = answer
-            answer.add_done_callback(lambda done, received=received: self._answered(received, done))  # type: ignore[misc]
+            answer.add_done_callback(partial(self._answered, received))
         if self._phase >= LINGER:
             return
         if waiting or self._pending is not None or self._stuck:

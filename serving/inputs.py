@@ -62,9 +62,9 @@ class Signature:
 
     def read_row(self, tensors: list[InputTensor]) -> Row | None:
         """Read the usual request quickly: one row, every column, nothing wrong. None leaves it to :meth:`read`."""
-        row: list[Any] = [_UNREAD] * len(self._ordered)
-        if len(tensors) != len(row):
+        if len(tensors) != len(self._ordered):
             return self._read_matrix_row(tensors[0]) if len(tensors) == 1 else None
+        row: list[Any] = [_UNREAD] * len(tensors)
         try:
             for tensor in tensors:
                 plan = self._plans[tensor.name]

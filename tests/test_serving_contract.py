@@ -28,6 +28,7 @@ from serving.contract import (
     sealed_segments,
     write_table,
 )
+from serving.snapshot import struct_of
 
 hashes = st.integers(0, 2**64 - 1)
 
@@ -165,3 +166,15 @@ def test_states_of_living_gateways_are_read(tmp_path):
     os.utime(tmp_path / "dead/state.json", (0, 0))
 
     assert [state.spool_id for state in gateway_states(tmp_path, now=time.time())] == ["a", "b"]
+
+
+@pytest.mark.parametrize("names", [["distance", "Straße 7", "class"], ['a"b', "x"], ["x", "x"], []])
+def test_row_is_recorded_under_its_columns_whatever_they_are_called(names):
+    row = [0.5, None, 3][: len(names)]
+    as_struct = struct_of(names)
+    given = dict(zip(names, row, strict=True)) if as_struct is None else as_struct(*row)
+
+    kept = frame(msgspec.structs.replace(record(), inputs=given))
+
+    assert kept == frame(msgspec.structs.replace(record(), inputs=dict(zip(names, row, strict=True))))
+    assert (as_struct is None) == (names in (['a"b', "x"], ["x", "x"]))

@@ -119,9 +119,10 @@ class LightGBM:
             values = arranged = [row[place] for place, _ in self._features]
             for i, codes in self._coded:
                 arranged[i] = None if arranged[i] is None else codes[arranged[i]]
-        if None in values:
-            values = [NAN if value is None else value for value in values]
-        single.pack(single.row, 0, *values)
+        try:
+            single.pack(single.row, 0, *values)
+        except struct.error:  # None is no number
+            single.pack(single.row, 0, *(NAN if value is None else value for value in values))
         return single.predict()
 
     def predict(self, columns: Columns, rows: int) -> list[float]:
