@@ -65,7 +65,8 @@ class Stack:
         """Wait until ``condition`` holds and return what it gave."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):
-            assert time.monotonic() < deadline, f"waited {seconds} s for {what}\n{self.log()[-3000:]}"
+            waited = what() if callable(what) else what
+            assert time.monotonic() < deadline, f"waited {seconds} s for {waited}\n{self.log()[-3000:]}"
             time.sleep(0.2)
         return found
 

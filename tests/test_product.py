@@ -249,7 +249,10 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_start_keeps_the_data(st
     supervisor = psutil.Process(process_named(stack, "serving.gateway").ppid())
     supervisor.kill()
     supervisor.wait()
-    stack.until(lambda: not stack.processes(), seconds=30, what="the processes to follow their supervisor")
+    stack.until(
+        lambda: not stack.processes(), seconds=30,
+        what=lambda: f"the processes to follow their supervisor; left: {stack.processes()}",
+    )  # fmt: skip
 
     began = time.monotonic()
     started = stack.supervisor("demo", "--detach")

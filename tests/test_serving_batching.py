@@ -25,6 +25,7 @@ from tests.gateways import (
     pipeline,
     running_gateway,
 )
+from tests.loops import run
 
 JSON = {b"content-type": b"application/json"}
 
@@ -92,7 +93,7 @@ def told(answer: Answer) -> dict:
 
 
 def test_what_arrives_in_one_turn_is_predicted_in_one_call(batched, rows):
-    answers = asyncio.run(batched.ask(rows[:16]))
+    answers = run(batched.ask(rows[:16]))
 
     expected = pipeline().predict_proba(flights()[0][:16])[:, 1]
     assert batched.calls == [16]
@@ -117,7 +118,7 @@ def test_what_arrives_during_a_call_goes_into_the_next(batched, rows):
         batched.may_go.set()
         await asyncio.gather(first, *others)
 
-    asyncio.run(ask())
+    run(ask())
 
     assert batched.calls == [1, 5]
 
@@ -126,7 +127,7 @@ def test_row_that_fails_fails_alone(batched, rows):
     batched.poison = 7.5
     bad = rows[1] | {"distance": 7.5}
 
-    good, refused, other = asyncio.run(batched.ask([rows[0], bad, rows[2]]))
+    good, refused, other = run(batched.ask([rows[0], bad, rows[2]]))
 
     assert [good.status, refused.status, other.status] == [200, 500, 200]
     assert batched.calls == [3, 1, 1, 1]
@@ -137,7 +138,7 @@ def test_row_that_fails_fails_alone(batched, rows):
 def test_call_holds_no_more_rows_than_it_may(batched, rows, monkeypatch):
     monkeypatch.setattr("serving.batching.MOST_ROWS", 4)
 
-    answers = asyncio.run(batched.ask(rows[:10]))
+    answers = run(batched.ask(rows[:10]))
 
     assert batched.calls == [4, 4, 2]
     assert {answer.status for answer in answers} == {200}
@@ -169,7 +170,7 @@ def test_caller_that_goes_away_holds_up_nobody(batched, rows):
         gone.cancel()
         return await stays
 
-    assert asyncio.run(ask()).status == 200
+    assert run(ask()).status == 200
 
 
 def test_gateway_answers_many_at_once_as_it_would_alone(tmp_path, rows):

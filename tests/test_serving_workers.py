@@ -16,6 +16,7 @@ from serving.metrics import Gauges, Metrics
 from serving.settings import Settings
 from serving.siblings import GONE_S, Seat, Siblings
 from tests.gateways import make_boosted, make_route, make_table, running_gateway
+from tests.loops import run
 from tests.test_serving_wire import workers_of
 
 ARM = ("flight-delay", 1, "champion")
@@ -152,7 +153,7 @@ def test_who_holds_more_connections_leaves_the_next_to_another_and_takes_it_if_n
         acceptor.stop()
         return held, after
 
-    assert asyncio.run(connect_twice()) == (2, 1)
+    assert run(connect_twice()) == (2, 1)
     assert left == [1]
     assert counts._all[0] > 1000  # who stops wants none
 

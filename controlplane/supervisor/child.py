@@ -34,6 +34,7 @@ class Spec:
     environment: Mapping[str, str]
     check: Check | None = None  # None: it answers nobody, so to live is to be healthy
     stop_signal: signal.Signals = signal.SIGTERM
+    orphan_signal: signal.Signals | None = None  # where the supervisor itself has died; None: the same
     grace_s: float = 5.0
     user: str = ""  # whom it runs as; empty for the present user
     once: bool = False  # it has an end; reaching it is success
@@ -124,7 +125,7 @@ class Child:
     async def _run(self) -> int:
         """Run the process once, to its end, and return its exit code."""
         process = self._process = await asyncio.create_subprocess_exec(
-            *tethered(self.spec.command, stop_signal=self.spec.stop_signal, user=self.spec.user),
+            *tethered(self.spec.command, stop_signal=self.spec.orphan_signal or self.spec.stop_signal, user=self.spec.user),
             cwd=self.spec.folder, env=dict(self.spec.environment), stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip

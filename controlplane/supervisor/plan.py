@@ -1,5 +1,6 @@
 """What the demo consists of: servers, then one-time steps, then the product's processes, then its visitors."""
 
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +67,9 @@ class Plan:
             self._manage("mlflow_server", name="mlflow", check=answers(f"{mlflow}/health")),
             self._worker("worker", node="jobs", queues="training,evaluation,monitoring,registry", threads=4),
             self._worker("control", node="control", queues="control", threads=4),
-            self._celery("beat", "beat"),
+            # Told to stop, it first waits for the broker and the database, which an orphan has lost. It holds nothing: a turn of a
+            # schedule is a row that is taken once.
+            replace(self._celery("beat", "beat"), orphan_signal=signal.SIGKILL),
             Spec(
                 "gateway", [sys.executable, "-m", "serving.gateway"],
                 {"GATEWAY_AUTH": "optional", "LOG_HASH_KEY": self.config.log_hash_key(), **self._bare, "GATEWAY_HOST": HOST, "GATEWAY_PORT": str(self.config.ports["gateway"])},
