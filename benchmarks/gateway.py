@@ -153,7 +153,8 @@ def _batches(home: Path, on: Server, mlserver: Server, rounds: int, seconds: flo
 
 
 def _counted(server: Server) -> int:
-    """Return how many predictions the gateway says it answered."""
+    """Return how many predictions the gateway says it answered, once its workers have told one another."""
+    time.sleep(2)
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=30) as answer:
         text = answer.read().decode()
     return sum(
