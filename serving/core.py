@@ -161,9 +161,9 @@ class Call:
     def inputs(self) -> Sequence[Inputs]:
         """Return each row as it is recorded."""
         names, privacy, as_struct = self.servable.names, self.route.privacy, self.servable.row_struct
-        if self.row is not None and privacy is None and as_struct is not None:
-            return [as_struct(*self.row)]
         rows = zip(*self.columns, strict=True) if self.row is None else [self.row]
+        if privacy is None and as_struct is not None:
+            return [as_struct(*row) for row in rows]
         named = [dict(zip(names, row, strict=True)) for row in rows]
         return list(map(privacy.withhold, named)) if privacy else named
 

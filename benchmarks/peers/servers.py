@@ -42,7 +42,12 @@ class Peer:
 
     def body(self, rows: list[list[float]]) -> bytes:
         """Return a request for ``rows``."""
-        return tensor_body(rows) if self.key == "tensor" else json.dumps({self.key: rows}).encode()
+        if self.key == "tensor":
+            return tensor_body(rows)
+        if self.key == "dataframe_split":
+            columns = [f"x{i}" for i in range(len(rows[0]))]
+            return json.dumps({self.key: {"columns": columns, "data": rows}}).encode()
+        return json.dumps({self.key: rows}).encode()
 
 
 def tensor_body(rows: list[list[float]]) -> bytes:
@@ -70,9 +75,14 @@ def mlserver(model: Path, home: Path) -> Peer:
 
 
 def mlflow(model: Path, home: Path) -> Peer:
-    """``mlflow models serve`` of a model that MLflow saved."""
+    """``mlflow models serve`` of a model that MLflow saved with its signature, so that it checks its inputs as ours does."""
     folder, port = home / "mlflow-model", free_port()
-    save = "import sys, lightgbm, mlflow.lightgbm as f; f.save_model(lightgbm.Booster(model_file=sys.argv[1]), sys.argv[2])"
+    save = (
+        "import sys, lightgbm, pandas, mlflow.lightgbm as flavor; from mlflow.models import infer_signature\n"
+        "booster = lightgbm.Booster(model_file=sys.argv[1]); names = booster.feature_name()\n"
+        "row = pandas.DataFrame([[0.5] * len(names)], columns=names)\n"
+        "flavor.save_model(booster, sys.argv[2], signature=infer_signature(row, booster.predict(row)))"
+    )
     subprocess.run(  # noqa: S603
         [str(binaries("mlflow") / "python"), "-c", save, str(model), str(folder)], check=True, env=environment("mlflow"),
         capture_output=True,
@@ -81,7 +91,7 @@ def mlflow(model: Path, home: Path) -> Peer:
         str(binaries("mlflow") / "mlflow"), "models", "serve", "-m", str(folder), "-p", str(port), "-h", "127.0.0.1",
         "--env-manager", "local",
     ]  # fmt: skip
-    return Peer("mlflow", command, port, "/invocations", "inputs", environment("mlflow"), home)
+    return Peer("mlflow", command, port, "/invocations", "dataframe_split", environment("mlflow"), home)
 
 
 def litserve(model: Path, home: Path) -> Peer:
