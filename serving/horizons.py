@@ -10,6 +10,7 @@ its columns and its answer:
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,16 +51,16 @@ class Horizon:
         return steps
 
 
-class _Wrapped:
+class _Wrapped(ABC):
     output = FORECAST
     slow = True  # a row is many
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
+    @abstractmethod
     def predict(self, columns: Columns, rows: int) -> list[float]:
         """Return the forecast of each row; the last column is the step."""
-        raise NotImplementedError
 
     def predict_row(self, row: Row) -> list[float]:
         """Return the forecast of one row."""
