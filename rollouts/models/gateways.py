@@ -1,4 +1,4 @@
-"""What rollouts remembers: what was published to gateways, by which credential they ask, and what they would not load."""
+"""What was published to gateways, by which credential they ask, and what they would not load."""
 
 from django.db import models
 from django.db.models import Q
