@@ -195,3 +195,17 @@ def quantile(histogram: Sequence[int], q: float) -> float | None:
             return low + (LATENCY_EDGES_US[i] - low) * (rank - below) / count
         below += count
     return float(LATENCY_EDGES_US[-1])
+
+
+def slower_than(histogram: Sequence[int], threshold_us: float) -> float:
+    """Return how many of a latency histogram took longer than a threshold: exact at a bin's edge.
+
+    Within a bin latencies count as evenly spread, so in between it is an estimate; the error is below the bin's count. Nothing is
+    known of how far the open last bin reaches, so beyond its lower edge all of it counts.
+    """
+    slower = 0.0
+    low = 0
+    for high, count in zip(LATENCY_EDGES_US, histogram, strict=False):
+        slower += count * min(max((high - threshold_us) / (high - low), 0.0), 1.0)
+        low = high
+    return slower + histogram[-1]

@@ -14,11 +14,21 @@ from monitoring.models.telemetry import (
     no_latencies,
     no_scores,
 )
+from monitoring.models.trials import (
+    REQUESTS,
+    Trial,
+    TrialDisagreement,
+    TrialHeld,
+    TrialKey,
+    TrialPairs,
+    TrialWindow,
+)
 
 __all__ = [
     "DEFAULT_KEEP_DAYS",
     "MAX_KEEP_DAYS",
     "MIN_KEEP_DAYS",
+    "REQUESTS",
     "CountsModel",
     "DriftReport",
     "DriftReportQuerySet",
@@ -32,6 +42,12 @@ __all__ = [
     "TelemetryHour",
     "TelemetryWindow",
     "Treatment",
+    "Trial",
+    "TrialDisagreement",
+    "TrialHeld",
+    "TrialKey",
+    "TrialPairs",
+    "TrialWindow",
     "no_latencies",
     "no_scores",
 ]

@@ -5,18 +5,46 @@ from monitoring.selectors.objectives import SloStatus, Step, slo_statuses
 from monitoring.selectors.plan import monitoring_plan
 from monitoring.selectors.reference import reference_of
 from monitoring.selectors.traffic import FRESH, ArmTraffic, Figures, Traffic, traffic
+from monitoring.selectors.trials import (
+    ArmSums,
+    AtWeight,
+    Exposure,
+    GuardEvidence,
+    PairStep,
+    PairSums,
+    RecordedWindow,
+    TrialEvidence,
+    TrialStep,
+    pair_series,
+    recorded,
+    trial_evidence,
+    trial_series,
+)
 
 __all__ = [
     "FRESH",
+    "ArmSums",
     "ArmTraffic",
+    "AtWeight",
+    "Exposure",
     "Figures",
+    "GuardEvidence",
     "Inputs",
+    "PairStep",
+    "PairSums",
+    "RecordedWindow",
     "SloStatus",
     "Step",
     "Traffic",
+    "TrialEvidence",
+    "TrialStep",
     "latest_inputs",
     "monitoring_plan",
+    "pair_series",
+    "recorded",
     "reference_of",
     "slo_statuses",
     "traffic",
+    "trial_evidence",
+    "trial_series",
 ]

@@ -4,6 +4,7 @@ from monitoring.services.drift import DRIFT_ALERT, MAX_HOURS, drift_report_start
 from monitoring.services.facts import FIRST_ROWS, facts_push, references_push
 from monitoring.services.log import LOG_KEEPERS, log_policy_change
 from monitoring.services.slos import EDGES_MS, SLO_OWNERS, WINDOW_DAYS, said_in_words, slo_create, slo_delete
+from monitoring.services.trials import trial_close, trial_open
 
 __all__ = [
     "DRIFT_ALERT",
@@ -21,4 +22,6 @@ __all__ = [
     "said_in_words",
     "slo_create",
     "slo_delete",
+    "trial_close",
+    "trial_open",
 ]

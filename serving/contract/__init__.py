@@ -21,6 +21,7 @@ from serving.contract.records import (
 )
 from serving.contract.routing import (
     BASIS_POINTS,
+    CANARY,
     CHAMPION,
     FORECASTING,
     RANKING,
@@ -56,6 +57,7 @@ from serving.contract.state import (
 __all__ = [
     "ALIVE_S",
     "BASIS_POINTS",
+    "CANARY",
     "CHAMPION",
     "FORECASTING",
     "FORMATS",

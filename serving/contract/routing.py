@@ -12,6 +12,7 @@ from serving.contract.files import replace
 
 BASIS_POINTS = 10_000
 CHAMPION = "champion"
+CANARY = "canary"
 RANKING, FORECASTING = "ranking", "forecasting"  # tasks whose answers have a shape of their own
 SHADOW = "shadow"
 _CONFIRMED = ".confirmed"
