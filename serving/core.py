@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from serving.callers import Caller
-from serving.contract import Arm, PredictionRecord, arm_for, frame, key_hash
+from serving.contract import Arm, PredictionRecord, arm_for, frame, key_hash, mirrors
 from serving.families import Outputs
 from serving.metrics import Metrics
 from serving.protocol import CONTENT_JSON, V2, Dialect, Fault, Given, Headers, Request
@@ -306,7 +306,10 @@ class Core:
         self, call: Call, status: int, inputs: Sequence[Inputs], outputs: list[Outputs], error: str = ""
     ) -> None:  # fmt: skip
         latency_us = (time.perf_counter_ns() - call.started_ns) // 1000
-        kept = frames(call, status, latency_us, inputs, outputs, error)
+        shadows: tuple[int, ...] = ()
+        if call.route.has_shadow and not call.pinned:
+            shadows = tuple(arm.number for arm in mirrors(call.route.route.arms, call.hashed))
+        kept = frames(call, status, latency_us, inputs, outputs, error, shadows)
         try:
             self._spool.append(kept[0] if len(kept) == 1 else b"".join(kept), len(kept))
         except SpoolFullError:
@@ -317,7 +320,8 @@ class Core:
 
 
 def frames(
-    call: Call, status: int, latency_us: int, inputs: Sequence[Inputs], outputs: list[Outputs], error: str = ""
+    call: Call, status: int, latency_us: int, inputs: Sequence[Inputs], outputs: list[Outputs], error: str = "",
+    shadows: tuple[int, ...] = (),
 ) -> list[bytes]:  # fmt: skip
     """Return the records of one call, a row each, as a segment holds them."""
     loaded = call.route
@@ -328,7 +332,7 @@ def frames(
             call.request_id, row, call.at, route.model, route.model_id, call.number, call.arm,
             loaded.table_version, call.weight_bp, call.hashed, call.pinned, status, latency_us,
             inputs[row],  # type: ignore[arg-type]  # a struct is written like the dict of its fields
-            answered, error, call.caller_id,
+            answered, error, call.caller_id, shadows,
         )  # fmt: skip
         kept.append(frame(record))
     return kept

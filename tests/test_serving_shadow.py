@@ -82,6 +82,7 @@ def test_shadow_answers_the_same_request_and_is_recorded_beside_it(tmp_path):
     assert (copy.number, copy.outputs) == (2, {"probability": probability(trees=5)})
     assert (copy.inputs, copy.at, copy.key_hash, copy.table_version) == (own.inputs, own.at, own.key_hash, 8)
     assert (copy.weight_bp, copy.status, copy.pinned) == (10_000, 200, False)
+    assert (own.shadows, copy.shadows) == ((2,), ())
     assert b'gateway_shadow_total{model="flight-delay",version="2",outcome="answered"} 1' in harness.told()
 
 
@@ -114,6 +115,18 @@ def test_shadow_sees_only_what_routing_answered(tmp_path):
 
     assert statuses == [200, 200, 200, 200, 400]
     assert set(harness.close()[1]) == {f"r-{champion}", f"r-{canary}"}
+    assert [bool(record.shadows) for record in harness.records() if record.pinned] == [False, False]
+
+
+def test_the_answers_record_says_whether_a_shadow_is_asked(tmp_path):
+    harness = Shadowed(tmp_path, [Arm("champion", 1, 10_000), Arm("shadow", 2, 5_000)])
+
+    for i in range(40):
+        ask(harness, f"key-{i}")
+
+    answered, shadowed = harness.close()
+    assert {id for id, (record,) in answered.items() if record.shadows} == set(shadowed)
+    assert 0 < len(shadowed) < 40
 
 
 def test_share_is_that_of_the_weight_and_has_nothing_to_do_with_the_canarys():
