@@ -14,8 +14,9 @@ from django.db import transaction
 
 from registry.models import Alias, ApiToken
 from registry.selectors import live_tokens
+from rollouts.gateways import living_gateways
 from rollouts.models import PublishedCallers
-from rollouts.routing import only_publisher, wake_gateways
+from rollouts.routing import MOST_AHEAD, only_publisher, wake_gateways
 from serving.contract import CHAMPION, Caller, CallerList, callers_path, read_callers, write_callers
 
 
@@ -26,9 +27,11 @@ def callers_publish(*, now: datetime) -> CallerList:
     path = callers_path(Path(settings.ROUTING_TABLE_PATH))
     callers, latest, on_disk = compose(), PublishedCallers.objects.first(), _on_disk(path)
     digest = f"sha256:{hashlib.sha256(msgspec.json.encode(callers)).hexdigest()}"
-    ahead = on_disk.version if on_disk else 0  # only after the database was restored to an earlier day
-    if latest is None or latest.digest != digest or ahead > latest.version:
-        published = CallerList(max(latest.version if latest else 0, ahead) + 1, now.isoformat(), callers)
+    known = latest.version if latest else 0
+    held = [on_disk.version if on_disk else 0, *(state.callers_version for state in living_gateways())]
+    ahead = max(n for n in held if n <= known + MOST_AHEAD)  # only after the database was restored to an earlier day
+    if latest is None or latest.digest != digest or ahead > known:
+        published = CallerList(max(known, ahead) + 1, now.isoformat(), callers)
         PublishedCallers.objects.update_or_create(
             pk=1,
             defaults={

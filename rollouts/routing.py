@@ -21,11 +21,13 @@ from registry.models import Alias, AliasMove, ArtifactState, ModelVersion, Promo
 from registry.selectors import bundles_of, conversions_of
 from registry.selectors.servables import is_routable, served_version
 from registry.states import PromotionState
+from rollouts.gateways import living_gateways
 from rollouts.models import RoutingTable
 from serving import contract
 from serving.contract import BASIS_POINTS, CHAMPION, Arm, Route, RoutingTableError, Version
 
 ADVISORY_LOCK = 0x524F_5554  # "ROUT": one publisher at a time
+MOST_AHEAD = 1_000_000  # of the history, that a gateway is believed to be: no day of tables was ever so long
 CHANNEL = "routing"  # where PostgreSQL tells that something was published
 OPEN = [state.value for state in PromotionState if state.is_open]
 
@@ -104,11 +106,10 @@ def _record(*, now: datetime) -> None:
     routes = compose()
     digest = f"sha256:{hashlib.sha256(msgspec.json.encode(routes)).hexdigest()}"
     latest = RoutingTable.objects.first()
-    ahead = _on_disk()  # only after the database was restored to an earlier day
-    known = latest.version if latest else 0
-    if latest and latest.digest == digest and (ahead is None or ahead.version <= known):
+    forgotten = _forgotten(latest)
+    if latest and latest.digest == digest and not forgotten:
         return
-    number = max(known, ahead.version if ahead else 0) + 1
+    number = max(latest.version if latest else 0, forgotten) + 1
     table = contract.check_table(contract.RoutingTable(number, now.isoformat(), routes))
     changed = changes(document_of(latest).routes if latest else [], routes)
     RoutingTable.objects.create(
@@ -153,6 +154,25 @@ def wake_gateways() -> None:
     """Wake the gateways that wait for something new; they hear of it when this transaction commits."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+
+
+def _forgotten(latest: RoutingTable | None) -> int:
+    """Return the newest number of a table that the file or a living gateway has and the history has not; 0 if there is none.
+
+    That is so after the database was restored to an earlier day: a gateway takes no table with a lower number than its own.
+    """
+    known, known_at = (latest.version, latest.document["published_at"]) if latest else (0, "")
+    file = _on_disk()
+    held = [(state.table_version, state.published_at) for state in living_gateways()]
+    if file:
+        held.append((file.version, file.published_at))
+    return max(
+        (
+            number for number, at in held
+            if known < number <= known + MOST_AHEAD or (number == known and at not in ("", known_at))
+        ),
+        default=0,
+    )  # fmt: skip
 
 
 def _on_disk() -> contract.RoutingTable | None:

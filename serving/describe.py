@@ -146,7 +146,7 @@ def gateway_state(snapshot: Snapshot, spool: Spool, callers: Callers, shadow: Sh
     }
     return GatewayState(
         spool.id, snapshot.table_version, snapshot.table_error, serving, snapshot.loaded(), snapshot.refused,
-        callers.version, callers.used(), snapshot.cold(), *snapshot.memory, shadow.dropped,
+        callers.version, callers.used(), snapshot.cold(), *snapshot.memory, shadow.dropped, snapshot.published_at,
     )  # fmt: skip
 
 

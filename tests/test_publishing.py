@@ -21,8 +21,20 @@ from rollouts import publishing
 from rollouts.callers import callers_publish
 from rollouts.gateway_tokens import gateway_token_create
 from rollouts.models import GatewayToken, PublishedCallers
+from rollouts.models import RoutingTable as RoutingTableRow
 from rollouts.routing import routing_publish
-from serving.contract import CallerList, Published, RoutingTable, callers_path, read_callers, read_table, write_table
+from serving.contract import (
+    STATES_PATH,
+    CallerList,
+    GatewayState,
+    Published,
+    Report,
+    RoutingTable,
+    callers_path,
+    read_callers,
+    read_table,
+    write_table,
+)
 from serving.follower import Follower, Reply
 from serving.settings import Settings, SettingsError, read_settings
 from tests.api import Api, problem
@@ -231,6 +243,35 @@ def test_list_of_callers_gets_ahead_of_the_file_after_the_database_went_back(mod
     publish()
 
     assert (read_callers(path).version, PublishedCallers.objects.get().version) == (42, 42)
+
+
+@pytest.mark.parametrize(
+    ("number", "at", "next_number"),
+    [
+        (9, "2026-11-27T00:00:00+00:00", 10),
+        (1, "2026-11-27T00:00:00+00:00", 2),  # the same number of another table
+        (1, NOW.isoformat(), 1),
+        (1, "", 1),  # an older gateway, which does not say
+        (0, "", 1),
+        (2_000_000, "2026-11-27T00:00:00+00:00", 1),  # no gateway's word uses up the numbers
+    ],
+)
+def test_publisher_goes_on_after_what_a_living_gateway_holds_and_the_database_forgot(
+    model, gateway, number, at, next_number
+):
+    set_alias(make_served(model))
+    publish()
+    state = GatewayState("eu1-1-a", number, "", {}, [], [], callers_version=number, published_at=at)
+    told = gateway.generic("POST", STATES_PATH, msgspec.json.encode(Report([state])), "application/json")
+
+    publish()
+
+    assert told.status_code == 204
+    assert RoutingTableRow.objects.latest("version").version == next_number
+    assert PublishedCallers.objects.get().version == (10 if number == 9 else 1)
+    publish()
+    assert RoutingTableRow.objects.latest("version").version == next_number  # and then it is at rest
+    assert read_table(Path(settings.ROUTING_TABLE_PATH)).version == next_number
 
 
 # --- what follows a change -----------------------------------------------------------------------------------------

@@ -7,12 +7,17 @@ import sys
 import time
 
 import httpx
+import msgspec
 import pytest
+from django.utils import timezone
 
 from controlplane.embedded import free_port
 from registry import services
 from registry.models import Role
+from rollouts.callers import callers_publish
 from rollouts.gateway_tokens import gateway_token_create
+from rollouts.routing import routing_publish
+from serving.contract import read_table
 from tests.factories import make_model, make_team, make_user
 from tests.gateways import ROOT, RunningGateway, probability
 from tests.test_routing import make_served
@@ -120,6 +125,23 @@ def test_changes_reach_gateways_by_file_and_by_endpoint(gateways, processes, rec
     assert api.delete(f"tokens/{made['id']}").status_code in (200, 204)
     follow(gateways, "revoked token", lambda g: g.infer(**ask).status_code == 401, record_property)
     assert all(gateway.infer(Authorization=f"Bearer {key}").status_code == 200 for gateway in gateways.values())
+
+    # The database goes back a day: the other host's disk alone has what was published since.
+    far, ahead = gateways["endpoint"], 100
+    forgotten = read_table(far.table_path)
+    far.publish(msgspec.structs.replace(forgotten, version=ahead, published_at="2026-11-26T12:00:00+00:00"))
+    far.admit(version=ahead)
+    far.wait_for("/status", lambda answer: answer.json()["callers"]["version"] == ahead)
+
+    def publisher_runs(gateway):  # as its schedule has it each second
+        callers_publish(now=timezone.now())
+        routing_publish(now=timezone.now())
+        told = gateway.status()
+        return min(told["table"]["version"], told["callers"]["version"]) > ahead
+
+    follow({"endpoint": far}, "numbers beyond the forgotten", publisher_runs, record_property)
+    champion(second)
+    follow({"endpoint": far}, "champion after the restore", lambda gateway: served(gateway, second), record_property)
 
 
 def wait_for(so):
