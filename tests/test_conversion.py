@@ -26,6 +26,7 @@ from serving.conversion import convert, sample
 from serving.fleet import Fleet
 from serving.runtimes import load_runtime
 from serving.signatures import Trust
+from tests.api import Api
 from tests.artifacts import PLAIN, logged_version, mlmodel
 from tests.factories import approve, make_model, make_promotion, make_team, make_user, make_version, read_files
 from tests.gateways import COLUMNS, as_columns, flights, make_pipeline, make_route, make_table, pipeline
@@ -137,6 +138,8 @@ def test_conversion_is_kept_with_the_reading_signed_at_approval_and_loaded(clien
     page = client.get(reverse("version", args=[version.model.name, 1]), {"tab": "files"}).content.decode()
     assert "Served as" in page
     assert "261 rows" in page
+    shown = Api(version.model.team).get(f"models/{version.model.name}/versions/1").json()["reading"]["conversion"]
+    assert shown == {"served_as": "onnx", **told}
 
 
 @pytest.mark.django_db
@@ -150,6 +153,8 @@ def test_why_there_is_no_conversion_is_told(client):
     assert version.is_servable
     assert converted_file(version) is None
     assert "not converted to ONNX: it cannot be converted: no &lt;b&gt;shape&lt;/b&gt;" in page
+    shown = Api(version.model.team).get(f"models/{version.model.name}/versions/{version.number}").json()["reading"]
+    assert shown["conversion"] == {"served_as": "skops", "file": None, **told}
 
 
 # --- at the gateway ---

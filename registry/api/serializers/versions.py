@@ -42,12 +42,35 @@ class FileSerializer(serializers.Serializer[Any]):
     sha256 = serializers.CharField()
 
 
+class ConversionSerializer(serializers.Serializer[Any]):
+    """What became of converting a scikit-learn pipeline to ONNX, when its files were read."""
+
+    served_as = serializers.SerializerMethodField(help_text="`onnx` where the graph answers the same, else `skops`")
+    rows = serializers.IntegerField(help_text="on which both were compared")
+    difference = serializers.FloatField(help_text="the largest between the answers: absolute up to 1, relative beyond")
+    tolerance = serializers.FloatField(help_text="that is allowed")
+    reason = serializers.CharField(help_text="why the pipeline itself is served; empty where the graph is")
+    file = FileSerializer(allow_null=True, default=None, help_text="the graph, signed with the version")
+
+    @extend_schema_field(serializers.ChoiceField(choices=["onnx", "skops"]))
+    def get_served_as(self, conversion: dict[str, Any]) -> str:
+        """Return the format that gateways load."""
+        return "onnx" if conversion.get("file") else "skops"
+
+
 class ReadingSerializer(serializers.ModelSerializer[VersionReading]):
     """How a version's files were read, and what the artifact says of itself."""
 
+    conversion = serializers.SerializerMethodField(help_text="null for formats that are served as they are")
+
     class Meta:
         model = VersionReading
-        fields = ("job", "asked_at", "read_at", "flavors", "dependencies", "example", "licence")
+        fields = ("job", "asked_at", "read_at", "flavors", "dependencies", "example", "licence", "conversion")
+
+    @extend_schema_field(ConversionSerializer(allow_null=True))
+    def get_conversion(self, reading: VersionReading) -> dict[str, Any] | None:
+        """Return what became of the conversion."""
+        return ConversionSerializer(reading.conversion).data if reading.conversion else None
 
 
 class ReferenceSerializer(serializers.ModelSerializer[ReferenceProfile]):
