@@ -1,7 +1,7 @@
 """Faults, and what they may not cost.
 
 Races (F7) between approvals, and between champion switches and readers; and the gateway under a constant 500 requests a second while
-versions switch (F10), workers are killed, the spool is full (F9) and everything else is gone (F8).
+versions switch (F10), workers are killed, the spool or its disk is full (F9) and everything else is gone (F8).
 
 It runs the product's services on its own PostgreSQL, as the application's role.
 """
@@ -76,15 +76,20 @@ def _races(times: int) -> list[Row]:
 
 
 def _gateway(home: Path, postgres: Postgres, *, seconds: float) -> list[Row]:
-    from benchmarks.gateway_faults import fill_the_disk, kill_workers, switch_versions
+    from benchmarks.gateway_faults import fill_the_disk, kill_workers, small_disk, switch_versions
     from benchmarks.outages import control_plane_gone, ship_twice
 
     switch = switch_versions(home / "switch", rate=RATE, seconds=seconds, switches=round(seconds))
     killed = kill_workers(home / "kill", rate=RATE, seconds=seconds, kills=max(1, round(seconds / 12)))
     full = fill_the_disk(home / "full", rate=RATE, seconds=10)
+    with small_disk(home / "small") as disk:
+        no_room = fill_the_disk(home / "small", rate=RATE, seconds=15, disk=disk) if disk else None
     lost, doubled = ship_twice(home / "switch/spool", home / "shipping")
     gone = control_plane_gone(home / "gone", postgres, rate=RATE, seconds=seconds)
-    all_of_them = (switch, killed, full, gone.outcome)
+    all_of_them = [fault for fault in (switch, killed, full, no_room, gone.outcome) if fault]
+    on_disk = [
+        Row("disk_full.refused", no_room.dropped, "", ("≥", 1)), Row("recovery_s.disk", no_room.recovery_s, "s")
+    ] if no_room else []  # fmt: skip
     return [
         Row("switch.asked", switch.asked),
         Row("dropped_on_switch", switch.dropped, "", ("≤", 0)),
@@ -102,6 +107,7 @@ def _gateway(home: Path, postgres: Postgres, *, seconds: float) -> list[Row]:
         Row("recovery_s.worker", killed.recovery_s, "s"),
         Row("recovery_s.spool", full.recovery_s, "s"),
         Row("recovery_s.routing", gone.outcome.recovery_s, "s"),
+        *on_disk,
     ]
 
 

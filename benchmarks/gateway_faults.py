@@ -31,6 +31,7 @@ from tests.gateways import (
 
 TREES = {1: 20, 2: 5}  # by version
 ROWS = 2  # of a request
+ROOM = 512 * 1024  # bytes that are left on the small disk
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,23 @@ class Outcome:
     def dropped(self) -> int:
         """Requests without a prediction."""
         return self.asked - self.answered
+
+
+@contextmanager
+def small_disk(home: Path) -> Iterator[Path | None]:
+    """Mount a disk of 16 MB, nearly full; None where this system does not let us."""
+    disk = home / "disk"
+    disk.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)], check=False)  # noqa: S603, S607
+    if mounted.returncode:
+        sys.stderr.write("No small disk can be mounted here (that takes root): the disk itself is not filled.\n")
+        yield None
+        return
+    try:
+        (disk / "ballast").write_bytes(bytes(16 * 1024 * 1024 - ROOM))
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)  # noqa: S603, S607
 
 
 @contextmanager
