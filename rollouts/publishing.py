@@ -4,7 +4,8 @@ Who waits is woken by the transaction that publishes (NOTIFY), on the connection
 of the web process meanwhile, so only some may wait; the others ask again.
 """
 
-import selectors
+import select
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from django.db import connection
 from rollouts.models import PublishedCallers, RoutingTable
 from rollouts.routing import CHANNEL
 
+HUNG_UP = getattr(select, "POLLRDHUP", select.POLLHUP)  # Linux tells when the other side closes; others later, when both did
 _seats = threading.BoundedSemaphore(max(settings.GATEWAYS_WAITING, 1))
 
 
@@ -45,8 +47,11 @@ def _tag(*parts: tuple[int, str] | None) -> str:
     return f'"{"-".join(told)}"'
 
 
-def wait_for_change(tag: str, *, seconds: float) -> bool:
+def wait_for_change(tag: str, *, seconds: float, caller: socket.socket | None = None) -> bool:
     """Return True as soon as something else than ``tag`` is published, False after ``seconds`` without it.
+
+    Args:
+        caller: the connection of who asked, if it is known here: who hangs up waits no longer.
 
     Raises:
         NoSeatError: too many wait already.
@@ -58,16 +63,15 @@ def wait_for_change(tag: str, *, seconds: float) -> bool:
         with _listening() as hear:
             while published_tag() == tag:
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 or hear(left, caller):
                     return False
-                hear(left)
         return True
     finally:
         _seats.release()
 
 
 @contextmanager
-def _listening() -> Iterator[Callable[[float], None]]:
+def _listening() -> Iterator[Callable[[float, socket.socket | None], bool]]:
     """Listen from here on: looking afterwards misses nothing. Hands out a wait for what is told."""
     try:
         with connection.cursor() as cursor:
@@ -80,11 +84,13 @@ def _listening() -> Iterator[Callable[[float], None]]:
         raise
 
 
-def _hear(seconds: float) -> None:
-    """Return once PostgreSQL told this connection something, or after ``seconds``."""
-    raw = connection.connection
-    with selectors.DefaultSelector() as selector:
-        selector.register(raw, selectors.EVENT_READ)
-        selector.select(seconds)
+def _hear(seconds: float, caller: socket.socket | None) -> bool:
+    """Return False once PostgreSQL told this connection something, or after ``seconds``; True once the caller hung up."""
+    raw, events = connection.connection, select.poll()
+    events.register(raw, select.POLLIN)
+    if caller:
+        events.register(caller, HUNG_UP)
+    heard = {descriptor for descriptor, _ in events.poll(seconds * 1000)}
     raw.poll()
     raw.notifies.clear()
+    return caller is not None and caller.fileno() in heard

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import threading
 import time
 from datetime import UTC, datetime
@@ -216,6 +217,30 @@ def test_wait_ends_by_itself_where_nothing_is_published(gateway):
     answer = gateway.get(PATH, {"wait": 0.2}, headers={"If-None-Match": tag})
 
     assert (answer.status_code, "Retry-After" in answer) == (304, False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_hangs_up_waits_no_longer(gateway):
+    tag = gateway.get(PATH)["ETag"]
+    here, there = socket.socketpair()
+    ended = []
+
+    def follow():
+        ended.append(publishing.wait_for_change(tag, seconds=3600, caller=here))
+        connections.close_all()
+
+    waiting = threading.Thread(target=follow, daemon=True)
+    waiting.start()
+    wait_until(lambda: listeners() == 1)
+    there.send(b"GET /next HTTP/1.1")  # who asks on meanwhile is still there
+    assert not ended
+    there.close()
+    waiting.join(timeout=60)
+
+    assert ended == [False]
+    assert publishing._seats.acquire(blocking=False)
+    publishing._seats.release()
+    here.close()
 
 
 def listeners():
