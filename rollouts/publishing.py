@@ -18,7 +18,9 @@ from django.db import connection
 from rollouts.models import PublishedCallers, RoutingTable
 from rollouts.routing import CHANNEL
 
-HUNG_UP = getattr(select, "POLLRDHUP", select.POLLHUP)  # Linux tells when the other side closes; others later, when both did
+HUNG_UP = getattr(
+    select, "POLLRDHUP", select.POLLHUP
+)  # Linux tells when the other side closes; others later, when both did
 _seats = threading.BoundedSemaphore(max(settings.GATEWAYS_WAITING, 1))
 
 

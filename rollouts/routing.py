@@ -53,7 +53,7 @@ def compose() -> list[Route]:
     serving = {champion.model_id: champion.version_id for champion in champions}
     former = _former(serving)
     versions, aliases = _wanted(serving, former.values())
-    columns = dict(LogPolicy.objects.values_list("model_id", "columns"))
+    columns = dict(LogPolicy.objects.in_force().values_list("model_id", "columns"))
     standby = {version.model_id: version.number for version in former.values()}
     return [
         Route(

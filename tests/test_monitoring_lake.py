@@ -164,6 +164,9 @@ def test_polars_duckdb_and_deltalake_read_the_same(version):
     by_duckdb = found.aggregate("sum((inputs->>'distance')::double)").fetchall()[0][0]
 
     assert by_polars == by_duckdb == 2.0 + 3.0 + 4.0
+    assert (
+        DeltaTable(path).protocol().min_reader_version == 1
+    )  # so every reader of Delta, Spark's among them, knows how
 
 
 def test_who_may_change_how_long_predictions_are_kept(version):

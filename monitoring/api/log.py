@@ -23,7 +23,7 @@ class LogPolicySerializer(serializers.ModelSerializer[LogPolicy]):
 
     class Meta:
         model = LogPolicy
-        fields = ("model", "keep_days", "columns", "changed_by", "changed_at")
+        fields = ("model", "number", "keep_days", "columns", "reason", "changed_by", "changed_at")
 
 
 class LogPolicyBody(Strict):
@@ -33,6 +33,10 @@ class LogPolicyBody(Strict):
     columns = serializers.DictField(
         child=serializers.CharField(), required=False,
         help_text="{input column: drop, hash or mask} of all sensitive columns; others are logged as they are",
+    )  # fmt: skip
+    reason = serializers.CharField(
+        required=False, allow_blank=True, max_length=2000,
+        help_text="why; has to be given where more of a column is recorded than before",
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from monitoring.models.drift import DriftReport, DriftReportQuerySet
 from monitoring.models.labels import Label
-from monitoring.models.log import DEFAULT_KEEP_DAYS, MAX_KEEP_DAYS, MIN_KEEP_DAYS, LogPolicy, Treatment
+from monitoring.models.log import DEFAULT_KEEP_DAYS, MAX_KEEP_DAYS, MIN_KEEP_DAYS, STRICTNESS, LogPolicy, Treatment
 from monitoring.models.slos import Slo, SloQuerySet
 from monitoring.models.telemetry import (
     CountsModel,
@@ -29,6 +29,7 @@ __all__ = [
     "MAX_KEEP_DAYS",
     "MIN_KEEP_DAYS",
     "REQUESTS",
+    "STRICTNESS",
     "CountsModel",
     "DriftReport",
     "DriftReportQuerySet",

@@ -14,7 +14,7 @@ def scattered(*, today: date) -> dict[str, list[Partition]]:
 
 def surplus(*, today: date) -> dict[str, list[Partition]]:
     """Return, by team, the partitions that are kept no longer."""
-    kept = dict(LogPolicy.objects.values_list("model_id", "keep_days"))
+    kept = dict(LogPolicy.objects.in_force().values_list("model_id", "keep_days"))
     return _by_team([p for p in partitions() if p.is_past(kept, DEFAULT_KEEP_DAYS, today)])
 
 

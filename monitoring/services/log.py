@@ -1,7 +1,7 @@
 """What a team decides on the log of a model: for how long predictions are kept, and which values never reach it."""
 
-from monitoring.models import DEFAULT_KEEP_DAYS, MAX_KEEP_DAYS, MIN_KEEP_DAYS, LogPolicy, Treatment
-from monitoring.selectors.log import input_columns
+from monitoring.models import MAX_KEEP_DAYS, MIN_KEEP_DAYS, STRICTNESS, LogPolicy, Treatment
+from monitoring.selectors.log import differences, input_columns, log_policy_of
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import InvalidError
@@ -12,38 +12,55 @@ LOG_KEEPERS = (Role.ENGINEER, Role.ADMIN)
 
 @audited()
 def log_policy_change(
-    *, actor: Actor, model: RegisteredModel, keep_days: int | None = None, columns: dict[str, str] | None = None
-) -> LogPolicy:
-    """Change for how long a model's predictions are kept, or how its sensitive columns are; what is None stays.
+    *, actor: Actor, model: RegisteredModel, keep_days: int | None = None, columns: dict[str, str] | None = None,
+    reason: str = "",
+) -> LogPolicy:  # fmt: skip
+    """Put the next number of a log's policy in force: change for how long a model's predictions are kept, or how its sensitive columns are; what is None stays.
 
     Columns take effect with the next routing table, on what is predicted from then on. What was logged before stays as it was.
 
     Args:
         keep_days: ``MIN_KEEP_DAYS`` to ``MAX_KEEP_DAYS``.
         columns: {input column: treatment} of all sensitive ones.
+        reason: stays with it; has to be given where more of a column is recorded than before.
 
     Raises:
-        InvalidError: a value is out of range, a treatment or column is none.
+        InvalidError: a value is out of range, a treatment or column is none, the reason is missing; names the field.
         RoleError: the actor is neither engineer nor admin of the model's team.
     """
     actor.require(model.team, *LOG_KEEPERS)
-    policy, made = LogPolicy.objects.select_for_update().get_or_create(model=model, defaults={"changed_by": actor.user})
-    before = {"keep_days": DEFAULT_KEEP_DAYS if made else policy.keep_days, "columns": dict(policy.columns)}
-    if keep_days is not None:
-        if not MIN_KEEP_DAYS <= keep_days <= MAX_KEEP_DAYS:
-            raise InvalidError(f"keep_days must be {MIN_KEEP_DAYS} to {MAX_KEEP_DAYS}.", field="keep_days")
-        policy.keep_days = keep_days
-    if columns is not None:
-        policy.columns = _checked(model, columns)
-    after = {"keep_days": policy.keep_days, "columns": policy.columns}
-    policy.changed_by = actor.user
-    policy.save()
-    if before != after:
-        audit(
-            action="log_policy.change", subject=model.path, actor=actor, team=model.team.slug,
-            payload={"before": before, "after": after},
-        )  # fmt: skip
-    return policy
+    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=model.pk)  # two changes at once take two numbers
+    before = log_policy_of(model)
+    after = LogPolicy(
+        model=model, number=before.number + 1, keep_days=before.keep_days if keep_days is None else keep_days,
+        columns=before.columns if columns is None else _checked(model, columns), reason=reason.strip(),
+        changed_by=actor.user,
+    )  # fmt: skip
+    if not MIN_KEEP_DAYS <= after.keep_days <= MAX_KEEP_DAYS:
+        raise InvalidError(f"keep_days must be {MIN_KEEP_DAYS} to {MAX_KEEP_DAYS}.", field="keep_days")
+    if not differences(before, after):
+        return before
+    if not after.reason and (told := _told_more(before.columns, after.columns)):
+        raise InvalidError(f"More of {', '.join(told)} would be recorded than now: say why.", field="reason")
+    after.save()
+    after.refresh_from_db(fields=["changed_at"])
+    audit(
+        action="log_policy.change", subject=model.path, actor=actor, team=model.team.slug,
+        payload={"number": after.number, "reason": after.reason, "before": _said(before), "after": _said(after)},
+    )  # fmt: skip
+    return after
+
+
+def _said(policy: LogPolicy) -> dict[str, object]:
+    return {"keep_days": policy.keep_days, "columns": policy.columns}
+
+
+def _told_more(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Return the columns of which more is recorded after a change."""
+    return [
+        column for column, how in before.items()
+        if STRICTNESS.index(after.get(column, "")) < STRICTNESS.index(how)
+    ]  # fmt: skip
 
 
 def _checked(model: RegisteredModel, columns: dict[str, str]) -> dict[str, str]:

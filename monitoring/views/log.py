@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from monitoring import services
 from monitoring.models import MAX_KEEP_DAYS, MIN_KEEP_DAYS, Treatment
-from monitoring.selectors.log import input_columns, log_policy_of
+from monitoring.selectors.log import input_columns, log_history, log_policy_of
 from registry.access import actor_of
 from registry.errors import InvalidError
 from registry.views.models import visible_model
@@ -38,7 +38,9 @@ def prediction_log(request: HttpRequest, name: str) -> HttpResponse:
         try:
             if not days.isdecimal():
                 raise InvalidError("keep_days must be a whole number of days.", field="keep_days")
-            services.log_policy_change(actor=actor, model=model, keep_days=int(days), columns=chosen)
+            services.log_policy_change(
+                actor=actor, model=model, keep_days=int(days), columns=chosen, reason=request.POST.get("reason", "")
+            )
         except InvalidError as error:
             refused = error
         else:
@@ -47,7 +49,8 @@ def prediction_log(request: HttpRequest, name: str) -> HttpResponse:
     types = input_columns(model)
     types |= dict.fromkeys(sorted(policy.columns.keys() - types.keys()), "no longer an input")
     context = {
-        "model": model, "policy": policy, "days": days, "refused": refused, "treatments": Treatment.choices,
+        "model": model, "policy": policy, "days": days, "refused": refused, "history": log_history(model),
+        "reason": request.POST.get("reason", ""), "treatments": Treatment.choices,
         "rows": [(column, type_, chosen.get(column, "")) for column, type_ in types.items()],
         "may_change": actor.role_in(model.team) in services.LOG_KEEPERS, "bounds": (MIN_KEEP_DAYS, MAX_KEEP_DAYS),
     }  # fmt: skip

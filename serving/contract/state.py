@@ -50,7 +50,9 @@ class GatewayState(msgspec.Struct, frozen=True):
     memory_limit_bytes: int = 0  # that they may take; 0: any number
     memory_warning: str = ""  # why they take more
     shadow_dropped: int = 0  # answered requests that a shadow version should have been asked too, and was not
-    published_at: str = ""  # of the table in force: tells two of one number apart, after the control plane's database went back
+    published_at: str = (
+        ""  # of the table in force: tells two of one number apart, after the control plane's database went back
+    )
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
