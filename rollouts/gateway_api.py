@@ -99,7 +99,7 @@ class Published(GatewayView):
         )
         if held and held == published_tag():
             try:
-                caller = request._request.environ.get("gunicorn.socket")
+                caller = request.META.get("gunicorn.socket")
                 changed = seconds > 0 and wait_for_change(held, seconds=seconds, caller=caller)
             except NoSeatError:
                 return HttpResponse(status=304, headers={"ETag": held, "Retry-After": str(ASK_AGAIN_S)})
