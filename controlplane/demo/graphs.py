@@ -123,7 +123,7 @@ class _Trees:
     """A booster's trees in the arrays that the operator takes."""
 
     def __init__(self, booster: lightgbm.Booster) -> None:
-        self._arrays: dict[str, list[Any]] = {name: [] for name in (
+        self._arrays: dict[str, Any] = {name: [] for name in (
             "nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_modes", "nodes_values", "nodes_truenodeids",
             "nodes_falsenodeids", "nodes_missing_value_tracks_true", "target_treeids", "target_nodeids", "target_ids",
             "target_weights",
