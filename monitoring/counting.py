@@ -13,6 +13,8 @@ from monitoring.features import Cells, Feature, cells_of, features_of
 from monitoring.lake import Segment, signed
 from monitoring.models import FailedKey, FeatureHistogram, ShippedSegment, TelemetryHour, TelemetryWindow
 from monitoring.telemetry import COUNTED, Counts, failures, merge, span_start, tally, window_of
+from monitoring.trial_counting import count_trials
+from registry.follow_ups import follow
 from registry.models import ModelVersion, ReferenceProfile
 from serving.contract import PredictionRecord
 
@@ -29,7 +31,7 @@ Span = FeatureHistogram.Span
 
 @transaction.atomic
 def count(batch: list[Segment]) -> None:
-    """Add the counts of the segments that are not counted yet.
+    """Add the counts of the segments that are not counted yet. What decides on trials is told of them once that is committed.
 
     Raises:
         IntegrityError: another shipper, which lost its lock unawares, has counted one of them meanwhile.
@@ -47,6 +49,8 @@ def count(batch: list[Segment]) -> None:
     known = [record for record in records if (record.model_id, record.number) in versions]
     _count_requests(known, versions)
     _count_features(known, versions)
+    if count_trials(known):
+        follow("trial.count")
 
 
 def _versions(records: list[PredictionRecord]) -> Versions:

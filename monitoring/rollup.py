@@ -13,7 +13,15 @@ from django.db.models.functions import Trunc
 
 from monitoring.counting import hold_features
 from monitoring.features import Cells, add_all
-from monitoring.models import FailedKey, FeatureHistogram, ShippedSegment, TelemetryHour, TelemetryWindow
+from monitoring.models import (
+    FailedKey,
+    FeatureHistogram,
+    ShippedSegment,
+    TelemetryHour,
+    TelemetryWindow,
+    Trial,
+    TrialKey,
+)
 
 Span = FeatureHistogram.Span
 WINDOWS_KEPT = timedelta(hours=48)
@@ -69,6 +77,8 @@ def purge(*, now: datetime) -> None:
     TelemetryWindow.objects.filter(started_at__lt=now - WINDOWS_KEPT).delete()
     TelemetryHour.objects.filter(started_at__lt=now - HOURS_KEPT).delete()
     FailedKey.objects.filter(failed_at__lt=now - KEYS_KEPT).delete()
+    closed = Trial.objects.filter(closed_at__lt=now - WINDOWS_KEPT)
+    TrialKey.objects.filter(trial__in=closed).delete()
     for short, long, unit in SUMS:
         old = _with_sum(short, long, unit).filter(started_at__lt=now - FEATURES_KEPT[short], summed=True)
         FeatureHistogram.objects.filter(pk__in=old.values("pk")).delete()

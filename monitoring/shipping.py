@@ -17,6 +17,7 @@ from monitoring import lake
 from monitoring.counting import count
 from monitoring.lake import Segment
 from monitoring.locks import alone_under
+from monitoring.trial_counting import expire_held
 from serving.contract import SEALED, read_segment, sealed_segments
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def ship() -> Shipped:
                 segment.path.unlink(missing_ok=True)
             segments += len(batch)
             records += sum(len(segment.records) for segment in batch)
+        expire_held()
         return Shipped(segments, records)
 
 

@@ -17,9 +17,13 @@ from registry.models import AuditEvent
 
 def follow_up(events: Iterable[AuditEvent]) -> None:
     """Have each task sent that follows one of ``events``, once this transaction is committed."""
-    actions = {event.action for event in events}
+    follow(*(event.action for event in events))
+
+
+def follow(*actions: str) -> None:
+    """Have each task sent that follows one of these, audited or not, once this transaction is committed."""
     for task, followed in settings.FOLLOW_UPS.items():
-        if not actions.isdisjoint(followed):
+        if not set(actions).isdisjoint(followed):
             transaction.on_commit(partial(_sender.send, task))
 
 

@@ -15,7 +15,6 @@ from monitoring.models.telemetry import (
     no_scores,
 )
 from monitoring.models.trials import (
-    REQUESTS,
     Trial,
     TrialDisagreement,
     TrialHeld,
@@ -28,7 +27,6 @@ __all__ = [
     "DEFAULT_KEEP_DAYS",
     "MAX_KEEP_DAYS",
     "MIN_KEEP_DAYS",
-    "REQUESTS",
     "STRICTNESS",
     "CountsModel",
     "DriftReport",

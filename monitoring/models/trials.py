@@ -12,8 +12,6 @@ from django.db.models.functions import Now
 from monitoring.guards import Guard
 from registry.models import ModelVersion, RegisteredModel
 
-REQUESTS = ""  # the guard's place where requests themselves are counted
-
 
 class Trial(models.Model):
     """A candidate beside the champion, from an instant to another."""
@@ -153,7 +151,7 @@ class TrialHeld(models.Model):
 
 
 class TrialDisagreement(models.Model):
-    """A row on which champion and candidate differ: of each guard the biggest differences, and of those the latest."""
+    """A row on which champion and candidate differ: of each guard the biggest differences, of equal ones the earliest."""
 
     trial = models.ForeignKey(Trial, models.CASCADE, related_name="disagreements")
     guard = models.CharField(max_length=60)
@@ -167,8 +165,8 @@ class TrialDisagreement(models.Model):
     inputs = models.JSONField(help_text="as logged, so without what the model's policy withholds")
 
     class Meta:
-        ordering = ["-size", "-at", "-id"]
-        indexes = [models.Index(fields=["trial", "guard", "-size", "-at"], name="trial_biggest_first")]
+        ordering = ["-size", "id"]
+        indexes = [models.Index(fields=["trial", "guard", "-size", "id"], name="trial_biggest_first")]
 
     def __str__(self) -> str:
         return f"{self.request_id}, row {self.row}: {self.guard}"
