@@ -3,7 +3,8 @@
 import csv
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from itertools import chain
+from typing import IO, Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -32,6 +33,19 @@ class Wrong(NamedTuple):
 
 Line = tuple[int, Label | Wrong]  # numbered from 1
 _decode = msgspec.json.Decoder(Label).decode
+
+
+def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a body; none is longer than the longest label and a byte."""
+    return iter(lambda: stream.readline(LONGEST_LINE + 1), b"")
+
+
+def read_lines(stream: IO[bytes]) -> Iterator[Line]:
+    """Yield the labels of a file that is NDJSON if it begins with a brace, and CSV if not."""
+    lines = lines_of(stream)
+    first = next(lines, b"").removeprefix(b"\xef\xbb\xbf")
+    read = read_ndjson if first.lstrip().startswith(b"{") else read_csv
+    return read(chain([first], lines))
 
 
 def read_ndjson(lines: Iterable[bytes]) -> Iterator[Line]:

@@ -6,7 +6,7 @@ from monitoring.api import inputs, watch
 from monitoring.api import labels as labels_api
 from monitoring.api import log as log_api
 from monitoring.api import predictions as predictions_api
-from monitoring.views import drift, log, panels, predictions, slos
+from monitoring.views import drift, labels, log, panels, predictions, slos
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/telemetry-panel/", panels.telemetry_panel, name="telemetry_panel"),
@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/versions/<int:number>/inputs-panel/", panels.inputs_panel, name="inputs_panel"),
     path("models/<str:name>/log-panel/", log.log_panel, name="log_panel"),
     path("models/<str:name>/log/", log.prediction_log, name="prediction_log"),
+    path("models/<str:name>/labels/", labels.labels, name="labels"),
     path("predictions/", predictions.predictions, name="predictions"),
     path("slos/", slos.slos, name="slos"),
     path("slos/new/", slos.slo_new, name="slo_new"),

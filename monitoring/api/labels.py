@@ -1,6 +1,5 @@
 """What became of predictions: single labels, and many as NDJSON or CSV, read as they arrive."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.utils import timezone
@@ -12,17 +11,12 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from monitoring.label_lines import LONGEST_LINE, Wrong, read_csv, read_label, read_ndjson
+from monitoring.label_lines import LONGEST_LINE, Wrong, lines_of, read_csv, read_label, read_ndjson
 from monitoring.selectors.labels import Outcome, outcomes_of
 from monitoring.services.labels import LinesError, Taken, labels_add
 from registry.api.base import ApiView, Query
 from registry.api.lookup import find_model
 from registry.problems import QueryError
-
-
-def _lines(stream: Any) -> Iterator[bytes]:
-    """Yield the lines of a body; none is longer than the longest label and a byte."""
-    return iter(lambda: stream.readline(LONGEST_LINE + 1), b"")
 
 
 class NdjsonParser(BaseParser):
@@ -32,7 +26,7 @@ class NdjsonParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """Return the labels of the body, unread."""
-        return read_ndjson(_lines(stream))
+        return read_ndjson(lines_of(stream))
 
 
 class CsvParser(BaseParser):
@@ -42,7 +36,7 @@ class CsvParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """Return the labels of the body, unread."""
-        return read_csv(_lines(stream))
+        return read_csv(lines_of(stream))
 
 
 class LabelParser(BaseParser):

@@ -9,7 +9,9 @@ import msgspec
 from monitoring.labels import TABLE
 from monitoring.lookup import rows_of
 from monitoring.models import Label
-from registry.models import RegisteredModel
+from registry.models import AuditEvent, RegisteredModel
+
+MOST_SHOWN = 25  # arrivals
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,11 @@ class Outcome:
     received_at: datetime
     given_by: str
     counts: bool = False
+
+
+def label_arrivals(model: RegisteredModel) -> list[AuditEvent]:
+    """Return who handed in labels of a model lately, with the counts, newest first."""
+    return list(AuditEvent.objects.filter(subject=model.path, action="labels.add").order_by("-seq")[:MOST_SHOWN])
 
 
 def outcomes_of(model: RegisteredModel, request_id: str) -> list[Outcome]:

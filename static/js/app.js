@@ -74,6 +74,29 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.triggeringEvent?.type === "hx:poll:trigger") event.detail.headers["X-Poll"] = "1";
 });
 
+// How much of a file is sent; after that it is the server's turn.
+document.addEventListener("htmx:xhr:progress", (event) => {
+  const line = event.target.closest("[data-upload]")?.querySelector(".upload");
+  const { lengthComputable, loaded, total } = event.detail;
+  if (!line || !lengthComputable || line.dataset.sent !== undefined) return;
+  const [bar, said] = line.children;
+  line.hidden = false;
+  if (loaded < total) {
+    bar.value = loaded / total;
+    said.textContent = `Sending, ${Math.floor((100 * loaded) / total)}%`;
+  } else {
+    bar.removeAttribute("value");
+    line.dataset.sent = "";
+    said.textContent = "Sent; the lines are being read";
+  }
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  const line = event.target.closest("[data-upload]")?.querySelector(".upload");
+  if (!line) return;
+  line.hidden = true;
+  delete line.dataset.sent;
+});
+
 // A refusal comes with a place to be shown in; other failures only say that nothing was changed.
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.isError && event.detail.xhr.getResponseHeader("HX-Retarget")) event.detail.shouldSwap = true;
