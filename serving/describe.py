@@ -34,7 +34,7 @@ class Describer:
         self._callers = callers
         self._spool = spool
         self._shadow = shadow
-        self.siblings = Siblings(self._numbers, seat)
+        self.siblings = Siblings(self._numbers, seat, describe=self._status)
 
     def find(self, path: str) -> Callable[[Caller], Answer] | None:
         """Return what answers at ``path``; None if nothing does."""
@@ -54,7 +54,7 @@ class Describer:
             case ["v2", "models", *name] if any(name):
                 return lambda caller: self._of_model(caller, "/".join(name), _metadata)
             case ["status"]:
-                return lambda _: _json(self._status())
+                return lambda _: _json(self._status() | {"others": self.siblings.others()})
             case ["metrics"]:
                 return self._metrics
         return None

@@ -90,6 +90,19 @@ def test_process_that_is_silent_holds_nothing_and_its_counts_stay(tmp_path, monk
     assert number_in(told, "gateway_processes") == 1
 
 
+def test_each_process_describes_the_others_while_they_live(tmp_path, monkeypatch):
+    one = Siblings(lambda: (Metrics().counts(), GAUGES), Seat(tmp_path, 0), describe=lambda: {"spool_id": "one"})
+    two = Siblings(lambda: (Metrics().counts(), GAUGES), Seat(tmp_path, 1), describe=lambda: {"spool_id": "two"})
+    one.publish()
+    two.publish()
+
+    assert [(told["spool_id"], told["told_s_ago"] < GONE_S) for told in one.others()] == [("two", True)]
+    assert [told["spool_id"] for told in two.others()] == ["one"]
+    now = time.time
+    monkeypatch.setattr("serving.siblings.time.time", lambda: now() + GONE_S + 1)
+    assert one.others() == []
+
+
 def test_process_that_is_alone_writes_no_file(tmp_path):
     metrics = Metrics()
     metrics.observe(ARM, 200, 70)
@@ -98,6 +111,7 @@ def test_process_that_is_alone_writes_no_file(tmp_path):
     alone.publish_if_due()
 
     assert number_in(alone.text(), "gateway_requests_total") == 1
+    assert alone.others() == []
     assert not list(tmp_path.iterdir())
 
 
@@ -195,6 +209,10 @@ def test_two_workers_share_connections_and_count_together_through_the_death_of_o
     assert min(held) >= 4
     pair.wait_until(lambda: scrape(pair) == 36)
     assert [scrape(pair) for _ in range(10)] == [36] * 10
+    told = httpx.get(f"{pair.url}/status", timeout=30).json()
+    [other] = told.pop("others")
+    assert {told["spool_id"], other["spool_id"]} == {path.parent.name for path in pair.spool_root.glob("*/state.json")}
+    assert other["models"] == told["models"]
     dead, _ = workers_of(pair)
     dead.kill()
     psutil.wait_procs([dead], timeout=30)
