@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from jobs.tasks import nudge
-from monitoring import labels, rollup, services, shipping
+from monitoring import labelled, labels, rollup, services, shipping
 
 
 @shared_task
@@ -17,6 +17,12 @@ def ship() -> None:
 def ship_labels() -> None:
     """Write to the lake what became of predictions."""
     labels.ship_labels()
+
+
+@shared_task
+def count_labelled() -> None:
+    """Take anew what became of predictions of open trials."""
+    labelled.count_labelled(now=timezone.now())
 
 
 @shared_task

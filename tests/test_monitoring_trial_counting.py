@@ -1,76 +1,32 @@
 """What the shipper counts for a trial: once, only what routing decided, and of each key the first event in either arm."""
 
 import shutil
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.db import connection
 
 from monitoring import rollup
 from monitoring.guards import Guard
 from monitoring.models import Trial, TrialDisagreement, TrialHeld, TrialKey, TrialPairs, TrialWindow
-from monitoring.selectors import ArmSums, AtWeight, Exposure, PairSums, trial_evidence
-from monitoring.services import trial_close, trial_open
+from monitoring.selectors import ArmSums, AtWeight, Exposure, PairSums
+from monitoring.services import trial_close
 from monitoring.shipping import ship
 from monitoring.trial_counting import HELD_S, MOST_KEPT
-from tests.factories import make_model, make_record, make_segment, make_version
+from tests.factories import make_model, make_version
+from tests.trials import AT, ERRORS, begin, canary, champion, evidence, pair, record, shipped
 
-START = time.time() // 10 * 10 - 1800  # a closed trial still takes what arrived in its time, for an hour
-AT = datetime.fromtimestamp(START, UTC)
-ERRORS = Guard("errors", "errors")
 SLOW = Guard("slow", "slow", threshold_ms=50)
 SCORE = Guard("score", "mean", output="probability")
 ALIKE = Guard("decisions", "agreement", output="probability", threshold=0.5)
 CHANGE = Guard("differences", "pairs", output="probability")
-_segments = iter(range(1, 100_000))
+GUARDS = [ERRORS, SLOW, SCORE, ALIKE, CHANGE]
 
 
 @pytest.fixture
 def trial(db):
     champion = make_version(make_model(name="flight-delay"))
-    return begin(champion, make_version(champion.model))
-
-
-def begin(champion, candidate, guards=(ERRORS, SLOW, SCORE, ALIKE, CHANGE), after=0.0) -> Trial:
-    """Open a trial as of ``after`` seconds past the start."""
-    trial = trial_open(model=champion.model, champion=champion, candidate=candidate, guards=guards)
-    Trial.objects.filter(pk=trial.pk).update(opened_at=AT + timedelta(seconds=after))
-    return Trial.objects.get(pk=trial.pk)
-
-
-def record(version, after=0.0, **fields):
-    return make_record(version, at=START + after, **fields)
-
-
-def champion(trial, share=1000, **fields):
-    return record(trial.champion, weight_bp=10_000 - share, **fields)
-
-
-def canary(trial, share=1000, **fields):
-    return record(trial.candidate, arm="canary", weight_bp=share, **fields)
-
-
-def pair(trial, score, shadow_score=None, **fields):
-    """A champion's answer that a shadow is asked for too, and the shadow's; None: it failed."""
-    failed = {"status": 500, "outputs": {}, "inputs": {}, "error": "boom"}
-    answer = record(trial.champion, outputs={"probability": score}, shadows=(trial.candidate.number,), **fields)
-    said = failed if shadow_score is None else {"outputs": {"probability": shadow_score}, "inputs": answer.inputs}
-    same = {name: getattr(answer, name) for name in ("request_id", "at", "key_hash")}
-    return answer, make_record(trial.candidate, arm="shadow", weight_bp=10_000, **(same | said))
-
-
-def shipped(*records):
-    """Ship records as one segment; returns a copy of its file, to ship again."""
-    path = make_segment(settings.SPOOL_ROOT, "spool-a", next(_segments), records)
-    kept = shutil.copy(path, settings.VAR_DIR / path.name)
-    ship()
-    return path, kept
-
-
-def evidence(trial, **more):
-    return trial_evidence(trial, now=AT + timedelta(days=1), **more)
+    return begin(champion, make_version(champion.model), GUARDS)
 
 
 def everything():
