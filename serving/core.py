@@ -246,7 +246,7 @@ class Core:
             self._record(call, 200, call.inputs(), outputs)
         except Exception as error:
             return self.fail(call, error)
-        if call.route.has_shadow and not call.pinned:
+        if call.target.route.shadows and not call.pinned:
             self.mirror(call)
         headers.append((b"x-request-id", call.request_id.encode()))
         return Answer(200, answer, headers)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from serving.contract import SHADOW, ColdVersion, LoadedVersion, RefusedVersion, Route
+from serving.contract import SHADOW, Arm, ColdVersion, LoadedVersion, RefusedVersion, Route
 from serving.families import Family
 from serving.inputs import Signature
 from serving.privacy import Privacy
@@ -71,9 +71,9 @@ class LoadedRoute:
         return {arm.number for arm in self.route.arms if arm.name != SHADOW}
 
     @cached_property
-    def has_shadow(self) -> bool:
-        """Whether some of what is answered is asked again."""
-        return any(arm.name == SHADOW for arm in self.route.arms)
+    def shadows(self) -> list[Arm]:
+        """The arms that are asked again what another answered."""
+        return [arm for arm in self.route.arms if arm.name == SHADOW]
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,13 @@ class Worker:
         # Who accepts before it holds a model can only refuse; connections wait at the listener instead, but not for ever.
         loading = asyncio.create_task(self._try(self._keepers[0], self._fleet.follow))
         await asyncio.wait([loading], timeout=LOAD_FIRST_S)
+        gc.collect()
+        gc.freeze()  # what is there stays: looking through it again later would hold requests up for some 50 ms
         tasks = [
             asyncio.create_task(self._every(keeper, step)) for keeper, step in zip(self._keepers, steps, strict=True)
         ]
         tasks.append(asyncio.create_task(self._connections.sweep()))
+        self._shadow.take_turns()
         stop_accepting = await self._accept(listener)
         await stop.wait()
         stop_accepting()

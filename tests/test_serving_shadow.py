@@ -1,5 +1,6 @@
 """Shadow versions: asked off the path, recorded beside the champion, and never in anybody's way."""
 
+import asyncio
 import json
 import threading
 import time
@@ -225,6 +226,77 @@ def test_shadow_is_asked_many_rows_at_once(tmp_path):
     together = [shadowed[f"r-{i}"][0].outputs["probability"] for i in range(20)]
     assert together == pytest.approx([value for (value,) in alone], rel=1e-12)
     assert max(asked) > 1
+
+
+def on_a_loop(harness, *asked, slow=False):
+    """Ask on an event loop; return the threads that asked the shadow, and what waited at each turn until all was recorded."""
+    runtime = harness.core.snapshot.routes["flight-delay"].servables[2].runtime
+    threads, predict = set(), runtime.predict_row
+    runtime.predict_row = lambda row: threads.add(threading.get_ident()) or predict(row)
+    runtime.slow = slow
+
+    async def run():
+        harness.shadow.take_turns()
+        for key in asked:
+            assert ask(harness, key) == 200
+        waited = [harness.shadow.waiting]
+        async with asyncio.timeout(30):
+            while len(harness.records()) < 2 * len(asked) - harness.shadow.dropped:
+                await asyncio.sleep(0)
+                if harness.shadow.waiting != waited[-1]:
+                    waited.append(harness.shadow.waiting)
+        return waited
+
+    return threads, asyncio.run(run())
+
+
+def test_quick_shadow_is_asked_on_the_event_loop_a_few_requests_a_turn(tmp_path):
+    harness = Shadowed(tmp_path)
+
+    threads, waited = on_a_loop(harness, *keys("champion", 40))
+
+    assert threads == {threading.get_ident()}
+    assert waited == [40, 30, 22, 14, 6, 0]
+    assert {len(copies) for copies in harness.close()[1].values()} == {1}
+
+
+def test_slow_shadow_is_left_to_a_thread(tmp_path):
+    harness = Shadowed(tmp_path)
+
+    threads, _ = on_a_loop(harness, *keys("champion", 1), slow=True)
+
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_both_queues_are_bounded_together(tmp_path):
+    harness = Shadowed(tmp_path, most_rows=3)
+
+    on_a_loop(harness, *keys("champion", 5))
+
+    assert harness.shadow.dropped == 2
+    assert len(harness.close()[1]) == 3
+
+
+def test_failing_shadow_on_the_event_loop_harms_nobody(tmp_path):
+    harness = Shadowed(tmp_path)
+    harness.core.snapshot.routes["flight-delay"].servables[2].runtime.predict_row = lambda row: 1 / 0
+
+    on_a_loop(harness, *keys("champion", 2))
+
+    answered, shadowed = harness.close()
+    assert [[r.status for r in of] for of in (*answered.values(), *shadowed.values())] == [[200], [200], [500], [500]]
+
+
+def test_what_waits_for_the_event_loop_is_asked_before_the_process_ends(tmp_path):
+    harness = Shadowed(tmp_path)
+
+    async def run():
+        harness.shadow.take_turns()
+        assert ask(harness, keys("champion", 1)[0]) == 200
+        return harness.close()
+
+    assert len(asyncio.run(run())[1]) == 1
 
 
 def test_gateway_stays_ready_and_quick_while_its_shadow_cannot_be_loaded_or_is_slow(tmp_path):
