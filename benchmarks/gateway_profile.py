@@ -33,7 +33,7 @@ from serving.contract import (
     write_callers,
     write_table,
 )
-from serving.core import Answer, Call, frames
+from serving.core import Answer, Call, recorded
 from serving.http import Connections, Received
 from serving.protocol import Fault, Given
 from serving.settings import Settings
@@ -176,8 +176,7 @@ def measure(worker: Worker, batches: int) -> list[Row]:
     values = call.predict()
     tensors, outputs = servable.family.answer(values, 1)
     given = Given(route.model, call.number, call.request_id, tensors)
-    inputs = call.inputs()
-    kept = frames(call, 200, 50, inputs, outputs)[0]
+    kept = recorded(call, 200, 50, outputs)
 
     def know(_: int) -> None:
         caller = callers.identify(headers, 1.0)
@@ -201,7 +200,7 @@ def measure(worker: Worker, batches: int) -> list[Row]:
         "routing": least(way),
         "model": least(lambda _: call.predict()),
         "answer": least(answer),
-        "record": least(lambda _: frames(call, 200, 50, call.inputs(), outputs)),
+        "record": least(lambda _: recorded(call, 200, 50, outputs)),
         "disk": least(lambda _: worker._spool.append(kept)),
         "metrics": least(lambda _: core.metrics.observe(labels, 200, 50)),
         "shadow": whole - unmirrored,

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
 from serving.callers import Caller
-from serving.contract import Arm, PredictionRecord, arm_for, frame, key_hash, mirrors
+from serving.contract import Arm, PredictionBatch, PredictionRecord, arm_for, frame, key_hash, mirrors, shadow_point
 from serving.families import Outputs
 from serving.metrics import Metrics
 from serving.protocol import CONTENT_JSON, V2, Dialect, Fault, Given, Headers, Request
@@ -51,6 +51,7 @@ class Call:
     weight_bp: int = 0
     hashed: int = 0
     pinned: bool = False
+    shadows: Sequence[Arm] = ()  # that are asked the same
     servable: Servable = field(init=False)  # the version that answers
     request: Request = field(init=False)
     row: Row | None = None  # of the usual request
@@ -79,8 +80,10 @@ class Call:
         Raises:
             Fault: 400 where it could not be sent back in a header; ours then stands in the record.
         """
-        self.request_id = given or self.headers.get(b"x-request-id", b"").decode("latin-1") or generated
-        if len(self.request_id) > 128 or not self.request_id.isascii() or not self.request_id.isprintable():
+        self.request_id = given or self.headers.get(b"x-request-id", b"").decode("latin-1")
+        if not self.request_id:
+            self.request_id = generated
+        elif len(self.request_id) > 128 or not self.request_id.isascii() or not self.request_id.isprintable():
             self.request_id = generated
             raise Fault(400, "id: must be up to 128 printable ASCII characters")
 
@@ -93,7 +96,8 @@ class Call:
         Raises:
             Fault: 400 where the forced arm does not exist; the hash's arm then stands in the record.
         """
-        route = self.route.route
+        loaded = self.target.route
+        route = loaded.route
         key = self.headers.get(b"x-route-key", b"").decode("latin-1")
         if not key and route.key_column and request is not None:
             key = as_key(request.first(route.key_column))
@@ -103,17 +107,17 @@ class Call:
         if self.target.number is not None:
             self.arm, self.number, self.pinned = PINNED, self.target.number, True
             return
-        self._take(arm_for(route.arms, self.hashed))
+        arm = arm_for(loaded.answering_arms, self.hashed)
+        self.arm, self.number, self.weight_bp = arm.name, arm.number, arm.weight_bp
         if forced is not None:
             name = forced.decode("latin-1")
-            arm = next((arm for arm in route.arms if arm.name == name), None)
-            if arm is None:
+            named = next((arm for arm in route.arms if arm.name == name), None)
+            if named is None:
                 raise Fault(400, f"X-Route-Arm: {route.model} has no arm {name[:40]!r}")
-            self._take(arm)
+            self.arm, self.number, self.weight_bp = named.name, named.number, named.weight_bp
             self.pinned = True
-
-    def _take(self, arm: Arm) -> None:
-        self.arm, self.number, self.weight_bp = arm.name, arm.number, arm.weight_bp
+        elif shadow_point(self.hashed) < loaded.mirrored_bp:
+            self.shadows = mirrors(loaded.shadows, self.hashed)
 
     def read(self) -> None:
         """Find the version that answers, and read the rows by its signature.
@@ -121,7 +125,7 @@ class Call:
         Raises:
             Fault: 503 while it is not in memory; 400 names what is wrong with the rows.
         """
-        servable = self.route.servables.get(self.number)
+        servable = self.target.route.servables.get(self.number)
         if servable is None:
             raise self._absence()
         if self.pinned:
@@ -158,14 +162,19 @@ class Call:
         copy.request, copy.servable = self.request, self.route.servables[arm.number]
         return copy
 
-    def inputs(self) -> Sequence[Inputs]:
-        """Return each row as it is recorded."""
-        names, privacy, as_struct = self.servable.names, self.route.privacy, self.servable.row_struct
-        rows = zip(*self.columns, strict=True) if self.row is None else [self.row]
-        if privacy is None and as_struct is not None:
-            return [as_struct(*row) for row in rows]
-        named = [dict(zip(names, row, strict=True)) for row in rows]
-        return list(map(privacy.withhold, named)) if privacy else named
+    def inputs(self) -> Inputs:
+        """Return the one row as it is recorded."""
+        as_struct = self.servable.row_struct
+        if self.row is not None and as_struct is not None and self.target.route.privacy is None:
+            return as_struct(*self.row)
+        return {name: value for name, (value,) in self.inputs_by_column().items()}
+
+    def inputs_by_column(self) -> dict[str, list[Value]]:
+        """Return the rows as they are recorded, a list a column."""
+        columns = self.columns if self.row is None else [[value] for value in self.row]
+        named = dict(zip(self.servable.names, columns, strict=True))
+        privacy = self.target.route.privacy
+        return privacy.withhold(named) if privacy else named
 
 
 def as_key(value: object) -> str:
@@ -242,11 +251,12 @@ class Core:
         """Answer a call with what its model predicted; the record is in the spool before this returns."""
         try:
             tensors, outputs = call.servable.family.answer(values, call.sent)
-            answer, headers = call.request.answer(Given(call.route.route.model, call.number, call.request_id, tensors))
-            self._record(call, 200, call.inputs(), outputs)
+            loaded = call.target.route
+            answer, headers = call.request.answer(Given(loaded.route.model, call.number, call.request_id, tensors))
+            self._record(call, 200, outputs)
         except Exception as error:
             return self.fail(call, error)
-        if call.target.route.shadows and not call.pinned:
+        if call.shadows:
             self.mirror(call)
         headers.append((b"x-request-id", call.request_id.encode()))
         return Answer(200, answer, headers)
@@ -297,45 +307,47 @@ class Core:
                 call.choose()
         try:
             told = call.route.privacy.fault(fault) if call.route.privacy else str(fault)
-            self._record(call, fault.status, [{}], [{}], told[:500])
+            self._record(call, fault.status, {}, told[:500])
         except SpoolFullError as error:
             fault = Fault(503, str(error))
         return refusal(fault, call.dialect, call.request_id)
 
-    def _record(
-        self, call: Call, status: int, inputs: Sequence[Inputs], outputs: list[Outputs], error: str = ""
-    ) -> None:  # fmt: skip
+    def _record(self, call: Call, status: int, outputs: Outputs, error: str = "") -> None:
         latency_us = (time.perf_counter_ns() - call.started_ns) // 1000
-        shadows: tuple[int, ...] = ()
-        if call.route.has_shadow and not call.pinned:
-            shadows = tuple(arm.number for arm in mirrors(call.route.route.arms, call.hashed))
-        kept = frames(call, status, latency_us, inputs, outputs, error, shadows)
         try:
-            self._spool.append(kept[0] if len(kept) == 1 else b"".join(kept), len(kept))
+            self._spool.append(recorded(call, status, latency_us, outputs, error), call.rows if outputs else 1)
         except SpoolFullError:
             status = 503
             raise
         finally:
-            self.metrics.observe((call.route.route.model, call.number, call.arm), status, latency_us)
+            self.metrics.observe((call.target.route.route.model, call.number, call.arm), status, latency_us)
 
 
-def frames(
-    call: Call, status: int, latency_us: int, inputs: Sequence[Inputs], outputs: list[Outputs], error: str = "",
-    shadows: tuple[int, ...] = (),
-) -> list[bytes]:  # fmt: skip
-    """Return the records of one call, a row each, as a segment holds them."""
-    loaded = call.route
+def recorded(call: Call, status: int, latency_us: int, outputs: Outputs, error: str = "") -> bytes:
+    """Return the record of one call as a segment holds it; the rows of a batch together.
+
+    Args:
+        outputs: none where the call failed; what was asked is not recorded then either.
+    """
+    loaded = call.target.route
     route = loaded.route
-    kept = []
-    for row, answered in enumerate(outputs):
-        record = PredictionRecord(
-            call.request_id, row, call.at, route.model, route.model_id, call.number, call.arm,
-            loaded.table_version, call.weight_bp, call.hashed, call.pinned, status, latency_us,
-            inputs[row],  # type: ignore[arg-type]  # a struct is written like the dict of its fields
-            answered, error, call.caller_id, shadows,
-        )  # fmt: skip
-        kept.append(frame(record))
-    return kept
+    inputs: Inputs = {}
+    answered: dict[str, float | int | str] = {}
+    many = call.rows > 1 and bool(outputs)
+    if outputs and not many:
+        inputs = call.inputs()
+        answered = {name: values[0] for name, values in outputs.items()}
+    record = PredictionRecord(
+        call.request_id, 0, call.at, route.model, route.model_id, call.number, call.arm, loaded.table_version,
+        call.weight_bp, call.hashed, call.pinned, status, latency_us,
+        inputs,  # type: ignore[arg-type]  # a struct is written like the dict of its fields
+        answered, error, call.caller_id, tuple([arm.number for arm in call.shadows]) if call.shadows else (),
+    )  # fmt: skip
+    if many:
+        return frame(
+            PredictionBatch(record, call.inputs_by_column(), cast("dict[str, list[float | int | str]]", outputs))
+        )
+    return frame(record)
 
 
 def _report(call: Call, error: Exception) -> None:

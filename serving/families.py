@@ -10,7 +10,7 @@ from serving.contract import FORECASTING, RANKING, Column, Version
 from serving.protocol import OutputTensor
 from serving.runtimes import Columns, MisfitError, Output, Runtime
 
-Outputs = dict[str, float | int | str]  # of one row, as recorded
+Outputs = dict[str, list[float] | list[int]]  # by name, what is recorded of each predicted row
 Metadata = list[dict[str, Any]]
 
 
@@ -35,7 +35,7 @@ class Family:
         """
         return columns, rows
 
-    def answer(self, values: list[float], rows: int) -> tuple[list[OutputTensor], list[Outputs]]:
+    def answer(self, values: list[float], rows: int) -> tuple[list[OutputTensor], Outputs]:
         """Return what the caller is told, and what is recorded of each predicted row.
 
         Args:
@@ -43,10 +43,9 @@ class Family:
         """
         name, width = self._output.name, self._output.width
         if width == 1:
-            return [OutputTensor(name, "FP64", [rows], None, values)], [{name: value} for value in values]
-        return [OutputTensor(name, "FP64", [rows, width], None, values)], [
-            dict(zip(self._names, values[at : at + width], strict=True)) for at in range(0, len(values), width)
-        ]
+            return [OutputTensor(name, "FP64", [rows], None, values)], {name: values}
+        recorded: Outputs = {part: values[place::width] for place, part in enumerate(self._names)}
+        return [OutputTensor(name, "FP64", [rows, width], None, values)], recorded
 
     def metadata(self) -> Metadata:
         """Return the outputs as the protocol describes a model."""
@@ -61,12 +60,14 @@ class Family:
 class Ranking(Family):
     """The rows of a request are the candidates of one query: beside the scores it says which comes first."""
 
-    def answer(self, values: list[float], rows: int) -> tuple[list[OutputTensor], list[Outputs]]:
+    def answer(self, values: list[float], rows: int) -> tuple[list[OutputTensor], Outputs]:
         """Add ``order``: positions of the rows, best first; equal scores stay in the order they came in, NaN is last."""
         tensors, outputs = super().answer(values, rows)
         order = np.argsort(-np.asarray(values), kind="stable").tolist()
-        for position, row in enumerate(order):
-            outputs[row]["position"] = position
+        position = [0] * rows
+        for place, row in enumerate(order):
+            position[row] = place
+        outputs["position"] = position
         return [*tensors, OutputTensor("order", "INT64", [rows], None, order)], outputs
 
     def metadata(self) -> Metadata:
@@ -89,7 +90,7 @@ class Forecasting(Family):
         wide: Columns = [[value for value in values for _ in range(steps)] for values in columns]
         return [*wide, [*range(1, steps + 1)] * rows], rows * steps
 
-    def answer(self, values: list[float], rows: int) -> tuple[list[OutputTensor], list[Outputs]]:
+    def answer(self, values: list[float], rows: int) -> tuple[list[OutputTensor], Outputs]:
         """Return one row of values a series."""
         _, outputs = super().answer(values, len(values))
         return [OutputTensor(self._output.name, "FP64", [rows, len(values) // rows], None, values)], outputs

@@ -40,14 +40,13 @@ class Privacy:
         }
         self._columns = {column.name for version in route.versions for column in version.columns}
 
-    def withhold(self, row: dict[str, Value]) -> dict[str, Value]:
-        """Take the sensitive values out of one recorded row, in place, and return it."""
-        for name in self._dropped:
-            row.pop(name, None)
+    def withhold(self, columns: dict[str, list[Value]]) -> dict[str, list[Value]]:
+        """Return what may be recorded of rows by column: without the sensitive values."""
+        kept = {name: values for name, values in columns.items() if name not in self._dropped}
         for name, change in self._changed.items():
-            if (value := row.get(name)) is not None:
-                row[name] = change(value)
-        return row
+            if name in kept:
+                kept[name] = [None if value is None else change(value) for value in kept[name]]
+        return kept
 
     def fault(self, fault: Fault) -> str:
         """Return what is recorded of a refusal: words of ours alone, never the caller's."""

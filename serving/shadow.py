@@ -14,8 +14,8 @@ import time
 from collections import deque
 
 from serving.batching import predict
-from serving.contract import Arm, mirrors
-from serving.core import Call, frames
+from serving.contract import Arm
+from serving.core import Call, recorded
 from serving.metrics import Metrics
 from serving.protocol import Fault
 from serving.snapshot import Servable
@@ -70,7 +70,7 @@ class Shadow:
 
     def mirror(self, call: Call) -> None:
         """Have the shadows of an answered call's route asked the same, each its share of them."""
-        for arm in mirrors(call.target.route.shadows, call.hashed):
+        for arm in call.shadows:
             quick = self._is_quick(call, arm)
             with self._lock:
                 if self._rows + call.rows > self._most_rows or self._ending:
@@ -170,12 +170,12 @@ class Shadow:
                     copy.read()
                 ready.setdefault(copy.servable, []).append(copy)
             except Exception as error:  # of a request that the champion could read and answer
-                kept += self._fail(copy, error)
+                kept.append(self._fail(copy, error))
         for calls in ready.values():
             kept += self._each(calls) if alone else self._ask_one_version(calls)
         if kept:
             try:
-                self._spool.append(b"".join(kept), len(kept))
+                self._spool.append(b"".join(kept), sum([call.rows for call, _ in batch]))
             except SpoolFullError:
                 self.dropped += len(kept)
 
@@ -190,7 +190,7 @@ class Shadow:
             return self._each(calls)
         latency_us = (time.perf_counter_ns() - started_ns) // 1000
         pairs = zip(calls, predicted, strict=True)
-        return [kept for call, values in pairs for kept in self._keep(call, values, latency_us)]
+        return [self._keep(call, values, latency_us) for call, values in pairs]
 
     def _each(self, calls: list[Call]) -> list[bytes]:
         kept: list[bytes] = []
@@ -198,23 +198,23 @@ class Shadow:
             call.started_ns = time.perf_counter_ns()
             try:
                 values = call.predict()
-                kept += self._keep(call, values, _since(call))
+                kept.append(self._keep(call, values, _since(call)))
             except Exception as error:
-                kept += self._fail(call, error)
+                kept.append(self._fail(call, error))
         return kept
 
-    def _keep(self, call: Call, values: list[float], latency_us: int) -> list[bytes]:
+    def _keep(self, call: Call, values: list[float], latency_us: int) -> bytes:
         _, outputs = call.servable.family.answer(values, call.sent)
         self._metrics.observe_shadow((call.route.route.model, call.number, "answered"))
-        return frames(call, 200, latency_us, call.inputs(), outputs)
+        return recorded(call, 200, latency_us, outputs)
 
-    def _fail(self, call: Call, error: Exception) -> list[bytes]:
+    def _fail(self, call: Call, error: Exception) -> bytes:
         """Record that a shadow has no answer where the champion has one: always a failure of its own."""
         self._metrics.observe_shadow((call.route.route.model, call.number, "failed"))
         told = "the model failed to answer"
         if isinstance(error, Fault):
             told = call.route.privacy.fault(error) if call.route.privacy else str(error)
-        return frames(call, 500, _since(call), [{}], [{}], told[:500])
+        return recorded(call, 500, _since(call), {}, told[:500])
 
 
 def _since(call: Call) -> int:

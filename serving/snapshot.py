@@ -65,10 +65,20 @@ class LoadedRoute:
     cold: dict[int, Cold]
     privacy: Privacy | None = None  # of its records; None where no column is sensitive
 
+    @cached_property
+    def answering_arms(self) -> list[Arm]:
+        """The arms that answer callers."""
+        return [arm for arm in self.route.arms if arm.name != SHADOW]
+
     @property
     def answering(self) -> set[int]:
         """The versions that answer callers."""
-        return {arm.number for arm in self.route.arms if arm.name != SHADOW}
+        return {arm.number for arm in self.answering_arms}
+
+    @cached_property
+    def mirrored_bp(self) -> int:
+        """The largest share that a shadow has."""
+        return max((arm.weight_bp for arm in self.shadows), default=0)
 
     @cached_property
     def shadows(self) -> list[Arm]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from serving.contract import (
     Arm,
     GatewayState,
+    PredictionBatch,
     PredictionRecord,
     Route,
     RoutingTable,
@@ -138,11 +139,36 @@ def test_confirming_a_table_leaves_it_alone(tmp_path):
     assert path.stat() == before
 
 
-def test_torn_last_record_is_left_out(tmp_path):
+def batch(inputs):
+    shared = msgspec.structs.replace(record(), inputs={}, outputs={}, caller_id=7)
+    return PredictionBatch(shared, inputs, {"p": [0.25, 0.5, 0.75], "position": [2, 1, 0]})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "rows"),
+    [
+        ({"x": [None, 1.5, "a"], "y": [True, 2, None]}, [{"x": None, "y": True}, {"x": 1.5, "y": 2}, {"x": "a", "y": None}]),
+        ({}, [{}, {}, {}]),  # all columns are sensitive
+    ],
+)  # fmt: skip
+def test_batch_is_read_as_a_record_a_row(tmp_path, inputs, rows):
+    (tmp_path / "1.segment").write_bytes(frame(record(1)) + frame(batch(inputs)) + frame(record(2)))
+
+    first, *many, last = read_segment(tmp_path / "1.segment")
+
+    assert (first, last) == (record(1), record(2))
+    outputs = [{"p": 0.25, "position": 2}, {"p": 0.5, "position": 1}, {"p": 0.75, "position": 0}]
+    assert many == [
+        msgspec.structs.replace(record(), row=i, inputs=rows[i], outputs=outputs[i], caller_id=7) for i in range(3)
+    ]
+
+
+@pytest.mark.parametrize("last", [record(3), batch({"x": [1, 2, 3]})])
+def test_torn_last_record_is_left_out(tmp_path, last):
     path = tmp_path / "00000001.segment"
     whole = frame(record(1)) + frame(record(2))
     for cut in (1, 3, 4, 20):
-        path.write_bytes(whole + frame(record(3))[:cut])
+        path.write_bytes(whole + frame(last)[:cut])
 
         assert list(read_segment(path)) == [record(1), record(2)]
 

@@ -155,7 +155,7 @@ def test_order_is_best_first_stable_and_leaves_nothing_out(scores):
 
     rank = [(score != score, -score if score == score else 0.0, row) for row, score in enumerate(scores)]
     assert order.data == [row for *_, row in sorted(rank)]
-    assert [outputs[row]["position"] for row in order.data] == list(range(len(scores)))
+    assert [outputs["position"][row] for row in order.data] == list(range(len(scores)))
 
 
 def test_model_of_several_numbers_a_row_ranks_nothing(tmp_path):

@@ -13,6 +13,7 @@ from serving.contract.records import (
     LATENCY_EDGES_US,
     MASKED,
     SEALED,
+    PredictionBatch,
     PredictionRecord,
     frame,
     is_withheld,
@@ -39,6 +40,7 @@ from serving.contract.routing import (
     key_hash,
     mirrors,
     read_table,
+    shadow_point,
     write_table,
 )
 from serving.contract.scoring import Scores, ScoringRequest
@@ -88,6 +90,7 @@ __all__ = [
     "File",
     "GatewayState",
     "LoadedVersion",
+    "PredictionBatch",
     "PredictionRecord",
     "Published",
     "Reading",
@@ -115,6 +118,7 @@ __all__ = [
     "read_segment",
     "read_table",
     "sealed_segments",
+    "shadow_point",
     "write_callers",
     "write_table",
 ]

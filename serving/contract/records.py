@@ -1,7 +1,7 @@
 """The prediction record, and the segments that hold it."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,9 @@ def is_withheld(value: object) -> bool:
     return isinstance(value, str) and value.startswith((HASHED, MASKED))
 
 
+Value = float | int | bool | str | None
+
+
 class PredictionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One row answered (or failed) by one version. Fields are only ever added at the end."""
 
@@ -38,7 +41,7 @@ class PredictionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pinned: bool  # the caller named the version or forced the arm: never enters verdicts
     status: int  # as HTTP
     latency_us: int
-    inputs: dict[str, float | int | bool | str | None]
+    inputs: dict[str, Value]
     outputs: dict[str, float | int | str]  # empty where the request failed
     error: str = ""
     caller_id: int = 0  # of the token that asked; 0 where none was shown or asked for
@@ -47,15 +50,39 @@ class PredictionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ] = ()  # versions whose shadow's share the request falls in: each is asked once it was answered
 
 
+class PredictionBatch(msgspec.Struct, frozen=True, gc=False):
+    """The rows of one request that one version answered: what they share once, and their values by column."""
+
+    shared: PredictionRecord  # of the first row, without inputs and outputs
+    inputs: dict[str, list[Value]]  # empty where the model's policy keeps all columns from the log
+    outputs: dict[str, list[float | int | str]]  # at least one
+
+    def records(self) -> Iterator[PredictionRecord]:
+        """Yield the record of each row."""
+        known = msgspec.structs.astuple(self.shared)
+        before, after = known[2:_INPUTS], known[_INPUTS + 2 :]
+        inputs, outputs = (zip(*columns.values(), strict=True) for columns in (self.inputs, self.outputs))
+        for row, answered in enumerate(outputs):
+            given = dict(zip(self.inputs, next(inputs, ()), strict=True))
+            fields = (known[0], row, *before, given, dict(zip(self.outputs, answered, strict=True)), *after)
+            yield _make(*fields)
+
+
+_make: Callable[..., PredictionRecord] = PredictionRecord
+_INPUTS = PredictionRecord.__struct_fields__.index("inputs")
 _LENGTH = struct.Struct("<I")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(PredictionRecord).decode
+_decode_batch = msgspec.msgpack.Decoder(PredictionBatch).decode
 
 SEALED = ".segment"  # a finished segment; a file being written ends in .open
 
 
-def frame(record: PredictionRecord) -> bytes:
-    """Return the record as a segment holds it: four bytes of length (little endian), then MessagePack."""
+def frame(record: PredictionRecord | PredictionBatch) -> bytes:
+    """Return the record as a segment holds it: four bytes of length (little endian), then MessagePack.
+
+    A record is an array there and a batch a map, so that the first byte tells them apart.
+    """
     body = _encode(record)
     return _LENGTH.pack(len(body)) + body
 
@@ -69,8 +96,16 @@ def read_segment(path: Path) -> Iterator[PredictionRecord]:
         end = at + _LENGTH.size + length
         if end > len(data):
             return
-        yield _decode(data[at + _LENGTH.size : end])
+        held = data[at + _LENGTH.size : end]
+        if _is_map(held):
+            yield from _decode_batch(held).records()
+        else:
+            yield _decode(held)
         at = end
+
+
+def _is_map(held: bytes) -> bool:
+    return held[0] >> 4 == 8  # MessagePack's maps of up to 15 fields: 0x80 to 0x8f
 
 
 def sealed_segments(root: Path) -> list[Path]:

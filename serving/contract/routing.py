@@ -139,13 +139,19 @@ def arm_for(arms: list[Arm], hashed: int) -> Arm:
 def mirrors(arms: list[Arm], hashed: int) -> list[Arm]:
     """Return the shadow arms that are asked what another arm answered to a key.
 
-    The lower half of the hash decides, so that a shadow's share has nothing to do with the canary's, which the upper half decides.
-
     Args:
         hashed: of :func:`key_hash`.
     """
-    point = (hashed & 0xFFFF_FFFF) * BASIS_POINTS >> 32
+    point = shadow_point(hashed)
     return [arm for arm in arms if arm.name == SHADOW and point < arm.weight_bp]
+
+
+def shadow_point(hashed: int) -> int:
+    """Return the basis point, from 0, that a key takes among shadows: below a shadow's weight it is asked.
+
+    The lower half of the hash decides, so that a shadow's share has nothing to do with the canary's, which the upper half decides.
+    """
+    return (hashed & 0xFFFF_FFFF) * BASIS_POINTS >> 32
 
 
 def write_table(table: RoutingTable, path: Path) -> None:

@@ -5,6 +5,7 @@ A new runtime is a module with a ``load(data, columns)`` function, an entry in :
 """
 
 import importlib
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -98,8 +99,16 @@ def as_matrix(columns: Columns, rows: int, order: Sequence[int]) -> np.ndarray:
     """Return the columns as float64 [rows, columns], in ``order``; what is missing is NaN."""
     matrix = np.empty((rows, len(order)))
     for i, place in enumerate(order):
-        matrix[:, i] = np.asarray(columns[place], dtype=np.float64)  # None becomes NaN
+        matrix[:, i] = as_floats(columns[place])
     return matrix
+
+
+def as_floats(values: Sequence[Value]) -> "array[float] | np.ndarray":
+    """Return a column's numbers and truth values as 64-bit floats; what is missing is NaN."""
+    try:
+        return array("d", cast("Sequence[float]", values))  # twice as quick as numpy, and takes no None
+    except TypeError:
+        return np.asarray(values, dtype=np.float64)
 
 
 def check_numeric(columns: list[Column], what: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from serving.contract import Column
-from serving.runtimes import Columns, MisfitError, ModelError, Output, Row, Value, known_values
+from serving.runtimes import Columns, MisfitError, ModelError, Output, Row, Value, as_floats, known_values
 
 FLOAT64 = 1  # C_API_DTYPE_FLOAT64
 NORMAL = 0  # C_API_PREDICT_NORMAL: probabilities where the objective has them
@@ -130,7 +130,7 @@ class LightGBM:
         matrix = np.empty((rows, len(self._features)))
         for i, (place, codes) in enumerate(self._features):
             values = columns[place] if codes is None else [None if v is None else codes[v] for v in columns[place]]
-            matrix[:, i] = np.asarray(values, dtype=np.float64)  # None becomes NaN
+            matrix[:, i] = as_floats(values)
         answer = np.empty(rows * self.output.width)
         _call(
             "LGBM_BoosterPredictForMat", self._booster.handle, matrix.ctypes.data_as(ctypes.c_void_p), FLOAT64, rows,
