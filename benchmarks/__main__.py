@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-BENCHMARKS = ["registry", "gateway", "pages", "audit", "faults", "telemetry", "lookup"]
+BENCHMARKS = ["registry", "gateway", "pages", "audit", "verdicts", "faults", "telemetry", "lookup"]
 
 HEAD = """# Benchmarks
 

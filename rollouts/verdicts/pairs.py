@@ -1,11 +1,11 @@
 """Shadow traffic: what both models answered to the same requests."""
 
 from rollouts.verdicts import sentences
-from rollouts.verdicts.failures import requests_more
 from rollouts.verdicts.means import interval, within
 from rollouts.verdicts.origins import evidence, risk_ratio, tally
 from rollouts.verdicts.sequences import MIN_VALUES
 from rollouts.verdicts.verdict import Interval, Origin, Outcome, Pairs, Sample, Verdict, outcome, thresholds
+from rollouts.verdicts.waiting import requests_more
 
 
 def judge_pairs(

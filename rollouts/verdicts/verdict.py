@@ -22,15 +22,18 @@ class Origin:
         weight: the canary's share of the traffic, in (0, 1).
         canary, champion: failures of either arm (count). With sticky keys a key's first failure in the whole rollout
             is counted, in whichever arm it happened, and no other failure of that key.
+        part: of the rollout, counted from 0. Parts begin at instants that no failure within them decides: with each step, say, and
+            every few hours of a long one.
     """
 
     weight: float
     canary: int
     champion: int
+    part: int = 0
 
     def __post_init__(self) -> None:
-        if not (0 < self.weight < 1 and self.canary >= 0 and self.champion >= 0):
-            raise ValueError(f"{self}: the weight lies in (0, 1), counts are not negative.")
+        if not (0 < self.weight < 1 and min(self.canary, self.champion, self.part) >= 0):
+            raise ValueError(f"{self}: the weight lies in (0, 1), counts and parts are not negative.")
 
 
 @dataclass(frozen=True)

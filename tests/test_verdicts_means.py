@@ -1,0 +1,324 @@
+"""Numeric metrics, and labels that come late: intervals that hold at all times."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollouts.verdicts import (
+    Coverage,
+    Exposure,
+    Origin,
+    Outcome,
+    Sample,
+    judge_differences,
+    judge_failures,
+    judge_labelled,
+    judge_mean,
+)
+from rollouts.verdicts.means import between, within
+from rollouts.verdicts.sequences import TIGHTEST_AT, critical, log_evidence, scale
+
+ALPHA = 0.05
+LIMIT = math.log(20)
+
+
+def sample(values):
+    values = np.asarray(values, float)
+    return Sample(len(values), float(values.sum()), float((values**2).sum()))
+
+
+def alternating(n, mean, spread=0.1):
+    """A sample of n values, half of them ``spread`` above the mean and half below."""
+    return Sample(n, n * mean, n * (mean**2 + spread**2))
+
+
+def judge(champion, canary, **options):
+    settings = {"alpha": ALPHA, "allowed": 0.05, "higher_is_better": True} | options
+    return judge_mean("Score", champion, canary, **settings)
+
+
+@pytest.mark.parametrize("n", [100, 5_000, 200_000])
+@pytest.mark.parametrize("z", [-4.0, 0.0, 1.0, 3.5])
+def test_evidence_is_the_mixture_over_positive_drifts(z, n):
+    """Integrated over drifts by the midpoint rule; z sqrt(n) is the sum of n standardised terms."""
+    r = scale(ALPHA)
+    step = 12 * r / 200_000
+    drifts = step * (np.arange(200_000) + 0.5)
+    prior = 2 / (r * math.sqrt(2 * math.pi)) * np.exp(-((drifts / r) ** 2) / 2)
+
+    expected = np.log((prior * np.exp(drifts * z * math.sqrt(n) - n * drifts**2 / 2)).sum() * step)
+
+    assert log_evidence(z, n, ALPHA) == pytest.approx(expected, abs=1e-4)
+
+
+def test_evidence_against_a_mean_far_away_stays_finite():
+    found = [log_evidence(z, 10_000, ALPHA) for z in (-20, -29.9, -35, -60, -1e6)]
+
+    assert found == sorted(found, reverse=True)
+    assert math.isfinite(found[-1])
+    assert log_evidence(-35 - 1e-9, 10_000, ALPHA) == pytest.approx(log_evidence(-35 + 1e-9, 10_000, ALPHA))
+
+
+@given(st.integers(200, 10**7), st.sampled_from([0.05, 0.01, 0.001]))
+def test_the_half_width_is_where_evidence_reaches_its_limit(n, alpha):
+    z = critical(n, alpha)
+
+    assert log_evidence(z, n, alpha) == pytest.approx(-math.log(alpha), abs=1e-9)
+    assert z > math.sqrt(2 * math.log(1 / alpha)) > 1.64  # wider than an interval for one look
+
+
+def test_the_sequence_is_narrowest_for_its_height_where_it_was_set_to_be():
+    """Other scales are no better there: the width at n in units of 1 / sqrt(n) as the scale moves."""
+    here = critical(TIGHTEST_AT, ALPHA)
+
+    assert here < critical(TIGHTEST_AT * 30, ALPHA)
+    assert here < critical(TIGHTEST_AT // 30, ALPHA)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=50).filter(lambda values: np.ptp(values) > 1e-3))
+def test_a_sample_knows_mean_and_variance_from_its_sums(values):
+    half = len(values) // 2
+
+    found = sample(values[:half]) + sample(values[half:])
+
+    assert found.mean == pytest.approx(np.mean(values), abs=1e-9)
+    assert found.variance == pytest.approx(np.var(values, ddof=1), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("few", [Sample(0, 0.0, 0.0), Sample(1, 3.0, 9.0), Sample(10, 1.0, 0.1)])
+def test_variance_lost_in_rounding_is_none(few):
+    assert few.variance == 0
+
+
+@pytest.mark.parametrize("bad", [(-1, 0.0, 0.0), (1, math.nan, 1.0), (1, 1.0, -1.0), (1, 1.0, math.inf)])
+def test_sums_of_a_sample_are_sums(bad):
+    with pytest.raises(ValueError, match="sums are finite"):
+        Sample(*bad)
+
+
+def test_the_difference_of_two_means():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(0, 1, 400), rng.normal(0.2, 2, 100)
+
+    found = between([sample(one)], [sample(other)])
+
+    assert found.estimate == pytest.approx(other.mean() - one.mean())
+    assert found.error == pytest.approx(math.sqrt(one.var(ddof=1) / 400 + other.var(ddof=1) / 100))
+    assert found.n == 500
+
+
+def test_a_mean_that_drifts_during_a_ramp_is_no_difference():
+    """Both arms move from 0.2 to 0.6 while the canary grows from a tenth to a half."""
+    champion = [alternating(9_000, 0.2), alternating(5_000, 0.6)]
+    canary = [alternating(1_000, 0.2), alternating(5_000, 0.6)]
+
+    apart = judge(champion, canary)
+    pooled = judge(champion[0] + champion[1], canary[0] + canary[1], higher_is_better=None)
+
+    assert apart.outcome is Outcome.PASS
+    assert apart.difference[1] == pytest.approx(0)
+    assert (apart.champion, apart.canary) == (pytest.approx(4.8 / 14), pytest.approx(3.2 / 6))
+    assert pooled.outcome is Outcome.FAIL
+
+
+def test_strata_weigh_by_how_much_they_tell():
+    champion = [alternating(900, 0.0), alternating(500, 0.0)]
+    canary = [alternating(100, 0.1), alternating(500, 0.3)]
+
+    found = between(champion, canary)
+
+    assert found.estimate == pytest.approx((90 * 0.1 + 250 * 0.3) / 340)
+    assert between([*champion, alternating(50, 0.0)], [*canary, Sample(1, 9.0, 81.0)]).estimate == found.estimate
+
+
+@pytest.mark.parametrize(
+    ("mean", "higher", "outcome"),
+    [
+        (0.60, True, Outcome.PASS),
+        (0.48, True, Outcome.PASS),
+        (0.45, True, Outcome.INCONCLUSIVE),
+        (0.40, True, Outcome.FAIL),
+        (0.60, False, Outcome.FAIL),
+        (0.40, False, Outcome.PASS),
+        (0.60, None, Outcome.FAIL),
+        (0.40, None, Outcome.FAIL),
+        (0.51, None, Outcome.PASS),
+        (0.55, None, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_a_direction_says_what_is_worse(mean, higher, outcome):
+    verdict = judge(alternating(2_000, 0.5), alternating(2_000, mean), higher_is_better=higher)
+
+    assert verdict.outcome is outcome
+    low, estimate, high = verdict.difference
+    assert low < estimate < high
+    assert estimate == pytest.approx(mean - 0.5)
+    assert (verdict.expected_more == 0) == (outcome is not Outcome.INCONCLUSIVE)
+    assert (verdict.reason == "") == (outcome is not Outcome.INCONCLUSIVE)
+    word = {
+        Outcome.PASS: "good enough",
+        Outcome.FAIL: "by more than the 0.05 allowed",
+        Outcome.INCONCLUSIVE: "not decided",
+    }
+    assert word[outcome] in verdict.sentence
+
+
+def test_the_interval_excludes_what_the_verdict_excludes():
+    passing = judge(alternating(2_000, 0.5), alternating(2_000, 0.48))
+    failing = judge(alternating(2_000, 0.5), alternating(2_000, 0.4))
+
+    assert passing.difference[0] > -0.05
+    assert failing.difference[2] < -0.05
+    assert passing.evidence_for >= LIMIT > passing.evidence_against
+    assert failing.evidence_against >= LIMIT > failing.evidence_for
+
+
+def test_mirroring_the_values_mirrors_the_verdict():
+    up = judge(alternating(500, 0.5), alternating(700, 0.47), higher_is_better=True)
+    down = judge(alternating(500, -0.5), alternating(700, -0.47), higher_is_better=False)
+
+    assert (up.evidence_against, up.evidence_for) == pytest.approx((down.evidence_against, down.evidence_for))
+    assert up.difference == pytest.approx([-one for one in reversed(down.difference)])
+
+
+def test_both_directions_take_the_mean_of_two_against_and_the_weaker_of_two_for():
+    arms = alternating(500, 0.5), alternating(700, 0.47)
+
+    both, up, down = (judge(*arms, higher_is_better=higher) for higher in (None, True, False))
+
+    assert math.exp(both.evidence_against) == pytest.approx(
+        (math.exp(up.evidence_against) + math.exp(down.evidence_against)) / 2
+    )
+    assert both.evidence_for == pytest.approx(min(up.evidence_for, down.evidence_for))
+
+
+def test_what_is_expected_is_what_it_then_takes():
+    mean = 0.47
+    verdict = judge(alternating(200, 0.5), alternating(200, mean))
+    n = (400 + verdict.expected_more) // 2
+
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert judge(alternating(n + 50, 0.5), alternating(n + 50, mean)).outcome is Outcome.PASS
+    assert judge(alternating(int(n * 0.85), 0.5), alternating(int(n * 0.85), mean)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_difference_of_exactly_what_is_allowed_is_never_decided():
+    verdict = judge(alternating(500, 0.5), alternating(500, 0.45))
+
+    assert verdict.expected_more is None
+    assert verdict.sentence.endswith("At this rate no verdict is in sight.")
+
+
+@pytest.mark.parametrize(
+    ("champion", "canary", "outcome", "reason"),
+    [
+        (500, 0, Outcome.NO_DATA, "The candidate has answered no requests yet"),
+        (0, 500, Outcome.NO_DATA, "The champion has answered no requests yet"),
+        (0, 0, Outcome.NO_DATA, "The candidate has answered no requests yet"),
+        (500, 99, Outcome.INCONCLUSIVE, "Only 99 values of the candidate so far; from 100 on"),
+        (99, 500, Outcome.INCONCLUSIVE, "Only 99 values of the champion so far; from 100 on"),
+    ],
+)
+def test_below_100_values_there_is_no_interval(champion, canary, outcome, reason):
+    verdict = judge(alternating(champion, 0.5), alternating(canary, 5.0))
+
+    assert verdict.outcome is outcome
+    assert verdict.reason.startswith(reason)
+    assert (verdict.difference, verdict.expected_more) == (None, None)
+    assert (verdict.evidence_against, verdict.evidence_for) == (0, 0)
+
+
+def test_values_that_do_not_vary_decide_nothing():
+    verdict = judge(alternating(500, 0.5, spread=0), alternating(500, 0.5, spread=0))
+
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "do not vary" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"allowed": -0.1},
+        {"allowed": math.inf},
+        {"allowed": 0, "higher_is_better": None},
+        {"alpha": 0},
+        {"alpha_pass": 1},
+    ],
+)
+def test_refuses_what_makes_no_sense(options):
+    with pytest.raises(ValueError, match=r"allow|alpha"):
+        judge(alternating(500, 0.5), alternating(500, 0.5), **options)
+
+
+def test_arms_have_as_many_samples():
+    with pytest.raises(ValueError, match="2 samples of the champion, 1 of the canary"):
+        judge([alternating(500, 0.5)] * 2, [alternating(500, 0.5)])
+
+
+def test_differences_on_the_same_requests():
+    few, enough = alternating(99, -0.1), alternating(400, -0.1)
+
+    early = judge_differences("Score", few, alpha=ALPHA, allowed=0.05, higher_is_better=True)
+    verdict = judge_differences("Score", enough, alpha=ALPHA, allowed=0.05, higher_is_better=True, values=(0.5, 0.4))
+
+    assert early.reason == "Only 99 pairs so far; from 100 on there is an interval."
+    assert verdict.outcome is Outcome.FAIL
+    assert (verdict.champion, verdict.canary, verdict.n) == (0.5, 0.4, 400)
+    assert within(enough).error == pytest.approx(math.sqrt(enough.variance / 400))
+    assert (
+        judge_differences("Score", Sample(0, 0.0, 0.0), alpha=ALPHA, allowed=0.05, higher_is_better=True).outcome
+        is Outcome.NO_DATA
+    )
+
+
+JUDGED = judge_failures("Wrong", [Origin(0.5, 60, 60)], Exposure(6_000, 6_000), alpha=ALPHA)
+
+
+@pytest.mark.parametrize(
+    "coverage",
+    [
+        Coverage(8_000, 6_000, 8_000, 6_000),
+        Coverage(8_000, 6_000, 8_000, 5_850),  # rejected, but within the tolerance
+        Coverage(200, 150, 200, 140),  # beyond the tolerance, but by chance
+        Coverage(99, 90, 99, 10),  # too few to tell
+    ],
+)
+def test_labels_that_are_missing_alike_leave_the_verdict(coverage):
+    assert judge_labelled(JUDGED, coverage) is JUDGED
+
+
+@pytest.mark.parametrize(
+    ("coverage", "reason"),
+    [
+        (Coverage(8_000, 6_000, 8_000, 5_500), "68.75% of the candidate's predictions"),
+        (Coverage(8_000, 5_500, 8_000, 6_000), "75.00% of the candidate's predictions"),
+        (Coverage(8_000, 0, 8_000, 6_000), "No prediction of the champion that is old enough has a label yet."),
+        (Coverage(8_000, 6_000, 0, 0), "No prediction of the candidate that is old enough has a label yet."),
+    ],
+)
+def test_labels_that_are_missing_unevenly_are_no_data(coverage, reason):
+    verdict = judge_labelled(JUDGED, coverage)
+
+    assert verdict.outcome is Outcome.NO_DATA
+    assert verdict.reason.startswith(reason)
+    assert verdict.sentence == f"Wrong: no data. {verdict.reason}"
+    assert verdict.expected_more is None
+    assert verdict.evidence_for == JUDGED.evidence_for
+
+
+def test_the_tolerance_can_be_set():
+    coverage = Coverage(80_000, 60_000, 80_000, 59_000)
+
+    assert judge_labelled(JUDGED, coverage) is JUDGED
+    assert judge_labelled(JUDGED, coverage, tolerance=0.01).outcome is Outcome.NO_DATA
+    with pytest.raises(ValueError, match="tolerance=1"):
+        judge_labelled(JUDGED, coverage, tolerance=1)
+
+
+@pytest.mark.parametrize("bad", [(1, 2, 1, 1), (1, 1, 1, 2), (1, -1, 1, 1)])
+def test_labelled_predictions_are_some_of_those_answered(bad):
+    with pytest.raises(ValueError, match="some of those answered"):
+        Coverage(*bad)
