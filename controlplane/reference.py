@@ -138,8 +138,11 @@ def actions_list() -> str:
     return json.dumps(meanings, indent=2, ensure_ascii=False) + "\n"
 
 
+WRITERS = ("audit", "move")  # a rollout's moves are audited where they are made
+
+
 def audit_actions() -> Iterator[Action]:
-    """Yield the action of every call of ``audit``, explained by the first line of the function around it.
+    """Yield the action of every call of what writes the trail, explained by the first line of the function around it.
 
     Raises:
         ValueError: an action is not written out, so nobody could look for it; says where.
@@ -148,10 +151,10 @@ def audit_actions() -> Iterator[Action]:
         if "migrations" in path.parts:
             continue
         for function in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(function, ast.FunctionDef) or function.name == "audit":
+            if not isinstance(function, ast.FunctionDef) or function.name in WRITERS:
                 continue
             for call in ast.walk(function):
-                if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "audit":
+                if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] in WRITERS:
                     [action] = [keyword.value for keyword in call.keywords if keyword.arg == "action"]
                     if not (isinstance(action, ast.Constant) and isinstance(action.value, str)):
                         raise ValueError(f"{path}:{call.lineno}: the action must be a text")

@@ -301,7 +301,11 @@ FOLLOW_UPS = {
     "rollouts.tasks.publish": (
         "alias.delete", "alias.rollback", "alias.set", "model.archive", "model.rename", "model.restore",
         "person.activate", "promotion.complete", "promotion.request", "retirement.approve", "team.join", "team.leave",
-        "token.create", "token.revoke", "version.archive",
+        "token.create", "token.revoke", "version.archive", "rollout.abort", "rollout.roll_back",
+        "rollout.shadow", "rollout.step",
+    ),
+    "rollouts.tasks.reconcile": (
+        "alias.rollback", "promotion.approve", "rollout.resume", "trial.count", "version.load_refused",
     ),
 }  # fmt: skip
 JOBS_ACCESS = "registry.access.job_scopes"  # whose jobs a request may see, and act on

@@ -18,6 +18,7 @@ class Policy:
         max_waiver_days: no waiver holds longer.
         revalidation_days: from one re-validation to the next.
         block_overdue: whether an overdue re-validation blocks promotions.
+        rollout_required: whether a version that replaces a champion reaches callers by a rollout alone.
     """
 
     required: Mapping[str, int]
@@ -28,6 +29,7 @@ class Policy:
     max_waiver_days: int
     revalidation_days: int
     block_overdue: bool
+    rollout_required: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the rules as they are kept and shown."""
@@ -58,6 +60,7 @@ STRICTER: dict[str, Callable[[Any, Any], Any]] = {
     "max_waiver_days": _smaller,
     "revalidation_days": _smaller,
     "block_overdue": _larger,
+    "rollout_required": _larger,
 }
 
 
@@ -81,6 +84,7 @@ LABELS = {
     "max_waiver_days": "Longest waiver",
     "revalidation_days": "Re-validated every",
     "block_overdue": "Overdue re-validation",
+    "rollout_required": "Rollout before champion",
 }
 
 
@@ -90,6 +94,8 @@ def in_words(name: str, value: Any) -> str:
         return ", ".join(f"{count} {role}{'' if count == 1 else 's'}" for role, count in sorted(value.items()))
     if name == "block_overdue":
         return "blocks promotions" if value else "does not block"
+    if name == "rollout_required":
+        return "required" if value else "where the model has a plan"
     if value is None:
         return {"min_budget": "no gate", "max_evidence_days": "any age", "fresh_login_minutes": "of any age"}[name]
     if name == "min_budget":

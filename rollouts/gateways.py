@@ -37,6 +37,16 @@ def living_gateways() -> list[GatewayState]:
     return states_here() + [state_of(process) for process in elsewhere]
 
 
+def not_loaded(version: ModelVersion) -> str:
+    """Return why not every living gateway could answer by ``version`` at once; empty where each has it in memory."""
+    states = living_gateways()
+    if not states:
+        return "No gateway lives that could answer."
+    key = (version.model.name, version.number, version.artifact_digest)
+    without = sum(key not in {(v.model, v.number, v.digest) for v in state.loaded} for state in states)
+    return f"{without} of {len(states)} gateway processes have not loaded v{version.number} yet." if without else ""
+
+
 def state_of(process: GatewayProcess) -> GatewayState:
     """Return the state as the gateway told it."""
     return msgspec.convert(process.state, GatewayState, str_keys=True)

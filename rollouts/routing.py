@@ -22,9 +22,10 @@ from registry.selectors import bundles_of, conversions_of
 from registry.selectors.servables import is_routable, served_version
 from registry.states import PromotionState
 from rollouts.gateways import living_gateways
-from rollouts.models import RoutingTable
+from rollouts.models import Rollout, RoutingTable
+from rollouts.states import OPEN as OPEN_ROLLOUTS
 from serving import contract
-from serving.contract import BASIS_POINTS, CHAMPION, Arm, Route, RoutingTableError, Version
+from serving.contract import BASIS_POINTS, CANARY, CHAMPION, SHADOW, Arm, Route, RoutingTableError, Version
 
 ADVISORY_LOCK = 0x524F_5554  # "ROUT": one publisher at a time
 MOST_AHEAD = 1_000_000  # of the history, that a gateway is believed to be: no day of tables was ever so long
@@ -41,9 +42,9 @@ def routing_publish(*, now: datetime) -> RoutingTable:
 def compose() -> list[Route]:
     """Return a route for each live model whose champion can be served.
 
-    The champion answers everything. Beside it the gateway lists what may be needed at once: the former champion, which stays
-    loaded so that a rollback loads nothing, and, as far as its memory goes, versions that a promotion is open for and those
-    that other aliases name.
+    The champion answers everything, but for what a rollout gives to its candidate. Beside them the gateway lists what may be needed at
+    once: the former champion and a candidate that is about to answer stay loaded, so that neither a rollback nor a step loads
+    anything, and, as far as its memory goes, so do versions that a promotion is open for and those that other aliases name.
     """
     champions = list(
         Alias.objects.filter(name=CHAMPION, model__archived_at__isnull=True, model__retired_at__isnull=True)
@@ -54,22 +55,57 @@ def compose() -> list[Route]:
     former = _former(serving)
     versions, aliases = _wanted(serving, former.values())
     columns = dict(LogPolicy.objects.in_force().values_list("model_id", "columns"))
-    standby = {version.model_id: version.number for version in former.values()}
+    standby = {version.model_id: {version.number} for version in former.values()}
+    splits = {}
+    for rollout in Rollout.objects.filter(state__in=OPEN_ROLLOUTS, champion__in=serving.values()).select_related(
+        "candidate"
+    ):
+        if rollout.candidate.number in versions[rollout.model_id] and serving[rollout.model_id] == rollout.champion_id:
+            splits[rollout.model_id] = rollout
+            standby.setdefault(rollout.model_id, set()).add(rollout.candidate.number)
     return [
         Route(
             model=champion.model.name,
             model_id=champion.model_id,
             task=champion.model.task,
-            salt=f"model-{champion.model_id}",
-            arms=[Arm(CHAMPION, champion.version.number, BASIS_POINTS)],
+            arms=_split(champion.version.number, splits.get(champion.model_id)),
             aliases={name: n for name, n in aliases[champion.model_id].items() if n in versions[champion.model_id]},
             versions=list(versions[champion.model_id].values()),
-            standby=[n for n in versions[champion.model_id] if n == standby.get(champion.model_id)],
+            standby=[n for n in versions[champion.model_id] if n in standby.get(champion.model_id, set())],
             sensitive=columns.get(champion.model_id, {}),
+            **_keys(champion.model_id, splits.get(champion.model_id), columns.get(champion.model_id, {})),
         )
         for champion in champions
         if champion.version.number in versions[champion.model_id]
     ]
+
+
+def _split(champion: int, rollout: Rollout | None) -> list[Arm]:
+    """Return the arms of a route: a canary comes last, so that no key leaves it as it grows."""
+    if rollout is None:
+        return [Arm(CHAMPION, champion, BASIS_POINTS)]
+    arms = [
+        Arm(CHAMPION, champion, BASIS_POINTS - rollout.weight_bp),
+        Arm(SHADOW, rollout.candidate.number, rollout.shadow_bp),
+        Arm(CANARY, rollout.candidate.number, rollout.weight_bp),
+    ]
+    return [arm for arm in arms if arm.weight_bp]
+
+
+def _keys(model_id: int, rollout: Rollout | None, withheld: dict[str, str]) -> dict[str, str]:
+    """Return what routes callers: of a rollout its own salt, so that each one parts them anew, and its plan's column.
+
+    A column that was withheld since routes nobody: records hold the key's hash, and its salt is known.
+    """
+    if rollout is None or not (rollout.weight_bp or rollout.shadow_bp):
+        return {"salt": f"model-{model_id}"}
+    column = rollout.document.get("key_column", "")
+    return {"salt": rollout.salt, "key_column": "" if column in withheld else column}
+
+
+def columns_withheld(model_id: int) -> dict[str, str]:
+    """Return the input columns that the prediction log does not hold as they were sent, by treatment."""
+    return dict(LogPolicy.objects.in_force().filter(model=model_id).values_list("columns", flat=True).first() or {})
 
 
 class Change(NamedTuple):
@@ -228,7 +264,11 @@ def _wanted(
 
 
 def _arms(route: Route) -> str:
-    return ", ".join(
-        f"v{arm.number}" if arm.weight_bp == BASIS_POINTS else f"v{arm.number} {arm.weight_bp / 100:g}%"
-        for arm in route.arms
-    )
+    return ", ".join(_arm(arm) for arm in route.arms)
+
+
+def _arm(arm: Arm) -> str:
+    share = f" {arm.weight_bp / 100:g}%"
+    if arm.name == SHADOW:
+        return f"v{arm.number} asked beside{share}"
+    return f"v{arm.number}{share if arm.weight_bp != BASIS_POINTS else ''}"

@@ -20,6 +20,14 @@ class State(StrEnum):
         return self in OPEN
 
 
+class Ask(StrEnum):
+    """Which decision a rollout awaits."""
+
+    STEP = "step"  # whether the next step begins: its gate
+    PROMOTE = "promote"  # whether the candidate becomes champion: the plan's last gate
+    DEADLINE = "deadline"  # what to do, since nothing is known by now
+
+
 OPEN = (State.PENDING, State.SHADOW, State.CANARY, State.AWAITING)
 
 
@@ -45,6 +53,7 @@ ROLLOUT = {
     (State.PENDING, Event.SHADOW): State.SHADOW,
     (State.PENDING, Event.STEP): State.CANARY,
     (State.PENDING, Event.ASK): State.AWAITING,
+    (State.PENDING, Event.FAIL): State.ROLLED_BACK,
     (State.PENDING, Event.ABORT): State.ABORTED,
     (State.SHADOW, Event.STEP): State.CANARY,
     (State.SHADOW, Event.ASK): State.AWAITING,

@@ -7,8 +7,10 @@ from django.utils import timezone
 
 from jobs.tasks import Hint
 from rollouts import callers, gateways, routing
+from rollouts.services import reconciling
 
 _turns = threading.BoundedSemaphore(2)  # one that publishes, and one that sees what came after that one looked
+_looks = threading.BoundedSemaphore(2)  # likewise
 
 
 @shared_task(base=Hint)
@@ -42,3 +44,15 @@ def observe_gateways() -> None:
     gateways.unknown_observe()
     gateways.callers_observe()
     gateways.refusals_observe(now=timezone.now())
+
+
+@shared_task(base=Hint)
+def reconcile() -> None:
+    """Take up approved promotions, move open rollouts on, and publish at once what that changed; where others are at it, they see to it."""
+    if not _looks.acquire(blocking=False):
+        return
+    try:
+        if reconciling.reconcile_all(now=timezone.now()):
+            routing.routing_publish(now=timezone.now())
+    finally:
+        _looks.release()

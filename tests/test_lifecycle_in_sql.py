@@ -163,7 +163,7 @@ def test_policies_are_neither_weakened_nor_rewritten(run):
         with refused("permission denied"):
             run(statement)
 
-    assert PromotionPolicy.objects.count() == 3
+    assert PromotionPolicy.objects.count() == 4
 
 
 def test_teams_weaker_policy_does_not_lower_the_quorum(run):

@@ -29,6 +29,7 @@ class PolicyRules(Strict):
     max_waiver_days = serializers.IntegerField(required=False)
     revalidation_days = serializers.IntegerField(required=False)
     block_overdue = serializers.BooleanField(required=False)
+    rollout_required = serializers.BooleanField(required=False)
 
 
 class TierPolicySerializer(serializers.Serializer[Any]):

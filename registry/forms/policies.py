@@ -25,6 +25,7 @@ class PolicyForm(forms.Form):
     revalidation_days = forms.IntegerField(label="Re-validated every", min_value=1, help_text="days")
     rollback_review_hours = forms.IntegerField(label="Rollback reviewed within", min_value=1, help_text="hours")
     block_overdue = forms.BooleanField(label="Overdue re-validation blocks", required=False)
+    rollout_required = forms.BooleanField(label="Rollout before champion", required=False)
     reason = forms.CharField(max_length=500, label="Why, kept with the policy")
 
     def __init__(self, *args: object, **kwargs: object) -> None:

@@ -73,6 +73,9 @@ class RegisteredModel(models.Model):
     is_prompt = models.BooleanField(default=False, editable=False, help_text="a prompt of MLflow's, not a model")
     revalidate_why = models.TextField(blank=True, help_text="what brought the date forward; empty: the calendar")
     revalidation_triggers = models.JSONField(default=drift_alone, help_text="what brings the date forward by itself")
+    rolls_out = models.BooleanField(
+        default=False, editable=False, help_text="as told: a plan of its own says how versions become champion"
+    )
     last_number = models.PositiveIntegerField(default=0, help_text="the highest version number ever given")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

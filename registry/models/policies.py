@@ -29,6 +29,9 @@ class PromotionPolicy(models.Model):
     max_waiver_days = models.PositiveIntegerField(default=30)
     revalidation_days = models.PositiveIntegerField(default=365)
     block_overdue = models.BooleanField(default=True, help_text="an overdue re-validation blocks promotions")
+    rollout_required = models.BooleanField(
+        default=False, db_default=False, help_text="what replaces a champion reaches callers by a rollout alone"
+    )
     reason = models.TextField(blank=True, help_text="why it was changed")
     changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     changed_at = models.DateTimeField(auto_now_add=True)

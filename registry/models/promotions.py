@@ -54,6 +54,8 @@ class Promotion(models.Model):
     policy = models.JSONField(
         default=dict, help_text="the rules in force when it was requested, then when it was decided"
     )
+    rolls_out = models.BooleanField(default=False, editable=False, help_text="as told: it brought a plan of its own")
+    outcome = models.TextField(blank=True, help_text="why it was rolled back, in words")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     requested_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)

@@ -15,6 +15,7 @@ from registry.selectors.policies import (
 from registry.selectors.promotions import (
     Lapse,
     Rule,
+    can_go_on,
     contributor_ids,
     decision_rules,
     gates,
@@ -24,6 +25,7 @@ from registry.selectors.promotions import (
     promotion_waivers,
     quorum_reached,
     spent_budgets,
+    wants_rollout,
 )
 from registry.selectors.review_pack import promotion_record
 from registry.selectors.reviews import (
@@ -61,6 +63,7 @@ __all__ = [
     "archived_models",
     "archived_versions",
     "bundles_of",
+    "can_go_on",
     "champion_against",
     "checks_of",
     "contributor_ids",
@@ -99,4 +102,5 @@ __all__ = [
     "token_by_secret",
     "token_digest",
     "waiting",
+    "wants_rollout",
 ]

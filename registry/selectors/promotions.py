@@ -8,7 +8,17 @@ from django.utils import timezone
 
 from registry.access import Actor
 from registry.criteria import CheckStatus, metric_label
-from registry.models import Approval, Binding, ErrorBudget, Evidence, Promotion, RegisteredModel, Role, Waiver
+from registry.models import (
+    Approval,
+    Binding,
+    ErrorBudget,
+    Evidence,
+    ModelVersion,
+    Promotion,
+    RegisteredModel,
+    Role,
+    Waiver,
+)
 from registry.policies import Policy
 from registry.selectors.checks import Check, Judged, checks_of, evidence_on
 from registry.selectors.policies import policy_for
@@ -71,6 +81,23 @@ def quorum_reached(promotion: Promotion, policy: Policy, binding: Binding) -> bo
     """Tell whether each role the policy asks for has given enough approvals of exactly this binding."""
     given = promotion.approvals.filter(decision=Approval.Decision.APPROVE, binding_digest=binding.digest)
     return all(given.filter(role=role).count() >= needed for role, needed in policy.required.items())
+
+
+def wants_rollout(promotion: Promotion, policy: Policy) -> bool:
+    """Tell whether the version is to reach callers by a rollout: by policy or a plan, where a champion can go on meanwhile.
+
+    What is asked of the champion is repeated by ``rollouts_needed`` in SQL.
+    """
+    if promotion.alias != "champion":
+        return False
+    asked = policy.rollout_required or promotion.model.rolls_out or promotion.rolls_out
+    return asked and any(can_go_on(held.version) for held in promotion.model.aliases.filter(name="champion"))
+
+
+def can_go_on(version: ModelVersion) -> bool:
+    """Whether gateways can be told to serve the version while another one is tried beside it."""
+    put_away = version.archived_at or version.retired_at
+    return bool(version.is_servable and not put_away and version.signature.get("inputs"))
 
 
 @dataclass(frozen=True)

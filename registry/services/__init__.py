@@ -35,6 +35,13 @@ from registry.services.revalidation import (
     revalidations_watch,
 )
 from registry.services.reviews import review_record
+from registry.services.rolling_out import (
+    promotion_complete,
+    promotion_plan_record,
+    promotion_roll_back,
+    promotion_roll_out,
+    rolls_out_record,
+)
 from registry.services.saved_views import saved_view_create, saved_view_delete, saved_view_update
 from registry.services.sessions import LoginAttempt, login_attempt, logout_record
 from registry.services.signatures import version_sign
@@ -96,9 +103,13 @@ __all__ = [
     "policy_difference",
     "promotion_approve",
     "promotion_comment",
+    "promotion_complete",
     "promotion_export",
+    "promotion_plan_record",
     "promotion_reject",
     "promotion_request",
+    "promotion_roll_back",
+    "promotion_roll_out",
     "promotion_withdraw",
     "reference_record",
     "retirement_approve",
@@ -113,6 +124,7 @@ __all__ = [
     "rollback",
     "rollback_overdue",
     "rollback_review",
+    "rolls_out_record",
     "saved_view_create",
     "saved_view_delete",
     "saved_view_update",

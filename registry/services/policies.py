@@ -18,6 +18,7 @@ LIMITS = {
     "max_waiver_days": (1, 365),
     "revalidation_days": (1, 3650),
 }
+SWITCHES = ("block_overdue", "rollout_required")
 OPTIONAL = ("min_budget", "max_evidence_days", "fresh_login_minutes")
 
 
@@ -115,8 +116,9 @@ def policy_checked(before: Policy, changes: Mapping[str, Any]) -> Policy:
     share = after["min_budget"]
     if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1):
         raise InvalidError("min_budget must be a share from 0 to below 1, such as 0.1.", field="min_budget")
-    if not isinstance(after["block_overdue"], bool):
-        raise InvalidError("block_overdue must be true or false.", field="block_overdue")
+    for name in SWITCHES:
+        if not isinstance(after[name], bool):
+            raise InvalidError(f"{name} must be true or false.", field=name)
     return Policy(**after)
 
 

@@ -1,6 +1,4 @@
-"""Promotions: a version asks for an alias, others decide, and the alias moves in the transaction that completes it."""
-
-from datetime import timedelta
+"""Promotions: a version asks for an alias, and others decide. What follows is in ``rolling_out``."""
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
@@ -11,7 +9,6 @@ from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, CriteriaError, FourEyesError, InvalidError, RoleError, StaleBindingError
 from registry.models import (
-    Alias,
     ApiToken,
     Approval,
     Binding,
@@ -23,15 +20,9 @@ from registry.models import (
     Role,
 )
 from registry.policies import Policy
+from registry.services.rolling_out import advance, complete, locked, next_of
 from registry.services.signatures import version_sign
-from registry.states import (
-    IllegalTransitionError,
-    PromotionEvent,
-    PromotionState,
-    RevalidationState,
-    next_state,
-    revalidation_state,
-)
+from registry.states import PromotionEvent, PromotionState, RevalidationState, revalidation_state
 
 DECIDE = ApiToken.Scope.DECIDE
 
@@ -90,7 +81,7 @@ def promotion_request(
 
 @audited()
 def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str) -> Promotion:
-    """Record one approval; with the quorum of the policy reached, the alias moves at once.
+    """Record one approval; with the quorum of the policy reached, the alias moves at once, or a rollout begins.
 
     Args:
         seen: digest of the binding (artifact, criteria, evidence) that the approver was shown.
@@ -103,7 +94,7 @@ def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str
         ConflictError: the promotion was already decided, the actor approved it before, or it could not be signed.
         InvalidError: no reason was given.
     """
-    promotion = _locked(promotion_id)
+    promotion = locked(promotion_id)
     policy = selectors.policy_for(promotion.model)
     role = actor.require(promotion.model.team, *(Role(name) for name in policy.required), scope=DECIDE)
     if actor.user.pk in selectors.contributor_ids(promotion):
@@ -125,7 +116,7 @@ def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str
     _refuse_unmet(promotion, policy, checks)
     _record(promotion, actor, role, Approval.Decision.APPROVE, reason, binding)
     if selectors.quorum_reached(promotion, policy, binding):
-        _advance(promotion, PromotionEvent.QUORUM_REACHED, decided_at=Now())
+        advance(promotion, PromotionEvent.QUORUM_REACHED, decided_at=Now())
         Promotion.objects.filter(pk=promotion.pk).update(policy=selectors.policy_snapshot(promotion.model))
     audit(
         action="promotion.approve", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
@@ -134,7 +125,9 @@ def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str
     )  # fmt: skip
     if promotion.state == PromotionState.APPROVED:
         version_sign(version=promotion.version, actor=actor, promotion=promotion)
-        _complete(promotion, actor)
+        if not selectors.wants_rollout(promotion, policy):  # who carries rollouts out takes up what stays approved
+            advance(promotion, PromotionEvent.ROLL_OUT)
+            complete(promotion, actor.user, actor=actor)
     return promotion
 
 
@@ -147,15 +140,15 @@ def promotion_reject(*, actor: Actor, promotion_id: int, reason: str) -> Promoti
         InvalidError: no reason was given.
         ConflictError: it was already decided.
     """
-    promotion = _locked(promotion_id)
+    promotion = locked(promotion_id)
     role = actor.require(promotion.model.team, Role.APPROVER, Role.PRODUCT, scope=DECIDE)
     if not reason.strip():
         raise InvalidError("A refusal needs a reason that its author can act on.", field="reason")
     actor.require_fresh_login(selectors.policy_for(promotion.model))
     binding = selectors.promotion_binding(promotion, selectors.promotion_checks(promotion))
-    _refuse_decided(promotion, PromotionEvent.REJECT)
+    next_of(promotion, PromotionEvent.REJECT)
     _record(promotion, actor, role, Approval.Decision.REJECT, reason, binding)
-    _advance(promotion, PromotionEvent.REJECT, decided_at=Now())
+    advance(promotion, PromotionEvent.REJECT, decided_at=Now())
     audit(
         action="promotion.reject", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
         payload={"reason": reason.strip(), "role": role},
@@ -171,11 +164,11 @@ def promotion_withdraw(*, actor: Actor, promotion_id: int, reason: str = "") -> 
         RoleError: another person requested it.
         ConflictError: it is already rolling out or ended.
     """
-    promotion = _locked(promotion_id)
+    promotion = locked(promotion_id)
     actor.require(promotion.model.team, Role.ENGINEER)
     if promotion.requested_by_id != actor.user.pk:
         raise RoleError("Only the person who requested a promotion withdraws it; others can refuse it.")
-    _advance(promotion, PromotionEvent.WITHDRAW, decided_at=Now())
+    advance(promotion, PromotionEvent.WITHDRAW, decided_at=Now())
     audit(
         action="promotion.withdraw", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
         payload={"reason": reason.strip()},
@@ -214,17 +207,6 @@ def _refuse_unmet(promotion: Promotion, policy: Policy, checks: list[selectors.C
         )
 
 
-def _locked(promotion_id: int) -> Promotion:
-    # The model's row first: alias moves, rollbacks and requests of one model all queue there, in one order.
-    model_id = Promotion.objects.values_list("model_id", flat=True).get(pk=promotion_id)
-    RegisteredModel.objects.select_for_update().get(pk=model_id)
-    return (
-        Promotion.objects.select_for_update(of=("self",))
-        .select_related("model__team", "version", "criteria_set", "replaces")
-        .get(pk=promotion_id)
-    )
-
-
 def _record(
     promotion: Promotion, actor: Actor, role: Role, decision: Approval.Decision, reason: str, binding: Binding
 ) -> None:
@@ -236,36 +218,3 @@ def _record(
             )  # fmt: skip
     except IntegrityError:
         raise ConflictError("You decided on this before; the promotion waits for others.") from None
-
-
-def _refuse_decided(promotion: Promotion, event: PromotionEvent) -> PromotionState:
-    try:
-        return next_state(PromotionState(promotion.state), event)
-    except IllegalTransitionError:
-        raise ConflictError(f"This promotion is already {promotion.get_state_display()}.") from None
-
-
-def _advance(promotion: Promotion, event: PromotionEvent, **stamps: Now) -> None:
-    promotion.state = _refuse_decided(promotion, event)
-    Promotion.objects.filter(pk=promotion.pk).update(state=promotion.state, **stamps)
-
-
-def _complete(promotion: Promotion, actor: Actor) -> None:
-    """Move the alias and close the promotion: whole, or not at all."""
-    _advance(promotion, PromotionEvent.ROLL_OUT)
-    held = promotion.model.aliases.select_related("version").filter(name=promotion.alias).first()
-    promotion.replaces = held.version if held else None  # a rollback may have moved the alias since the request
-    promotion.save(update_fields=["replaces"])
-    Alias.objects.update_or_create(
-        model=promotion.model, name=promotion.alias,
-        defaults={"version": promotion.version, "promotion": promotion, "rollback": None, "set_by": actor.user},
-    )  # fmt: skip
-    _advance(promotion, PromotionEvent.COMPLETE, completed_at=Now())
-    if promotion.model.revalidate_by is None:  # the clock starts with the first champion
-        first_due = timezone.now().date() + timedelta(days=selectors.policy_for(promotion.model).revalidation_days)
-        RegisteredModel.objects.filter(pk=promotion.model_id).update(revalidate_by=first_due)
-    audit(
-        action="promotion.complete", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
-        payload={"model": promotion.model.name, "alias": promotion.alias, "after": promotion.version.number,
-                 "before": promotion.replaces.number if promotion.replaces else None},
-    )  # fmt: skip

@@ -45,13 +45,7 @@ def promotion_decide(request: HttpRequest, pk: int) -> HttpResponse:
             done = services.promotion_approve(
                 actor=actor, promotion_id=found.pk, reason=reason, seen=request.POST.get("seen", "")
             )
-            completed = done.state == PromotionState.COMPLETED
-            messages.success(
-                request,
-                f"v{done.version.number} is {done.alias} now; the gateway follows within seconds."
-                if completed
-                else "Your approval is recorded; the promotion waits for others.",
-            )
+            messages.success(request, _after_approval(done))
         elif action == "reject":
             services.promotion_reject(actor=actor, promotion_id=found.pk, reason=reason)
             messages.success(request, "The promotion is refused; its author sees the reason.")
@@ -67,6 +61,14 @@ def promotion_decide(request: HttpRequest, pk: int) -> HttpResponse:
             request, visible_promotion(actor, pk), refused=refused, reason=reason, status=refused.status
         )
     return redirect("promotion", pk=pk)
+
+
+def _after_approval(promotion: Promotion) -> str:
+    if promotion.state == PromotionState.COMPLETED:
+        return f"v{promotion.version.number} is {promotion.alias} now; the gateway follows within seconds."
+    if promotion.state == PromotionState.APPROVED:
+        return f"The promotion is approved; the rollout of v{promotion.version.number} begins within seconds."
+    return "Your approval is recorded; the promotion waits for others."
 
 
 def promotion_page(

@@ -7,10 +7,11 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from monitoring.models import Trial
 from registry.models import ModelVersion, Promotion, RegisteredModel
 from rollouts.models.plans import RolloutPlan
 from rollouts.plan import Plan, read_plan
-from rollouts.states import OPEN, State
+from rollouts.states import OPEN, Ask, State
 
 OUTCOMES = ("pass", "fail", "inconclusive", "no_data")
 
@@ -24,6 +25,14 @@ class Rollout(models.Model):
     candidate = models.ForeignKey(ModelVersion, models.PROTECT, related_name="rollouts")
     made_from = models.ForeignKey(RolloutPlan, models.PROTECT, null=True, blank=True, related_name="rollouts")
     document = models.JSONField(help_text="the plan as it was when this began")
+    trial = models.OneToOneField(
+        Trial,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="rollout",
+        help_text="what is counted; from the first phase on",
+    )
     salt = models.CharField(max_length=64, help_text="of the callers' keys: each rollout parts them anew")
     state = models.CharField(
         max_length=12, choices=[(s.value, s.value.replace("_", " ")) for s in State], default=State.PENDING
@@ -33,14 +42,25 @@ class Rollout(models.Model):
     shadow_bp = models.PositiveIntegerField(
         default=0, help_text="the share of requests that the candidate is asked, too"
     )
+    asks = models.CharField(
+        max_length=10, blank=True, choices=[(a.value, a.value) for a in Ask], help_text="which decision it awaits"
+    )
     waiting_for = models.TextField(blank=True, help_text="which decision, and why; or why it holds")
     phase_started_at = models.DateTimeField(db_default=Now(), help_text="of the shadow phase or step")
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_for = models.DurationField(default=timedelta, help_text="since the phase started: this time does not count")
+    deadline_at = models.DateTimeField(
+        null=True, blank=True, help_text="what is undecided then waits for a person; null before the first phase"
+    )
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True, blank=True)
     outcome = models.TextField(blank=True, help_text="why it ended, in words")
+    canary_requests = models.PositiveBigIntegerField(default=0, help_text="answered by the candidate as canary")
+    canary_failures = models.PositiveBigIntegerField(default=0, help_text="5xx among them")
+    budget = models.JSONField(
+        default=list, help_text="[{objective, bad, total, share}]: what the canary spent of each error budget"
+    )
     checked_at = models.DateTimeField(null=True, blank=True, help_text="when the verdicts were looked at last")
 
     class Meta:
@@ -74,7 +94,7 @@ class Rollout(models.Model):
 class RolloutVerdict(models.Model):
     """What was known of one guardrail at one look. A row is added when the outcome changes or the phase does; the last one is kept fresh.
 
-    The largest evidence against is kept, too: an e-value that once reached its threshold has decided.
+    The largest evidence of each kind is kept, too: an e-value that once reached its threshold has decided.
     """
 
     rollout = models.ForeignKey(Rollout, models.PROTECT, related_name="verdicts")
@@ -86,7 +106,8 @@ class RolloutVerdict(models.Model):
     against = models.FloatField(help_text="natural logarithm of the evidence that it is worse")
     most_against = models.FloatField(help_text="the largest so far in this rollout")
     favour = models.FloatField(help_text="natural logarithm of the evidence that it is not worse than allowed")
-    threshold = models.FloatField(help_text="natural logarithm")
+    most_favour = models.FloatField(help_text="the largest so far: a pass stays a pass until there is a fail")
+    threshold = models.FloatField(help_text="natural logarithm; a fail reaches it")
     n = models.PositiveBigIntegerField()
     detail = models.JSONField(help_text="the whole verdict, as rollouts.verdicts gives it")
     sentence = models.TextField()

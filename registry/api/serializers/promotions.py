@@ -26,7 +26,7 @@ class PromotionSerializer(serializers.ModelSerializer[Promotion]):
     class Meta:
         model = Promotion
         fields: tuple[str, ...] = ("id", "model", "version", "alias", "replaces", "criteria_set", "state", "description",
-                  "policy", "requested_by", "requested_at", "decided_at", "completed_at", "path")  # fmt: skip
+                  "policy", "requested_by", "requested_at", "decided_at", "completed_at", "outcome", "path")  # fmt: skip
 
 
 class RuleSerializer(serializers.Serializer[Any]):

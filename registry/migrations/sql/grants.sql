@@ -7,6 +7,8 @@ REVOKE UPDATE, DELETE ON registry_auditevent, registry_approval, registry_eviden
 REVOKE UPDATE, DELETE ON monitoring_logpolicy, registry_promotionpolicy, registry_revalidation, registry_comment,
     registry_modelversion_contributors FROM %(app)s;
 REVOKE DELETE ON registry_promotion, registry_rollback, registry_waiver, registry_retirement, registry_alert FROM %(app)s;
+REVOKE UPDATE, DELETE ON rollouts_rolloutplan, rollouts_rolloutact FROM %(app)s;
+REVOKE DELETE ON rollouts_rollout, rollouts_rolloutverdict FROM %(app)s;
 -- Runs, metrics and traces are MLflow's own: it keeps and migrates its tables itself, in a schema of their own.
 CREATE SCHEMA IF NOT EXISTS mlflow;
 GRANT USAGE, CREATE ON SCHEMA mlflow TO %(app)s;

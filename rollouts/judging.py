@@ -1,0 +1,127 @@
+"""From what is counted of a trial to a verdict for each guardrail of a plan. Pure: sums in, verdicts out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from monitoring.guards import EVENTS, Guard
+from monitoring.selectors import PairSums
+from rollouts import verdicts
+from rollouts.plan_parts import Guardrail, Plan
+from rollouts.verdicts import Coverage, Exposure, Origin, Sample, Verdict
+from serving.contract import BASIS_POINTS
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What one guardrail counted in one arm at one weight: see :class:`monitoring.models.TrialWindow`."""
+
+    exposed: int = 0
+    events: int = 0
+    first_events: int = 0
+    n: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    @property
+    def sample(self) -> Sample:
+        """The values measured."""
+        return Sample(self.n, self.total, max(self.squares, 0.0))
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one guardrail counted: by the candidate's weight, rising, of (champion, candidate); and of pairs."""
+
+    at: Mapping[int, tuple[Sums, Sums]] = field(default_factory=dict)
+    pairs: PairSums = field(default_factory=PairSums)
+
+    @property
+    def failures(self) -> int:
+        """Keys that had an event in either arm."""
+        return sum(arm.first_events for arms in self.at.values() for arm in arms)
+
+
+def guards_of(plan: Plan) -> list[Guard]:
+    """Return what has to be counted for a plan's guardrails; a threshold of 0 must be replaced before."""
+    return [
+        Guard(
+            name=guard.name,
+            kind=guard.kind,
+            threshold_ms=guard.threshold_ms or None,
+            output=guard.output,
+            above=guard.above,
+            below=guard.below,
+            threshold=guard.cut,
+            tolerance=guard.tolerance or None,
+            loss=guard.loss or None,
+            maturity_s=float(guard.maturity_s) or None,
+        )
+        for guard in plan.guardrails
+    ]
+
+
+def judge(plan: Plan, counted: Mapping[str, Counted]) -> list[Verdict]:
+    """Return the verdict of each guardrail, in the plan's order.
+
+    A fail of any one goes back, so alpha is split over them; a pass needs all of them, so each is tested at the whole of it.
+    """
+    levels = alphas(plan)
+    return [
+        _judge(guard, counted.get(guard.name, Counted()), levels[guard.name], plan.alpha) for guard in plan.guardrails
+    ]
+
+
+def alphas(plan: Plan) -> dict[str, float]:
+    """Return each guardrail's share of the plan's alpha, by name."""
+    return verdicts.split_alpha(
+        plan.alpha,
+        [guard.name for guard in plan.guardrails],
+        {guard.name: guard.alpha_share for guard in plan.guardrails},
+    )
+
+
+def _judge(guard: Guardrail, counted: Counted, alpha: float, alpha_pass: float) -> Verdict:
+    if guard.kind in EVENTS:
+        return _failures(guard, counted, alpha, alpha_pass)
+    if guard.kind == "agreement":
+        return verdicts.judge_agreement(
+            guard.name,
+            counted.pairs.answered_both,
+            counted.pairs.alike,
+            alpha=alpha,
+            at_least=guard.margin,
+            alpha_pass=alpha_pass,
+        )
+    if guard.kind == "pairs":
+        pairs = counted.pairs
+        return verdicts.judge_differences(
+            guard.name, Sample(pairs.n, pairs.total, max(pairs.squares, 0.0)), alpha=alpha, allowed=guard.margin,
+            higher_is_better=guard.higher_is_better, alpha_pass=alpha_pass,
+        )  # fmt: skip
+    higher = False if guard.kind == "quality" else guard.higher_is_better  # a loss is better low
+    weights = [weight for weight in counted.at if 0 < weight < BASIS_POINTS]
+    found = verdicts.judge_mean(
+        guard.name, [counted.at[w][0].sample for w in weights], [counted.at[w][1].sample for w in weights],
+        alpha=alpha, allowed=guard.margin, higher_is_better=higher, alpha_pass=alpha_pass,
+    )  # fmt: skip
+    if guard.kind != "quality":
+        return found
+    arms = [[counted.at[weight][arm] for weight in weights] for arm in (0, 1)]
+    answered = [sum(sums.exposed for sums in arm) for arm in arms]
+    labelled = [sum(sums.n for sums in arm) for arm in arms]
+    return verdicts.judge_labelled(found, Coverage(answered[0], labelled[0], answered[1], labelled[1]))
+
+
+def _failures(guard: Guardrail, counted: Counted, alpha: float, alpha_pass: float) -> Verdict:
+    at = {weight: arms for weight, arms in counted.at.items() if 0 < weight < BASIS_POINTS}
+    return verdicts.judge_failures(
+        guard.name,
+        [Origin(weight / BASIS_POINTS, canary.first_events, champion.first_events) for weight, (champion, canary) in at.items()],
+        Exposure(
+            canary=sum(canary.exposed for _, canary in at.values()),
+            champion=sum(champion.exposed for champion, _ in at.values()),
+        ),
+        alpha=alpha,
+        margin=guard.margin,
+        alpha_pass=alpha_pass,
+    )  # fmt: skip
