@@ -11,7 +11,12 @@ from msgspec import Meta
 
 MOST_LINES = 100_000
 LONGEST_LINE = 4096  # bytes
-TIME = "must be a time with its zone, such as 2026-11-25T12:00:00Z"
+MUST_BE = {
+    "request_id": "must be 1 to 128 printable ASCII characters",
+    "row": "must be a whole number from 0",
+    "time": "must be a time with its zone, such as 2026-11-25T12:00:00Z",
+    "value": "must be a number, true or false, or a text of 1 to 200 characters",
+}
 CSV_COLUMNS = ("request_id", "row", "time", "value")
 
 
@@ -121,4 +126,8 @@ def _scalar(text: str) -> bool | float | str:
 def _wrong(error: msgspec.ValidationError) -> Wrong:
     what, _, path = str(error).partition(" - at `$.")
     field = path.rstrip("`")
-    return Wrong(field, TIME if field == "time" else what)
+    return Wrong(
+        field,
+        MUST_BE.get(field)
+        or what.replace("Object missing required", "lacks the").replace("Object contains", "has the"),
+    )

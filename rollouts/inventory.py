@@ -1,5 +1,6 @@
 """The inventory: which gateway process holds which version, as far as the reader's teams own it."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -61,6 +62,11 @@ class Holding:
     reason: str
     hosts: list[str] = field(default_factory=list)
     arms: set[str] = field(default_factory=set)
+
+    @property
+    def by_host(self) -> list[tuple[str, int]]:
+        """On which hosts, with the number of processes there."""
+        return Counter(name.rpartition("/")[0] or name for name in self.hosts).most_common()
 
 
 @dataclass(frozen=True)

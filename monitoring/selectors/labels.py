@@ -25,6 +25,11 @@ class Outcome:
     given_by: str
     counts: bool = False
 
+    @property
+    def said(self) -> str:
+        """The value for people: a text as it is, the rest as JSON has it."""
+        return self.value if isinstance(self.value, str) else msgspec.json.encode(self.value).decode()
+
 
 def label_arrivals(model: RegisteredModel) -> list[AuditEvent]:
     """Return who handed in labels of a model lately, with the counts, newest first."""
