@@ -24,7 +24,7 @@ UNSEEN = SLOTS - 2
 Integers = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Feature:
     """How one input is counted: by the edges of its bins, or by the place of each category."""
 

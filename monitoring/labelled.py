@@ -5,6 +5,7 @@ ones before: running it twice, or being killed, changes nothing.
 """
 
 import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from serving.contract import CANARY, CHAMPION, SHADOW
 
 ADVISORY_LOCK = 0x5155_414C  # "QUAL": one at a time joins labels
 SPAN_S = 300
+PAUSES = 20  # between two turns, in lengths of the last one
 DAY = timedelta(days=1)
 
 
@@ -43,19 +45,26 @@ Requests = dict[tuple[str, datetime], list[Loss]]  # by request id and arrival: 
 
 
 def count_labelled(*, now: datetime) -> int:
-    """Take anew what guards of quality count, and return for how many trials; does nothing where another is at it."""
+    """Take anew what guards of quality count, and return for how many trials; does nothing where another is at it.
+
+    A trial whose turn takes long waits for the next one twenty times as long.
+    """
     trials = Trial.objects.filter(
         Q(closed_at=None) | Q(closed_at__gt=now - LATE), guards__contains=[{"kind": "quality"}]
     )
+    judged = 0
     with alone_under(ADVISORY_LOCK) as alone:
-        if not alone:
-            return 0
-        due = list(trials.select_related("champion", "candidate", "model").order_by("pk"))
-        for trial in due:
+        for trial in trials.select_related("champion", "candidate").order_by("pk") if alone else ():
+            if trial.judged_at and now - trial.judged_at < PAUSES * timedelta(seconds=trial.judging_s):
+                continue
+            began = time.monotonic()
             for guard in trial.read_guards():
                 if guard.kind == "quality":
                     _count(trial, guard, now)
-        return len(due)
+            took = time.monotonic() - began
+            Trial.objects.filter(pk=trial.pk).update(judged_at=now, judging_s=took)
+            judged += 1
+    return judged
 
 
 def _count(trial: Trial, guard: Guard, now: datetime) -> None:

@@ -19,8 +19,6 @@ from monitoring.models import (
     ShippedSegment,
     TelemetryHour,
     TelemetryWindow,
-    Trial,
-    TrialKey,
 )
 
 Span = FeatureHistogram.Span
@@ -77,8 +75,6 @@ def purge(*, now: datetime) -> None:
     TelemetryWindow.objects.filter(started_at__lt=now - WINDOWS_KEPT).delete()
     TelemetryHour.objects.filter(started_at__lt=now - HOURS_KEPT).delete()
     FailedKey.objects.filter(failed_at__lt=now - KEYS_KEPT).delete()
-    closed = Trial.objects.filter(closed_at__lt=now - WINDOWS_KEPT)
-    TrialKey.objects.filter(trial__in=closed).delete()
     for short, long, unit in SUMS:
         old = _with_sum(short, long, unit).filter(started_at__lt=now - FEATURES_KEPT[short], summed=True)
         FeatureHistogram.objects.filter(pk__in=old.values("pk")).delete()

@@ -75,7 +75,7 @@ def stabilities(
 
 
 def _stability(feature: Feature, column: Mapping[str, Any], now: Mapping[int, int]) -> Stability:
-    before = _reference_places(feature, column)
+    before = reference_places(feature, column)
     rows, rows_now = sum(before.values()), sum(now.values())
     missing, missing_now = (
         side.get(MISSING, 0) / total if total else 0.0 for side, total in ((before, rows), (now, rows_now))
@@ -90,7 +90,7 @@ def _stability(feature: Feature, column: Mapping[str, Any], now: Mapping[int, in
     return Stability(feature.name, sum(parts.values()), missing, missing_now, told)
 
 
-def _reference_places(feature: Feature, column: Mapping[str, Any]) -> dict[int, int]:
+def reference_places(feature: Feature, column: Mapping[str, Any]) -> dict[int, int]:
     """Return the reference's rows by the place that the same values are counted in later."""
     places = feature.places
     found = {int(bin_) if places is None else places[bin_]: n for bin_, n in column["counts"].items()}

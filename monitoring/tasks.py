@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from jobs.tasks import nudge
-from monitoring import labelled, labels, rollup, services, shipping
+from monitoring import labelled, labels, rollup, services, shipping, trial_tidying
 
 
 @shared_task
@@ -48,6 +48,7 @@ def purge() -> None:
     """Forget telemetry past its time."""
     rollup.purge(now=timezone.now())
     labels.purge_labels(now=timezone.now())
+    trial_tidying.purge_trials(now=timezone.now())
 
 
 @shared_task

@@ -109,7 +109,7 @@ def _count_pairs(scope: Scope, requests: Sequence[tuple[str, Request]]) -> None:
     sides = sides_of(scope, requests)
     compared = Compared()
     count_failures(scope, sides.failures, compared)
-    for key in sides.answers.keys() & sides.shadows.keys():
+    for key in [key for key in sides.answers if key in sides.shadows]:
         compare(scope, key, sides.answers.pop(key), sides.shadows.pop(key), compared)
     for key, answer in _take_held(scope.trial_id, sides.shadows, is_shadow=False).items():
         compare(scope, key, answer, sides.shadows.pop(key), compared)

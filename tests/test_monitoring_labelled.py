@@ -37,6 +37,7 @@ def tell(trial, record, value, *, after=1000, row=0):
 
 def counted(trial, now=NOW):
     labels.ship_labels()
+    type(trial).objects.update(judged_at=None)
     assert count_labelled(now=now) == 1
     return evidence(trial)
 
@@ -123,6 +124,14 @@ def test_nothing_is_looked_for_without_a_guard_of_quality(db):
     begin(version, make_version(version.model))
 
     assert count_labelled(now=NOW) == 0
+
+
+def test_a_trial_that_takes_long_waits_for_its_next_turn(trial):
+    assert count_labelled(now=NOW) == 1
+    type(trial).objects.update(judging_s=2.0)
+
+    assert count_labelled(now=NOW + timedelta(seconds=39)) == 0
+    assert count_labelled(now=NOW + timedelta(seconds=41)) == 1
 
 
 def test_before_the_first_prediction_there_is_nothing(trial):

@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from monitoring import rollup
 from monitoring.guards import Guard
 from monitoring.models import Trial, TrialDisagreement, TrialHeld, TrialKey, TrialPairs, TrialWindow
 from monitoring.selectors import ArmSums, AtWeight, Exposure, PairSums
 from monitoring.services import trial_close
 from monitoring.shipping import ship
 from monitoring.trial_counting import HELD_S, MOST_KEPT
+from monitoring.trial_tidying import purge_trials
 from tests.factories import make_model, make_version
 from tests.trials import AT, ERRORS, begin, canary, champion, evidence, pair, record, shipped
 
@@ -253,12 +253,41 @@ def test_keys_go_two_days_after_a_trial_and_windows_stay(trial):
     closed_at = trial_close(trial_id=trial.pk).closed_at
     before = evidence(trial)
 
-    rollup.purge(now=closed_at + timedelta(hours=47))
+    purge_trials(now=closed_at + timedelta(hours=47))
     assert TrialKey.objects.count() == 2
-    rollup.purge(now=closed_at + timedelta(hours=49))
+    purge_trials(now=closed_at + timedelta(hours=49))
 
     assert not TrialKey.objects.exists()
     assert evidence(trial) == before
+
+
+def test_old_windows_are_joined_and_late_records_still_add_up(trial):
+    records = [canary(trial, after=n, status=500, outputs={}) for n in range(0, 600, 5)]
+    answers = [side for n in range(10, 290, 20) for side in pair(trial, 0.25, 0.75, after=n)]
+    shipped(*records[:-1], *answers)
+    before = evidence(trial)
+
+    for _ in range(2):
+        purge_trials(now=AT + timedelta(hours=6, seconds=600))
+        assert evidence(trial) == before
+    assert set(TrialWindow.objects.filter(arm="canary").values_list("started_at", flat=True)) == {
+        AT, AT + timedelta(seconds=300),
+    }  # fmt: skip
+    assert TrialPairs.objects.filter(guard="").count() == 1
+
+    shipped(records[-1])
+    assert evidence(trial).of("errors").candidate == ArmSums(120, 120, 120)
+    purge_trials(now=AT + timedelta(hours=6, seconds=600))
+    assert evidence(trial).of("errors").candidate == ArmSums(120, 120, 120)
+    assert TrialWindow.objects.filter(arm="canary", guard="errors").count() == 2
+
+
+def test_young_windows_stay_as_they_were_counted(trial):
+    shipped(*[canary(trial, after=n) for n in range(0, 60, 10)])
+
+    purge_trials(now=AT + timedelta(hours=6))
+
+    assert TrialWindow.objects.filter(guard="").count() == 6
 
 
 @pytest.mark.django_db(transaction=True)

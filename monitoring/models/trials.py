@@ -25,6 +25,8 @@ class Trial(models.Model):
     candidate_keys = models.PositiveIntegerField(default=0, help_text="different keys that the candidate answered")
     counted_until = models.DateTimeField(null=True, help_text="the latest request that is counted")
     last_candidate_at = models.DateTimeField(null=True, help_text="the latest request that the candidate answered")
+    judged_at = models.DateTimeField(null=True, help_text="when labels were last joined")
+    judging_s = models.FloatField(default=0.0, help_text="how long that took")
 
     class Meta:
         ordering = ["-id"]

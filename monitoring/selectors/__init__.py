@@ -1,5 +1,6 @@
 """Reads that join tables or build a record."""
 
+from monitoring.selectors.disagreements import disagreements, features_in_common
 from monitoring.selectors.inputs import Inputs, latest_inputs
 from monitoring.selectors.objectives import SloStatus, Step, slo_statuses
 from monitoring.selectors.plan import monitoring_plan
@@ -38,6 +39,8 @@ __all__ = [
     "Traffic",
     "TrialEvidence",
     "TrialStep",
+    "disagreements",
+    "features_in_common",
     "latest_inputs",
     "monitoring_plan",
     "pair_series",

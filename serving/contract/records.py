@@ -45,9 +45,7 @@ class PredictionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     outputs: dict[str, float | int | str]  # empty where the request failed
     error: str = ""
     caller_id: int = 0  # of the token that asked; 0 where none was shown or asked for
-    shadows: tuple[
-        int, ...
-    ] = ()  # versions whose shadow's share the request falls in: each is asked once it was answered
+    shadows: tuple[int, ...] = ()  # versions in whose shadow's share it falls: asked the same once it was answered
 
 
 class PredictionBatch(msgspec.Struct, frozen=True, gc=False):
