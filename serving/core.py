@@ -80,10 +80,10 @@ class Call:
         Raises:
             Fault: 400 where it could not be sent back in a header; ours then stands in the record.
         """
-        self.request_id = given or self.headers.get(b"x-request-id", b"").decode("latin-1")
-        if not self.request_id:
-            self.request_id = generated
-        elif len(self.request_id) > 128 or not self.request_id.isascii() or not self.request_id.isprintable():
+        self.request_id = given or self.headers.get(b"x-request-id", b"").decode("latin-1") or generated
+        if self.request_id is generated:
+            return
+        if len(self.request_id) > 128 or not self.request_id.isascii() or not self.request_id.isprintable():
             self.request_id = generated
             raise Fault(400, "id: must be up to 128 printable ASCII characters")
 

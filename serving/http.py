@@ -247,7 +247,10 @@ class Connection(asyncio.Protocol):
         """Read on and answer what is whole."""
         if self._phase >= LINGER:
             return
-        self._feed(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserUpgrade, HttpParserError) as stopped:
+            self._feed_on(data, stopped)
         if self._completed:
             self._completed = False
             self._phase = BODY if self._in_body else IDLE
@@ -261,18 +264,20 @@ class Connection(asyncio.Protocol):
         if self._in_body and not self._looked and self._phase == BODY and not self._waiting:
             self._look_early()
 
-    def _feed(self, data: bytes) -> None:
+    def _feed_on(self, data: bytes, stopped: HttpParserUpgrade | HttpParserError) -> None:
+        """Go on, or say why not, where the parser stopped."""
         for _ in range(MOST_IN_A_TURN):
+            if isinstance(stopped, HttpParserError):
+                self._last_words = _malformed(stopped)
+                return
+            data = self._without_upgrade(data[stopped.args[0] :])
+            if self._last_words is not None:
+                return
             try:
                 self._parser.feed_data(data)
                 return
-            except HttpParserUpgrade as upgrade:
-                data = self._without_upgrade(data[upgrade.args[0] :])
-                if self._last_words is not None:
-                    return
-            except HttpParserError as error:
-                self._last_words = _malformed(error)
-                return
+            except (HttpParserUpgrade, HttpParserError) as another:
+                stopped = another
         self._last_words = refusal(Fault(400, "upgrades are asked for too often; only HTTP/1.1 is spoken here"), V2)
 
     def _without_upgrade(self, rest: bytes) -> bytes:

@@ -178,8 +178,11 @@ def check_content(headers: Mapping[bytes, bytes]) -> int | None:
     """
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise Fault(415, "the body is compressed; send it as it is")
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     length = headers.get(b"inference-header-content-length")
+    kind = headers.get(b"content-type", b"")
+    if kind == JSON and length is None:
+        return None
+    kind = kind.partition(b";")[0].strip().lower()
     if kind not in ((b"", JSON) if length is None else (b"", JSON, BINARY)):
         raise Fault(415, f"the content type {kind[:80].decode('latin-1')!r} is not accepted; send application/json")
     if length is None:

@@ -63,9 +63,9 @@ class Shadow:
         """Requests in the queues."""
         return len(self._queue) + len(self._quick)
 
-    def take_turns(self) -> None:
-        """Ask what is quick on the event loop that runs here."""
-        self._loop = asyncio.get_running_loop()
+    def take_turns(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Ask what is quick on the event loop, which runs in this thread."""
+        self._loop = loop
         self._loop_thread = threading.get_ident()
 
     def mirror(self, call: Call) -> None:

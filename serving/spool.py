@@ -42,6 +42,9 @@ class Spool:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._most_bytes = settings.spool_max_bytes
+        self._segment_bytes = settings.segment_max_bytes
+        self._syncs_each = settings.fsync == "record"
         self.id = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.folder = settings.spool_root / self.id
         unnamed = settings.spool_root / f".{self.id}"  # seen by others once it is locked, never before
@@ -67,7 +70,7 @@ class Spool:
         """
         with self._lock:
             try:
-                if self.used + len(data) > self._settings.spool_max_bytes:
+                if self.used + len(data) > self._most_bytes:
                     raise SpoolFullError("the spool is full")
                 self._write(data)
             except (SpoolFullError, OSError) as error:
@@ -75,10 +78,11 @@ class Spool:
                     raise SpoolFullError(f"the prediction cannot be recorded: {error}") from error
                 self.dropped += records
                 return
-            self._size += len(data)
-            self._written += len(data)
-            self.used += len(data)
-            if self._size >= self._settings.segment_max_bytes:
+            size = len(data)
+            self._size += size
+            self._written += size
+            self.used += size
+            if self._size >= self._segment_bytes:
                 self._finish()
 
     def tick(self) -> None:
@@ -113,7 +117,7 @@ class Spool:
         if os.write(self._fd, data) != len(data):
             os.ftruncate(self._fd, self._size)  # half a record would make what follows it unreadable
             raise OSError("no room for the whole record")
-        if self._settings.fsync == "record":
+        if self._syncs_each:
             os.fsync(self._fd)
 
     def _finish(self) -> None:

@@ -97,7 +97,7 @@ class Worker:
             asyncio.create_task(self._every(keeper, step)) for keeper, step in zip(self._keepers, steps, strict=True)
         ]
         tasks.append(asyncio.create_task(self._connections.sweep()))
-        self._shadow.take_turns()
+        self._shadow.take_turns(asyncio.get_running_loop())
         stop_accepting = await self._accept(listener)
         await stop.wait()
         stop_accepting()

@@ -237,7 +237,7 @@ def on_a_loop(harness, *asked, slow=False):
     runtime.slow = slow
 
     async def requests():
-        harness.shadow.take_turns()
+        harness.shadow.take_turns(asyncio.get_running_loop())
         for key in asked:
             assert ask(harness, key) == 200
         waited = [harness.shadow.waiting]
@@ -292,7 +292,7 @@ def test_what_waits_for_the_event_loop_is_asked_before_the_process_ends(tmp_path
     harness = Shadowed(tmp_path)
 
     async def request():
-        harness.shadow.take_turns()
+        harness.shadow.take_turns(asyncio.get_running_loop())
         assert ask(harness, keys("champion", 1)[0]) == 200
         return harness.close()
 
