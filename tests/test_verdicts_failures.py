@@ -91,9 +91,12 @@ def test_without_a_failure_nothing_is_decided_however_many_requests(origins):
 def test_a_pass_may_be_tested_at_a_level_of_its_own():
     counts = Origin(0.5, 42, 42)
 
-    assert judge(counts, alpha=0.01).outcome is Outcome.INCONCLUSIVE
+    strict = judge(counts, alpha=0.01)
     both = judge(counts, alpha=0.01, alpha_pass=0.05)
 
+    assert strict.outcome is Outcome.INCONCLUSIVE
+    assert strict.ratio[0] == both.ratio[0]
+    assert strict.ratio[2] > 2 > both.ratio[2]
     assert both.outcome is Outcome.PASS
     assert (both.threshold, both.pass_threshold) == (pytest.approx(math.log(100)), pytest.approx(math.log(20)))
 

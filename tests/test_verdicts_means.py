@@ -176,6 +176,20 @@ def test_the_interval_excludes_what_the_verdict_excludes():
     assert failing.evidence_against >= LIMIT > failing.evidence_for
 
 
+def test_each_bound_has_the_level_of_what_it_excludes():
+    arms = alternating(200, 0.5), alternating(200, 0.5)
+
+    def reach(**options):
+        low, estimate, high = judge(*arms, **options).difference
+        return estimate - low, high - estimate
+
+    strict, loose = reach(alpha=0.01)[0], reach(alpha=0.05)[0]
+    assert strict > loose
+    assert reach(alpha=0.01, alpha_pass=0.05, higher_is_better=True) == pytest.approx((loose, strict))
+    assert reach(alpha=0.01, alpha_pass=0.05, higher_is_better=False) == pytest.approx((strict, loose))
+    assert reach(alpha=0.01, alpha_pass=0.05, higher_is_better=None) == pytest.approx((strict, strict))
+
+
 def test_mirroring_the_values_mirrors_the_verdict():
     up = judge(alternating(500, 0.5), alternating(700, 0.47), higher_is_better=True)
     down = judge(alternating(500, -0.5), alternating(700, -0.47), higher_is_better=False)

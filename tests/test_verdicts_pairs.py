@@ -54,6 +54,8 @@ def test_the_shares_of_right_answers_and_their_difference():
     assert low < estimate < high
     assert estimate == pytest.approx(-0.02)
     assert verdict.ratio[1] == pytest.approx(1.4)
+    stricter = judge_pairs("Accuracy", Pairs(800, 70, 50, 80), alpha=0.01, alpha_pass=ALPHA)
+    assert stricter.difference == (low, estimate, pytest.approx(0.019, abs=0.001))
     assert judge_pairs("Accuracy", Pairs(80, 9, 5, 5), alpha=ALPHA).difference is None
     assert judge_pairs("Accuracy", Pairs(800, 0, 0, 80), alpha=ALPHA).difference is None
 

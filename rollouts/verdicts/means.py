@@ -91,10 +91,10 @@ def within(difference: Sample) -> Difference:
     return Difference(difference.mean or 0.0, math.sqrt(difference.variance / max(difference.n, 1)), difference.n)
 
 
-def interval(difference: Difference, alpha: float, alpha_pass: float) -> Interval:
-    """Return low, estimate, high: each bound holds at all times, with probability 1 - alpha, the wider alpha for both."""
-    reach = critical(difference.n, min(alpha, alpha_pass)) * difference.error
-    return difference.estimate - reach, difference.estimate, difference.estimate + reach
+def interval(difference: Difference, low: float, high: float) -> Interval:
+    """Return low, estimate, high: each bound holds at all times with probability 1 - ``low`` and 1 - ``high``."""
+    reach = [critical(difference.n, level) * difference.error for level in (low, high)]
+    return difference.estimate - reach[0], difference.estimate, difference.estimate + reach[1]
 
 
 def _judge(
@@ -115,7 +115,7 @@ def _judge(
         reason = "The values do not vary, so what chance does to them is unknown."
     elif not few:
         against, in_favour = _evidence(difference, levels, allowed, higher_is_better)
-        bounds = interval(difference, *levels)
+        bounds = interval(difference, *_bound_levels(levels, higher_is_better))
         found = outcome(against, in_favour, limits)
         if found is Outcome.INCONCLUSIVE:
             more = _more(difference, levels, allowed, higher_is_better)
@@ -168,6 +168,14 @@ def _evidence(
         return float(np.logaddexp(up, down)) - math.log(2), min(inside(gap, levels[1]), inside(-gap, levels[1]))
     loss = -gap if higher_is_better else gap
     return beyond(loss, levels[0]), inside(loss, levels[1])
+
+
+def _bound_levels(levels: tuple[float, float], higher_is_better: bool | None) -> tuple[float, float]:
+    """Return the levels of the lower and upper bound, so that they exclude what the verdict excludes."""
+    fail, passing = levels
+    if higher_is_better is None:
+        return min(levels), min(levels)
+    return (passing, fail) if higher_is_better else (fail, passing)
 
 
 def _more(

@@ -110,4 +110,4 @@ def _accuracy_difference(pairs: Pairs, alpha: float, alpha_pass: float | None) -
     if pairs.n < MIN_VALUES or not won + lost:
         return None
     found = within(Sample(pairs.n, won - lost, won + lost))
-    return interval(found, alpha, alpha if alpha_pass is None else alpha_pass)
+    return interval(found, alpha if alpha_pass is None else alpha_pass, alpha)
