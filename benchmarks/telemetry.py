@@ -2,7 +2,7 @@
 
 The histograms are packed by the product's own code. Features have distributions of their own, and all bins are used, which is the
 worst case for a sparse form. Ten minutes more are written as the shipper writes them, every two seconds, and the rows that this
-leaves behind are counted too.
+leaves behind are counted too. Then the same is shipped for trials: of a model that has none, and of one with six guards.
 """
 
 import statistics
@@ -38,6 +38,7 @@ def main() -> None:
         at_rest = _bytes() * share
         added_ms = _as_shipped(version_id, minutes=10)
         left = _bytes() - at_rest / share
+        without_ms, with_ms = _trial(version_id)
         rows = [
             Row("telemetry.arm_90_days_gb", (at_rest + left) / 1e9, "GB", ("≤", 2.0)),
             Row("telemetry.at_rest_gb", at_rest / 1e9, "GB"),
@@ -45,6 +46,8 @@ def main() -> None:
             Row("telemetry.bytes_per_day_histogram", _packed(span.DAY), "B"),
             Row("telemetry.bytes_per_5_minutes", _packed(span.FIVE_MINUTES), "B"),
             Row("telemetry.count_200_rows_ms", added_ms, "ms"),
+            Row("telemetry.trial_200_requests_ms", with_ms, "ms"),
+            Row("telemetry.no_trial_200_requests_ms", without_ms, "ms"),
         ]
     finish(rows, options.json)
 
@@ -133,6 +136,56 @@ def _as_shipped(version_id: int, *, minutes: int) -> float:
             _count_features(records, {(version.model_id, 1): version_id})
         took.append(time.perf_counter() - began)
     return statistics.median(took) * 1000
+
+
+def _trial(version_id: int) -> tuple[float, float]:
+    """Return what the shipper's step takes for trials, before one is opened and while one with six guards is; medians in ms."""
+    from django.contrib.auth.models import User
+    from django.db import transaction
+
+    from monitoring.guards import Guard
+    from monitoring.models import Trial
+    from monitoring.services import trial_open
+    from monitoring.trial_counting import count_trials
+    from registry import services
+    from registry.access import Actor
+    from registry.models import ModelVersion
+    from serving.contract import PredictionRecord
+
+    champion = ModelVersion.objects.select_related("model").get(pk=version_id)
+    actor = Actor(User.objects.get(), "session")
+    candidate = services.version_create(actor=actor, model=champion.model, source="runs:/abd/model", run_id="abd")
+    guards = [
+        Guard("errors", "errors"), Guard("timeouts", "timeouts"), Guard("slow", "slow", threshold_ms=20),
+        Guard("high", "output", above=0.9), Guard("low", "output", below=0.1), Guard("score", "mean"),
+    ]  # fmt: skip
+    draw = np.random.default_rng(2)
+    medians = []
+    for _ in range(2):
+        took = []
+        for second in range(0, 600, SHIPPED_EVERY_S):
+            at = (NOW + timedelta(seconds=second)).timestamp()
+            records = [
+                PredictionRecord(
+                    f"r{key}", 0, at, "wide", champion.model_id, number, arm, 1, weight, key, False, status, 900, {},
+                    {"probability": score},
+                )
+                for key, score, (number, arm, weight), status in zip(
+                    draw.integers(2**62, size=PER_SECOND * SHIPPED_EVERY_S).tolist(),
+                    draw.random(PER_SECOND * SHIPPED_EVERY_S).tolist(),
+                    [(champion.number, "champion", 9_000)] * 180 + [(candidate.number, "canary", 1_000)] * 20,
+                    [500, *[200] * 99] * 2,
+                    strict=True,
+                )
+            ]  # fmt: skip
+            began = time.perf_counter()
+            with transaction.atomic():
+                count_trials(records)
+            took.append(time.perf_counter() - began)
+        medians.append(statistics.median(took) * 1000)
+        trial_open(model=champion.model, champion=champion, candidate=candidate, guards=guards)
+        Trial.objects.update(opened_at=NOW)
+    return medians[0], medians[1]
 
 
 def _bytes() -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
 from typing import NamedTuple
 
 from monitoring.guards import Guard, has_event, is_exposed, mean_of
@@ -92,9 +91,20 @@ class Tally:
 
 def requests_of(scope: Scope, records: Iterable[PredictionRecord]) -> Iterator[tuple[str, Request]]:
     """Yield the requests that a trial counts, each with its arm; the rows of a request follow each other in a segment."""
-    for (_, _, arm), rows in groupby(records, key=lambda r: (r.request_id, r.at, scope.arm_of(r))):
-        if arm is not None:
-            yield arm, list(rows)
+    rows: Request = []
+    for record in records:
+        if rows and (record.row == 0 or record.request_id != rows[0].request_id):
+            yield from _counted(scope, rows)
+            rows = []
+        rows.append(record)
+    if rows:
+        yield from _counted(scope, rows)
+
+
+def _counted(scope: Scope, rows: Request) -> Iterator[tuple[str, Request]]:
+    arm = scope.arm_of(rows[0])
+    if arm is not None:
+        yield arm, rows
 
 
 def candidate_share(arm: str, weight_bp: int) -> int:

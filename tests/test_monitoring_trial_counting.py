@@ -228,6 +228,12 @@ def test_rows_of_a_request_are_one_observation(trial):
     ]
 
 
+def test_requests_of_one_id_that_follow_each_other_stay_two(trial):
+    shipped(champion(trial, request_id="same"), champion(trial, request_id="same"), canary(trial, request_id="same"))
+
+    assert evidence(trial).exposures == (Exposure(1000, 2, 1, 0, 0),)
+
+
 def test_the_biggest_disagreements_are_kept(trial):
     for part in range(3):
         scores = [(n + part / 4) / 1000 for n in range(100, 300)]
