@@ -35,8 +35,9 @@ from serving.contract import (
     write_table,
 )
 from serving.core import Answer, Call, recorded
-from serving.http import Connections, Received
+from serving.http import Connections
 from serving.protocol import Fault, Given
+from serving.received import Received
 from serving.settings import Settings
 from serving.worker import Worker
 

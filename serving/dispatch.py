@@ -14,9 +14,9 @@ from serving.batching import Batcher, Promise
 from serving.callers import Caller, Callers
 from serving.core import ANYONE, Answer, Core, refusal
 from serving.describe import Describer
-from serving.http import Received
 from serving.invocations import MLFLOW
 from serving.protocol import V2, Dialect, Fault
+from serving.received import Received
 
 if TYPE_CHECKING:
     from serving.tracing import Tracing

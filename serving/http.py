@@ -1,40 +1,27 @@
-"""HTTP/1.1 on one connection: what a request is made of, in which order answers leave, and how long anybody may take.
+"""HTTP/1.1 on one connection: in which order answers leave, and how long anybody may take; ``serving.received`` reads requests.
 
-The parser is llhttp (of Node.js) through httptools; what it calls ambiguous is refused. There is no task, timer or
-header list for a request: a connection notes which phase it is in, and one sweep over all of them enforces the limits.
-docs/adr says why this is our own.
+There is no task, timer or header list for a request: a connection notes which phase it is in, and one sweep over all of
+them enforces the limits. docs/adr says why this is our own.
 """
 
 import asyncio
-import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade
 
 from serving.core import Answer, refusal
-from serving.protocol import CONTENT_JSON, V2, Fault
+from serving.protocol import V2, Fault
+from serving.received import CLOSE, MOST_IN_A_TURN, Received, Receiver, too_large
 from serving.settings import Settings
 
-logger = logging.getLogger("serving")
-
 MOST_HEAD_BYTES = 64 * 1024
-MOST_IN_A_TURN = 16  # pipelined requests; then other connections have theirs
 LINGER_S = 2.0  # a refused caller that still sends gets this long to read why
-# Sent twice they could be understood in two ways, here and by a proxy before us. llhttp sees to Content-Length.
-SINGLE = frozenset([
-    b"authorization", b"content-encoding", b"content-type", b"host", b"inference-header-content-length",
-    b"transfer-encoding", b"x-request-id", b"x-route-arm", b"x-route-key",
-])  # fmt: skip
-UPGRADING = frozenset([b"connection", b"http2-settings", b"upgrade"])
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-_CLOSE = b"connection: close\r\n"
-_KEEP = b"connection: keep-alive\r\n"  # what a client of HTTP/1.0 has to be told
 
 
 # What a connection waits for; each has its limit.
@@ -45,19 +32,6 @@ BUSY = 3  # us
 STUCK = 4  # its caller to read
 LINGER = 5  # a refused caller to notice
 CLOSING = 6  # the last answer to leave
-
-
-class Received(NamedTuple):
-    """One whole request."""
-
-    method: bytes
-    url: bytes
-    headers: dict[bytes, bytes]  # names in lower case
-    body: bytes
-    at: float  # seconds since the epoch
-    started_ns: int  # the same, by ``time.perf_counter_ns``
-    fault: Fault | None  # why it is not answered
-    persistence: bytes | None  # what the answer says of the connection: nothing, or that it closes, or that it stays
 
 
 class Answering(Protocol):
@@ -137,40 +111,26 @@ class Connections:
             connection.abort()
 
 
-class Connection(asyncio.Protocol):
+class Connection(Receiver, asyncio.Protocol):
     """One connection. Answers leave in the order of their requests, one at a time."""
 
-    __slots__ = (
-        "_all", "_body", "_body_bytes", "_completed", "_head_bytes", "_headers", "_in_body", "_last_words", "_looked",
-        "_parser", "_paused", "_pending", "_phase", "_stuck", "_transport", "_twice", "_url", "_waited_s", "_waiting",
-    )  # fmt: skip
+    __slots__ = ("_all", "_head_bytes", "_paused", "_pending", "_phase", "_stuck", "_transport", "_waited_s")
 
     def __init__(self, connections: Connections) -> None:
+        super().__init__(connections.max_body_bytes)
         self._all = connections
-        self._parser = HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._phase = HEAD
         self._waited_s = 0.0  # in this phase
-        self._waiting: deque[Received] = deque()
         self._pending: asyncio.Future[Answer] | None = None
-        self._last_words: Answer | None = None  # once all before it is answered
-        self._completed = self._paused = self._stuck = False
+        self._paused = self._stuck = False
         self._head_bytes = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        self._url = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._body: list[bytes] = []
-        self._body_bytes = 0
-        self._in_body = self._looked = False
-        self._twice = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect a request soon."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         if not self._all.admit(self):
-            self._write(refusal(Fault(503, "there are too many connections"), V2), _CLOSE)
+            self._write(refusal(Fault(503, "there are too many connections"), V2), CLOSE)
             self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -180,66 +140,6 @@ class Connection(asyncio.Protocol):
         if self._phase == BODY:
             self._turn_away(Fault(400, "the caller closed the connection before the body was complete"))
         self._phase = CLOSING
-
-    # What the parser finds ----------------------------------------------------------------------------------------
-
-    def on_url(self, url: bytes) -> None:
-        """Note the address; a long one comes in pieces."""
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a header, unless it follows the body, where nobody who checked the request has seen it."""
-        if self._in_body:
-            return
-        name = name.lower()
-        if name in self._headers and name in SINGLE:
-            self._twice = name
-        self._headers[name] = value
-
-    def on_headers_complete(self) -> None:
-        """Note that what follows is the body."""
-        self._in_body = True
-
-    def on_body(self, body: bytes) -> None:
-        """Keep a piece of the body while it is not too large."""
-        self._body_bytes += len(body)
-        if self._body_bytes <= self._all.max_body_bytes:
-            self._body.append(body)
-
-    def on_message_complete(self) -> None:
-        """Line the request up."""
-        self._completed = True
-        body = self._body
-        persistence = None
-        if not self._parser.should_keep_alive():
-            persistence = _CLOSE
-        elif b"connection" in self._headers and self._parser.get_http_version() != "1.1":
-            persistence = _KEEP
-        fault = self._fault(persistence)
-        self._waiting.append(
-            Received(
-                self._parser.get_method(), self._url, self._headers, body[0] if len(body) == 1 else b"".join(body), time.time(),
-                time.perf_counter_ns(), fault, persistence if fault is None else _CLOSE,
-            )
-        )  # fmt: skip
-        self._begin()
-
-    def _fault(self, persistence: bytes | None) -> Fault | None:
-        """Return what is wrong with a request whose form llhttp accepts."""
-        headers = self._headers
-        if self._body_bytes > self._all.max_body_bytes:
-            return _too_large(self._all.max_body_bytes)
-        if self._twice:
-            return Fault(400, f"the header {self._twice.decode()} was sent twice")
-        if b"host" not in headers or persistence is not None:
-            version = self._parser.get_http_version()
-            if version not in ("1.0", "1.1"):
-                return Fault(400, "only HTTP/1.1 and HTTP/1.0 are spoken here")
-            if b"host" not in headers and version == "1.1":
-                return Fault(400, "the header Host is missing")
-            if b"transfer-encoding" in headers and version == "1.0":
-                return Fault(400, "HTTP/1.0 has no Transfer-Encoding")
-        return None
 
     # What the transport brings ------------------------------------------------------------------------------------
 
@@ -264,46 +164,13 @@ class Connection(asyncio.Protocol):
         if self._in_body and not self._looked and self._phase == BODY and not self._waiting:
             self._look_early()
 
-    def _feed_on(self, data: bytes, stopped: HttpParserUpgrade | HttpParserError) -> None:
-        """Go on, or say why not, where the parser stopped."""
-        for _ in range(MOST_IN_A_TURN):
-            if isinstance(stopped, HttpParserError):
-                self._last_words = _malformed(stopped)
-                return
-            data = self._without_upgrade(data[stopped.args[0] :])
-            if self._last_words is not None:
-                return
-            try:
-                self._parser.feed_data(data)
-                return
-            except (HttpParserUpgrade, HttpParserError) as another:
-                stopped = another
-        self._last_words = refusal(Fault(400, "upgrades are asked for too often; only HTTP/1.1 is spoken here"), V2)
-
-    def _without_upgrade(self, rest: bytes) -> bytes:
-        """Return what to read instead of a request that asks for another protocol, as any server may that speaks none.
-
-        The parser stops at the end of its headers and takes its body for that other protocol.
-        """
-        received = self._waiting.pop()
-        self._completed = bool(self._waiting)
-        if received.method == b"CONNECT" or received.fault is not None:
-            fault = received.fault or Fault(405, "this is no proxy", (b"allow", b"GET, HEAD, POST"))
-            self._last_words = refusal(fault, V2)
-            return b""
-        version = self._parser.get_http_version().encode()
-        self._parser = HttpRequestParser(self)
-        kept = [b"%b: %b\r\n" % pair for pair in received.headers.items() if pair[0] not in UPGRADING]
-        kept.append(received.persistence or b"")
-        return b"%b %b HTTP/%b\r\n%b\r\n%b" % (received.method, received.url, version, b"".join(kept), rest)
-
     def _await(self, received: int) -> None:
         """Note what is still to come of a request that began."""
         if self._in_body:
             if self._phase != BODY:
                 self._enter(BODY)
-            if self._body_bytes > self._all.max_body_bytes:
-                self._refuse_rest(_too_large(self._all.max_body_bytes))
+            if self._body_bytes > self._most_bytes:
+                self._refuse_rest(too_large(self._most_bytes))
             return
         if self._phase != HEAD:
             self._enter(HEAD)
@@ -320,10 +187,10 @@ class Connection(asyncio.Protocol):
         self._looked = True
         headers = self._headers
         length = headers.get(b"content-length", b"0")
-        persistence = None if self._parser.should_keep_alive() else _CLOSE
+        persistence = None if self._parser.should_keep_alive() else CLOSE
         fault = self._fault(persistence)
-        if fault is None and int(length) > self._all.max_body_bytes:
-            fault = _too_large(self._all.max_body_bytes)
+        if fault is None and int(length) > self._most_bytes:
+            fault = too_large(self._most_bytes)
         answer = self._all.answering.refuse_early(self._parser.get_method(), self._url, headers)
         if answer is None and fault is not None:
             self._refuse_rest(fault)
@@ -338,7 +205,7 @@ class Connection(asyncio.Protocol):
     def _turn_away(self, fault: Fault) -> Answer:
         return self._all.answering.turn_away(
             Received(
-                self._parser.get_method(), self._url, self._headers, b"", time.time(), time.perf_counter_ns(), fault, _CLOSE
+                self._parser.get_method(), self._url, self._headers, b"", time.time(), time.perf_counter_ns(), fault, CLOSE
             ),
             fault,
         )  # fmt: skip
@@ -396,9 +263,9 @@ class Connection(asyncio.Protocol):
         self._work()
 
     def _send(self, received: Received, answer: Answer) -> None:
-        persistence = _CLOSE if self._all.draining else received.persistence
+        persistence = CLOSE if self._all.draining else received.persistence
         self._write(answer, persistence, bodiless=received.method == b"HEAD")
-        if persistence is _CLOSE:
+        if persistence is CLOSE:
             self._waiting.clear()
             self._close()
 
@@ -418,7 +285,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self, answer: Answer) -> None:
         """Say why nothing more is read here. The caller may still be sending, and would lose the answer if we just closed."""
-        self._write(answer, _CLOSE)
+        self._write(answer, CLOSE)
         self._waiting.clear()
         if self._paused:
             self._close()
@@ -467,14 +334,3 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Cut the connection off."""
         self._transport.abort()
-
-
-def _too_large(most: int) -> Fault:
-    return Fault(413, f"the body is larger than {most} bytes")
-
-
-def _malformed(error: HttpParserError) -> Answer:
-    if error.__context__ is not None and not isinstance(error.__context__, HttpParserError):
-        logger.error("a request could not be taken up", exc_info=error.__context__)
-        return refusal(Fault(500, "the request could not be taken up; the gateway's log says more"), V2)
-    return Answer(400, V2.error(400, f"this is no HTTP/1.1 request: {error}"), [CONTENT_JSON])
