@@ -29,7 +29,9 @@ def callers_publish(*, now: datetime) -> CallerList:
     digest = f"sha256:{hashlib.sha256(msgspec.json.encode(callers)).hexdigest()}"
     known = latest.version if latest else 0
     held = [on_disk.version if on_disk else 0, *(state.callers_version for state in living_gateways())]
-    ahead = max(n for n in held if n <= known + MOST_AHEAD)  # only after the database was restored to an earlier day
+    ahead = max(
+        (n for n in held if n <= known + MOST_AHEAD), default=0
+    )  # beyond: only after a restore to an earlier day
     if latest is None or latest.digest != digest or ahead > known:
         published = CallerList(max(known, ahead) + 1, now.isoformat(), callers)
         PublishedCallers.objects.update_or_create(

@@ -68,9 +68,9 @@ def test_each_line_that_is_no_label_is_named_and_nothing_taken(sent):
     page = sent(BAD, status=422)
 
     assert "2 lines are no labels: none was taken" in page
-    assert '<th scope="row">4</th><td data-l="Field" class="mono">time</td>' in page
+    assert '<span class="d-md-none">Line </span>4</th><td data-l="Field" class="mono">time</td>' in page
     assert "must be a time with its zone" in page
-    assert '<th scope="row">5</th><td data-l="Field" class="mono">row</td>' in page
+    assert '<span class="d-md-none">Line </span>5</th><td data-l="Field" class="mono">row</td>' in page
     assert "must be a whole number from 0" in page
     assert held() == {}
 
