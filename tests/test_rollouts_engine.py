@@ -15,9 +15,10 @@ from registry.models import AuditEvent, Evidence, Membership, Promotion, Role
 from registry.selectors import can_go_on
 from registry.states import PromotionState
 from rollouts import services
-from rollouts.models import LoadRefusal, Rollout, RolloutVerdict
-from rollouts.routing import compose
+from rollouts.models import LoadRefusal, Rollout, RolloutVerdict, RoutingTable
+from rollouts.routing import compose, document_of
 from rollouts.states import State
+from rollouts.tasks import reconcile
 from serving.contract import Arm
 from tests import factories
 from tests.rollouts import (
@@ -373,6 +374,19 @@ def test_budget_that_the_canary_spent_is_charged_to_it():
 
     assert (rollout.canary_requests, rollout.canary_failures) == (100, 2)
     assert [(row["bad"], row["total"], row["share"]) for row in rollout.budget] == [(2, 100, pytest.approx(0.2))]
+
+
+def test_one_run_of_the_task_takes_up_moves_on_and_publishes():
+    model = make_planned()
+    candidate = make_routable(model)
+    gateways_hold(candidate)
+    factories.approve(factories.make_promotion(model, version=candidate))
+
+    reconcile()
+
+    (route,) = document_of(RoutingTable.objects.latest("version")).routes
+    assert route.arms == [Arm("champion", 1, 9000), Arm("canary", 2, 1000)]
+    assert RoutingTable.objects.latest("version").reason == f"{model.name}: v1 90%, v2 10% serves"
 
 
 def step_of(weight_bp):
