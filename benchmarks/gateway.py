@@ -9,7 +9,6 @@ tenth each, a token that was revoked under load was refused, and all servers ans
 """
 
 import argparse
-import hashlib
 import json
 import os
 import statistics
@@ -30,27 +29,11 @@ from benchmarks.catalogue import installation
 from benchmarks.load import Server, need_wrk, serving
 from benchmarks.peers import servers as peers
 from benchmarks.report import Row, arguments, finish
+from benchmarks.served import AT, FEATURES, MODEL_ID, admit, train
 from controlplane.embedded import free_port
-from serving.contract import (
-    CHAMPION,
-    SHADOW,
-    Arm,
-    Caller,
-    CallerList,
-    Column,
-    File,
-    Route,
-    RoutingTable,
-    Version,
-    callers_path,
-    manifest_digest,
-    write_callers,
-    write_table,
-)
+from serving.contract import CHAMPION, SHADOW, Arm, Route, RoutingTable, Version, write_table
 
-MODEL, MODEL_ID = "late-flight", 1
-FEATURES, TREES, LEAVES = 30, 200, 63
-COLUMNS = [Column(f"x{i}", "double") for i in range(FEATURES)]
+MODEL = "late-flight"
 SECRET, DOOMED = "benchmark-caller-00000000000000000", "benchmark-revoked-0000000000000000"
 SHARE = 0.10
 BATCH = 1_000
@@ -71,10 +54,10 @@ def main() -> None:
 def measure(stack: ExitStack, home: Path, options: argparse.Namespace) -> tuple[list[Row], Callable[[], None]]:
     """Run everything against everything; return the figures, and what is to be checked before they are worth anything."""
     rounds, seconds = QUICK if options.quick else FULL
-    folders = [_train(home, number) for number in (1, 2, 3)]
+    versions = [train(home, number) for number in (1, 2, 3)]
     row = np.random.default_rng(1).normal(size=FEATURES).round(6).tolist()
-    model = folders[0] / "model.lgb"
-    ours = Ours(home, folders, row)
+    model = _model_file(versions[0])
+    ours = Ours(home, versions, row)
     on = stack.enter_context(ours.running("on"))
     off = stack.enter_context(ours.running("off"))
     start = {
@@ -179,14 +162,14 @@ def _check_same_answer(running: list[Server], expected: list[float]) -> None:
 class Ours:
     """This product's gateway, started by its own command, and what has to be true of its log afterwards."""
 
-    def __init__(self, home: Path, folders: list[Path], row: list[float]) -> None:
-        self._home, self._versions = home, [_version(n, folder) for n, folder in enumerate(folders, 1)]
+    def __init__(self, home: Path, versions: list[Version], row: list[float]) -> None:
+        self._home, self._versions = home, versions
         self.body = home / "ours.json"
         self.body.write_bytes(peers.tensor_body([row]))
         self.expected = [
-            float(lightgbm.Booster(model_file=str(folder / "model.lgb")).predict(np.array([row]))[0]) for folder in folders
+            float(lightgbm.Booster(model_file=str(_model_file(version))).predict(np.array([row]))[0]) for version in versions
         ]  # fmt: skip
-        _register(len(folders))
+        _register(len(versions))
 
     @contextmanager
     def running(self, name: str, *, workers: int = 1, cores: str = "0") -> Iterator[Server]:
@@ -219,8 +202,8 @@ class Ours:
             self._versions if everything else self._versions[:1],
         )  # fmt: skip
         table.parent.mkdir()
-        write_table(RoutingTable(1, "2026-01-01T00:00:00+00:00", [route]), table)
-        _admit(table, 1, SECRET, DOOMED)
+        write_table(RoutingTable(1, AT, [route]), table)
+        admit(table, 1, SECRET, DOOMED)
 
     @contextmanager
     def revoking(self, server: Server, *, after: float) -> Iterator[None]:
@@ -235,7 +218,7 @@ class Ours:
 
         def revoke() -> None:
             time.sleep(after)
-            _admit(table, 2, SECRET)
+            admit(table, 2, SECRET)
 
         thread = Thread(target=revoke)
         thread.start()
@@ -283,34 +266,8 @@ def _requests_in_lake() -> tuple[Counter[str], int]:
     return Counter(dict(zip(firsts["arm"].to_pylist(), firsts["count_all"].to_pylist(), strict=True))), doubled
 
 
-def _admit(table: Path, version: int, *secrets: str) -> None:
-    callers = [
-        Caller(i, f"sha256:{hashlib.sha256(secret.encode()).hexdigest()}", [MODEL_ID])
-        for i, secret in enumerate(secrets, 1)
-    ]
-    write_callers(CallerList(version, "2026-01-01T00:00:00+00:00", callers), callers_path(table))
-
-
-def _train(home: Path, number: int) -> Path:
-    """Train one version on random rows; return its folder."""
-    random = np.random.default_rng(number)
-    rows = random.normal(size=(20_000, FEATURES))
-    noise = random.normal(size=len(rows))
-    target = rows[:, 0] + rows[:, 1] * rows[:, 2] + np.sin(rows[:, 3]) + noise > 0
-    settings = {"objective": "binary", "num_leaves": LEAVES, "verbose": -1, "seed": number, "num_threads": 2}
-    booster = lightgbm.train(
-        settings, lightgbm.Dataset(rows, target, feature_name=[column.name for column in COLUMNS]), TREES
-    )
-    folder = home / f"v{number}"
-    folder.mkdir()
-    booster.save_model(folder / "model.lgb")
-    return folder
-
-
-def _version(number: int, folder: Path) -> Version:
-    data = (folder / "model.lgb").read_bytes()
-    manifest = [File("model.lgb", len(data), hashlib.sha256(data).hexdigest())]
-    return Version(number, "lightgbm", str(folder), "model.lgb", manifest_digest(manifest), manifest, COLUMNS)
+def _model_file(version: Version) -> Path:
+    return Path(version.folder) / version.file
 
 
 def _register(versions: int) -> None:

@@ -6,7 +6,6 @@ they are floors: what a server under load takes for the same is more. The figure
 
 import asyncio
 import gc
-import hashlib
 import json
 import os
 import tempfile
@@ -16,24 +15,11 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, cast
 
-import lightgbm
 import numpy as np
 
 from benchmarks.report import Row, arguments, finish
-from serving.contract import (
-    Arm,
-    Caller,
-    CallerList,
-    Column,
-    File,
-    Route,
-    RoutingTable,
-    Version,
-    callers_path,
-    manifest_digest,
-    write_callers,
-    write_table,
-)
+from benchmarks.served import AT, FEATURES, MODEL_ID, TREES, admit, train
+from serving.contract import Arm, Route, RoutingTable, write_table
 from serving.core import Answer, Call, recorded
 from serving.http import Connections
 from serving.protocol import Fault, Given
@@ -41,12 +27,10 @@ from serving.received import Received
 from serving.settings import Settings
 from serving.worker import Worker
 
-FEATURES = 30
 KEYS = 1_000
 BATCH = 50
 COLLECT_AFTER = 50_000  # objects; as the worker has it
 SECRET = "cp_of-the-benchmark"
-AT = "2026-01-01T00:00:00+00:00"
 
 
 class Wire:
@@ -107,7 +91,7 @@ def main() -> None:
     gc.set_threshold(COLLECT_AFTER)
     batches = 60 if options.quick else 400
     with tempfile.TemporaryDirectory() as home:
-        worker = serve(Path(home), 20 if options.quick else 200)
+        worker = serve(Path(home), 20 if options.quick else TREES)
         rows = measure(worker, batches)
     finish(rows, options.json)
     os._exit(0)  # the worker's threads were never served, so nothing would end them
@@ -117,33 +101,14 @@ def serve(home: Path, trees: int) -> Worker:
     """Return a worker with three versions in force, that no socket leads to."""
     versions = [train(home, number, trees) for number in (1, 2, 3)]
     arms = [Arm("champion", 1, 9_000), Arm("canary", 2, 1_000), Arm("shadow", 3, 1_000)]
-    route = Route("scorer", 1, "classification", "model-1", arms, {"champion": 1}, versions)
+    route = Route("scorer", MODEL_ID, "classification", "model-1", arms, {"champion": 1}, versions)
     table = home / "table.json"
     write_table(RoutingTable(1, AT, [route]), table)
-    digest = f"sha256:{hashlib.sha256(SECRET.encode()).hexdigest()}"
-    write_callers(CallerList(1, AT, [Caller(7, digest, [1])]), callers_path(table))
+    admit(table, 1, SECRET)
     worker = Worker(Settings(table, home / "spool"))
     worker._callers.follow()
     worker._fleet.follow()
     return worker
-
-
-def train(home: Path, number: int, trees: int) -> Version:
-    """Train a binary classifier of 63 leaves a tree, and write it down as a version."""
-    draw = np.random.default_rng(number)
-    inputs = draw.normal(size=(20_000, FEATURES))
-    wanted = (inputs[:, 0] + inputs[:, 1] * inputs[:, 2] + draw.normal(size=len(inputs)) > 0).astype(int)
-    names = [f"f{i}" for i in range(FEATURES)]
-    settings = {"objective": "binary", "num_leaves": 63, "verbose": -1, "num_threads": 1}
-    data = (
-        lightgbm.train(settings, lightgbm.Dataset(inputs, wanted, feature_name=names), trees).model_to_string().encode()
-    )
-    folder = home / f"v{number}"
-    folder.mkdir()
-    (folder / "model.lgb").write_bytes(data)
-    manifest = [File("model.lgb", len(data), hashlib.sha256(data).hexdigest())]
-    columns = [Column(name, "double") for name in names]
-    return Version(number, "lightgbm", str(folder), "model.lgb", manifest_digest(manifest), manifest, columns)
 
 
 def requests() -> list[bytes]:
