@@ -10,6 +10,8 @@ from rollouts.plan_parts import Guardrail, Plan
 from rollouts.verdicts import Coverage, Exposure, Origin, Sample, Verdict
 from serving.contract import BASIS_POINTS
 
+LATE = 0.1  # of the prior, for harm that begins with a later step: it need not first outweigh all that went well before
+
 
 @dataclass(frozen=True)
 class Sums:
@@ -116,7 +118,10 @@ def _failures(guard: Guardrail, counted: Counted, alpha: float, alpha_pass: floa
     at = {weight: arms for weight, arms in counted.at.items() if 0 < weight < BASIS_POINTS}
     return verdicts.judge_failures(
         guard.name,
-        [Origin(weight / BASIS_POINTS, canary.first_events, champion.first_events) for weight, (champion, canary) in at.items()],
+        [
+            Origin(weight / BASIS_POINTS, canary.first_events, champion.first_events, part)
+            for part, (weight, (champion, canary)) in enumerate(at.items())
+        ],
         Exposure(
             canary=sum(canary.exposed for _, canary in at.values()),
             champion=sum(champion.exposed for champion, _ in at.values()),
@@ -124,4 +129,5 @@ def _failures(guard: Guardrail, counted: Counted, alpha: float, alpha_pass: floa
         alpha=alpha,
         margin=guard.margin,
         alpha_pass=alpha_pass,
-    )  # fmt: skip
+        late=LATE,
+    )

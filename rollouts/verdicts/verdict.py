@@ -22,7 +22,7 @@ class Origin:
         weight: the canary's share of the traffic, in (0, 1).
         canary, champion: failures of either arm (count). With sticky keys a key's first failure in the whole rollout
             is counted, in whichever arm it happened, and no other failure of that key.
-        part: of the rollout, counted from 0. Parts begin at instants that no failure within them decides: with each step, say, and
+        part: of the rollout, counted from 0. Parts begin at instants that no failure to come decides: with each step, say, and
             every few hours of a long one.
     """
 
