@@ -16,6 +16,8 @@ NAVIGATION = {
     "Prove": [("predictions", "Predictions", "o"), ("audit", "Audit", "a")],
     "": [("api_docs", "API docs", "h"), ("settings", "Settings", "e")],
 }
+if settings.DEPLOYMENT == "demo":
+    NAVIGATION["Watch"].append(("scenarios", "Scenarios", "n"))
 THEMES = ("light", "dark", "auto")
 ZONES = ("utc", "local")
 

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView
 
+import controlplane.demo.views
 import controlplane.views
 import experiments.urls
 import jobs.urls
@@ -28,7 +29,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 if settings.DEPLOYMENT != "production":
-    urlpatterns.append(path("kit/", controlplane.views.kit, name="kit"))
+    urlpatterns += [
+        path("kit/", controlplane.views.kit, name="kit"),
+        path("scenarios/", controlplane.demo.views.scenarios, name="scenarios"),
+        path("scenarios/start/", controlplane.demo.views.scenario_begin, name="scenario_begin"),
+    ]
 
 handler400 = controlplane.views.bad_request
 handler403 = controlplane.views.forbidden

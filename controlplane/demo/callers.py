@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
-TIMEOUT_S = 10
+TIMEOUT_S = 30  # a loaded machine is not a failing gateway
 TRAVELLERS = 20_000
 
 

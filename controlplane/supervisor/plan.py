@@ -65,7 +65,7 @@ class Plan:
                 self._django, check=answers(f"{web}/health/"),
             ),
             self._manage("mlflow_server", name="mlflow", check=answers(f"{mlflow}/health")),
-            self._worker("worker", node="jobs", queues="training,evaluation,monitoring,registry", threads=4),
+            self._worker("worker", node="jobs", queues="training,evaluation,monitoring,registry,demo", threads=5),
             self._worker("control", node="control", queues="control", threads=4),
             # Told to stop, it first waits for the broker and the database, which an orphan has lost. It holds nothing: a turn of a
             # schedule is a row that is taken once.
