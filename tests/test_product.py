@@ -11,6 +11,16 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import PHONE, WIDE, accessibility_faults, log_in_by_form, sideways_scroll
+from tests.scenarios import (  # noqa: F401  collected here, first: one process has the product
+    rehearsed,
+    test_a_bad_candidate_goes_back_by_itself,
+    test_how_soon_a_bad_candidate_is_gone,
+    test_no_person_moved_a_rollout_and_each_move_has_its_reason,
+    test_no_request_failed_because_of_a_switch,
+    test_the_good_candidate_reaches_everybody,
+    test_too_little_known_waits_for_a_person,
+    test_who_met_the_candidate_keeps_it_while_its_share_grows,
+)
 from tests.stack import answer
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
@@ -62,7 +72,8 @@ def second_version(stack):
 
     def asked():
         _, body = stack.api("viewer", "GET", "/promotions?state=requested")
-        return body["results"][0]["version"] if body and body["results"] else None
+        found = [p["version"] for p in (body or {"results": []})["results"] if p["model"] == "flight-delay"]
+        return found[0] if found else None
 
     return stack.until(asked, seconds=480, what="the second version to be proposed")
 
@@ -187,6 +198,7 @@ def pages(stack, number):
         "slos": "/slos/",
         "drift": "/drift/",
         **report,
+        "scenarios": "/scenarios/",
         "audit": "/audit/",
         "api-docs": "/api/docs/",
         "settings": "/settings/",
