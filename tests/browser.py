@@ -79,6 +79,11 @@ def set_theme(page, theme, live_server):
     page.context.add_cookies([{"name": "theme", "value": theme, "url": live_server.url}])
 
 
+def settle(page):
+    """Wait until no piece of the page is still being fetched or put in its place."""
+    page.wait_for_selector(".htmx-request, .htmx-swapping, .htmx-settling, .htmx-added", state="detached")
+
+
 def accessibility_faults(page):
     """Return what axe calls serious or critical on the page as it stands."""
     violations = Axe().run(page).response["violations"]

@@ -36,7 +36,7 @@ class Stack:
         """Run one of the supervisor's commands, as `make` does."""
         return subprocess.run(
             [sys.executable, "-m", "controlplane.supervisor", *command], cwd=REPOSITORY, stdin=subprocess.DEVNULL,
-            env=self.environment | given, capture_output=True, text=True, check=check, timeout=240,
+            env=self.environment | given, capture_output=True, text=True, check=check, timeout=FIRST_CHAMPION_S,
         )  # fmt: skip
 
     @property
