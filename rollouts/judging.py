@@ -108,10 +108,8 @@ def _judge(guard: Guardrail, counted: Counted, alpha: float, alpha_pass: float) 
     )  # fmt: skip
     if guard.kind != "quality":
         return found
-    arms = [[counted.at[weight][arm] for weight in weights] for arm in (0, 1)]
-    answered = [sum(sums.exposed for sums in arm) for arm in arms]
-    labelled = [sum(sums.n for sums in arm) for arm in arms]
-    return verdicts.judge_labelled(found, Coverage(answered[0], labelled[0], answered[1], labelled[1]))
+    arms = [counted.at[weight] for weight in weights]
+    return verdicts.judge_labelled(found, [Coverage(a.exposed, a.n, b.exposed, b.n) for a, b in arms])
 
 
 def _failures(guard: Guardrail, counted: Counted, alpha: float, alpha_pass: float) -> Verdict:

@@ -323,6 +323,19 @@ def test_labels_that_are_missing_unevenly_are_no_data(coverage, reason):
     assert verdict.evidence_for == JUDGED.evidence_for
 
 
+def test_labels_that_become_rarer_during_a_ramp_are_missing_alike():
+    """Nine in ten have labels while the canary answers a tenth, six in ten while it answers a half."""
+    by_weight = [Coverage(9_000, 8_100, 1_000, 900), Coverage(5_000, 3_000, 5_000, 3_000)]
+    pooled = Coverage(14_000, 11_100, 6_000, 3_900)
+
+    assert judge_labelled(JUDGED, by_weight) is JUDGED
+    assert judge_labelled(JUDGED, pooled).outcome is Outcome.NO_DATA
+
+
+def test_without_coverage_there_are_no_labels():
+    assert judge_labelled(JUDGED, []).outcome is Outcome.NO_DATA
+
+
 def test_the_tolerance_can_be_set():
     coverage = Coverage(80_000, 60_000, 80_000, 59_000)
 

@@ -1,18 +1,20 @@
 """Quality from labels that come late."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rollouts.verdicts import sentences
-from rollouts.verdicts.means import Difference, interval
+from rollouts.verdicts.means import between, interval
 from rollouts.verdicts.sequences import MIN_VALUES
-from rollouts.verdicts.verdict import Coverage, Outcome, Verdict
+from rollouts.verdicts.verdict import Coverage, Outcome, Sample, Verdict
 
 TOLERANCE = 0.02  # share of predictions: coverage that differs by less does no harm worth a delay
 COVERAGE_ALPHA = 0.01
 
 
-def judge_labelled(judged: Verdict, coverage: Coverage, *, tolerance: float = TOLERANCE) -> Verdict:
+def judge_labelled(
+    judged: Verdict, coverage: Coverage | Sequence[Coverage], *, tolerance: float = TOLERANCE
+) -> Verdict:
     """Return a verdict on labelled predictions, or *no data* where the arms have not the same share of labels.
 
     Labels are seldom missing by chance: a payment that was refused never gets one. An arm with fewer labels is measured on other
@@ -22,7 +24,8 @@ def judge_labelled(judged: Verdict, coverage: Coverage, *, tolerance: float = TO
     Args:
         judged: by :func:`judge_mean` or :func:`judge_failures`, of labelled predictions that are older than the maturity cut-off in
             both arms; younger ones must not be counted, since labels of one kind may come sooner.
-        coverage: of all predictions older than the cut-off.
+        coverage: of all predictions older than the cut-off; one for each weight that was in force, since labels may become rarer while
+            the canary grows.
         tolerance: difference of shares, 0 to 1.
 
     Raises:
@@ -30,17 +33,19 @@ def judge_labelled(judged: Verdict, coverage: Coverage, *, tolerance: float = TO
     """
     if not 0 <= tolerance < 1:
         raise ValueError(f"{tolerance=} lies outside [0, 1).")
-    n, m = coverage.champion_answered, coverage.canary_answered
-    if not (coverage.champion_labelled and coverage.canary_labelled):
-        arm = "candidate" if not coverage.canary_labelled else "champion"
+    parts = [coverage] if isinstance(coverage, Coverage) else list(coverage)
+    champion = [Sample(one.champion_answered, one.champion_labelled, one.champion_labelled) for one in parts]
+    canary = [Sample(one.canary_answered, one.canary_labelled, one.canary_labelled) for one in parts]
+    totals = [sum(arm, Sample(0, 0.0, 0.0)) for arm in (champion, canary)]
+    shares = [arm.mean or 0.0 for arm in totals]
+    if not all(shares):
+        arm = "champion" if shares[1] else "candidate"
         return _no_data(judged, f"No prediction of the {arm} that is old enough has a label yet.")
-    champion, canary = coverage.champion_labelled / n, coverage.canary_labelled / m
-    if abs(canary - champion) > tolerance and min(n, m) >= MIN_VALUES:
-        pooled = (coverage.champion_labelled + coverage.canary_labelled) / (n + m)
-        error = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
-        low, _, high = interval(Difference(canary - champion, error, n + m), COVERAGE_ALPHA, COVERAGE_ALPHA)
+    apart = between(champion, canary)
+    if abs(apart.estimate) > tolerance and min(arm.n for arm in totals) >= MIN_VALUES:
+        low, _, high = interval(apart, COVERAGE_ALPHA, COVERAGE_ALPHA)
         if low > 0 or high < 0:
-            return _no_data(judged, sentences.unlike_coverage(canary, champion))
+            return _no_data(judged, sentences.unlike_coverage(shares[1], shares[0]))
     return judged
 
 
