@@ -93,8 +93,8 @@ def check_guards(guards: Sequence[Guard]) -> list[Guard]:
     names: set[str] = set()
     for i, guard in enumerate(guards):
         at = f"guards/{i}"
-        if not guard.name or len(guard.name) > 60:
-            raise GuardError(f"{at}/name", "A guard needs a name of up to 60 characters.")
+        if not guard.name or len(guard.name) > 60 or not guard.name.isprintable():
+            raise GuardError(f"{at}/name", "A guard needs a name of up to 60 printable characters.")
         if guard.name in names:
             raise GuardError(f"{at}/name", f"Two guards are called {guard.name}.")
         names.add(guard.name)

@@ -119,7 +119,7 @@ def _count_pairs(scope: Scope, requests: Sequence[tuple[str, Request]]) -> None:
         (
             TrialHeld(
                 trial_id=scope.trial_id, request_id=key.request_id, at=key.at, is_shadow=is_shadow, status=side.status,
-                outputs=_plain(side.outputs), inputs=_plain(side.inputs), error=side.error,
+                outputs=_plain(side.outputs), inputs=_plain(side.inputs), error=_plain(side.error),
             )
             for waiting, is_shadow in ((sides.answers, False), (sides.shadows, True))
             for key, side in waiting.items()
@@ -182,7 +182,7 @@ def _keep_biggest(trial_id: int, guard: str, found: list[Disagreement]) -> None:
     TrialDisagreement.objects.bulk_create(
         TrialDisagreement(
             trial_id=trial_id, guard=guard, request_id=d.key.request_id, row=d.row, at=_time(d.key.at), size=d.size,
-            champion_outputs=_plain(d.champion), candidate_outputs=_plain(d.candidate), error=d.error,
+            champion_outputs=_plain(d.champion), candidate_outputs=_plain(d.candidate), error=_plain(d.error),
             inputs=_plain(d.inputs),
         )
         for d in sorted(bigger, key=lambda d: -d.size)[:MOST_KEPT]
@@ -213,8 +213,16 @@ def _add(table: type[Model], trial_id: int, names: Sequence[str], added: dict[An
 
 
 def _plain(value: Any) -> Any:
-    """Return records' values as JSON knows them; a NaN is missing."""
-    return msgspec.json.decode(msgspec.json.encode(value))
+    """Return what was recorded as PostgreSQL's JSON can hold it: a NaN is missing, and a caller's NUL is no text there."""
+    return _without_nul(msgspec.json.decode(msgspec.json.encode(value)))
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(held) for name, held in value.items()}
+    return [_without_nul(held) for held in value] if isinstance(value, list) else value
 
 
 def _time(at: float) -> datetime:

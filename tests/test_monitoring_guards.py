@@ -28,6 +28,7 @@ def test_sound_guards_are_returned():
     ("guard", "field"),
     [
         (Guard("", "errors"), "name"),
+        (Guard("x\0", "errors"), "name"),
         (Guard("errors", "errors"), "name"),
         (Guard("x", "slow"), "threshold_ms"),
         (Guard("x", "slow", threshold_ms=0), "threshold_ms"),

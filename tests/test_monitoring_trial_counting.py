@@ -3,6 +3,7 @@
 import shutil
 from datetime import timedelta
 
+import msgspec
 import pytest
 from django.db import connection
 
@@ -244,6 +245,18 @@ def test_the_biggest_disagreements_are_kept(trial):
     assert (kept[0].size, kept[MOST_KEPT - 1].size) == (0.2995, 0.23325)
     assert kept[0].candidate_outputs == {"probability": 0.2995}
     assert kept[0].inputs["carrier"] == "AA"
+
+
+def test_text_that_postgresql_cannot_hold_does_not_stop_the_shipper(trial):
+    inputs = {"carrier": "A\0A", "distance": float("nan")}
+    answer, shadow = pair(trial, 0.25, None, inputs=inputs)
+    held, _ = pair(trial, 0.25, 0.75, inputs=inputs)
+
+    shipped(answer, msgspec.structs.replace(shadow, error="no \0"), held)
+
+    [failure] = TrialDisagreement.objects.all()
+    assert (failure.inputs, failure.error) == ({"carrier": "A\ufffdA", "distance": None}, "no \ufffd")
+    assert TrialHeld.objects.get().request_id == held.request_id
 
 
 def test_a_shadows_failure_is_kept_with_its_words(trial):
