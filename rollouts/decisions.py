@@ -1,7 +1,7 @@
 """What to do with a rollout, from what is known. Pure: plan, counts and verdicts in, a decision and its reason out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -125,15 +125,9 @@ def decide(plan: Plan, at: Situation) -> Decision:
     if at.paused:
         return Decision(Action.HOLD, "Paused. A fail still goes back.", gates=gates)
     go_on = _go_on(plan, at, gates)
-    if go_on.action is Action.HOLD and at.deadline and at.now >= at.deadline:
-        return Decision(
-            Action.ASK,
-            f"The time of the plan is over, and {_lower(go_on.reason)}",
-            ask=Ask.DEADLINE,
-            gates=gates,
-            silent=silent,
-        )
-    return Decision(go_on.action, go_on.reason, go_on.step, go_on.ask, gates, silent)
+    if at.deadline and at.now >= at.deadline and not all(gate.met for gate in gates):  # a freeze alone ends by itself
+        go_on = Decision(Action.ASK, f"The time of the plan is over. {go_on.reason}", ask=Ask.DEADLINE)
+    return replace(go_on, gates=gates, silent=silent)
 
 
 def _begin(plan: Plan, at: Situation) -> Decision:
@@ -255,7 +249,3 @@ def duration(span: timedelta) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds} s"
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -138,7 +138,8 @@ FREEZE = Freeze("Black Friday", days=[2, 3], from_time="10:00", to_time="02:00",
 def test_freeze_holds_what_would_advance_and_never_a_fail():
     plan = msgspec.structs.replace(PLAN, freezes=[FREEZE])
 
-    for situation, verdicts in ((PENDING, []), (FIRST, known()), (LAST, known("pass"))):
+    late = replace(LAST, deadline=NOON)
+    for situation, verdicts in ((PENDING, []), (FIRST, known()), (LAST, known("pass")), (late, known("pass"))):
         decision = decide(plan, replace(situation, verdicts=verdicts))
         assert (decision.action, "Black Friday" in decision.reason) == (Action.HOLD, True)
     assert decide(plan, replace(FIRST, verdicts=known("fail"))).action is Action.ROLL_BACK

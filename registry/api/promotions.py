@@ -132,7 +132,7 @@ class PromotionApprove(PromotionView):
         """Approve what you were shown: `seen` or `If-Match` names its binding.
 
         Asks for a role that the policy of the risk tier names, and for somebody who had no part in the version. With
-        the quorum reached the alias moves at once. Neither given: 428. Something changed since you looked: 409, look
+        the quorum reached the alias moves at once, or a rollout begins. Neither given: 428. Something changed since you looked: 409, look
         again.
         """
         promotion = find_promotion(self.actor, pk)

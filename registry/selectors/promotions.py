@@ -189,6 +189,8 @@ def decision_rules(promotion: Promotion, actor: Actor, checks: list[Check]) -> l
         if actor.user.pk not in contributor_ids(promotion)
         else Rule(False, "You contributed to this version, so another person decides", f"Another {asked}.")
     )
+    if wants_rollout(promotion, policy):
+        rules.append(Rule(True, "A rollout follows the last approval; the champion goes on until it has passed"))
     for name, needed in policy.required.items():
         given = promotion.approvals.filter(
             decision=Approval.Decision.APPROVE, binding_digest=binding.digest, role=name

@@ -23,6 +23,7 @@ from rollouts.states import OPEN, State
 logger = logging.getLogger(__name__)
 LOOKED = timedelta(seconds=5)  # how often a look that changes nothing is written down
 REFUSED_FOR = timedelta(seconds=60)  # a gateway tries again every 30 s: files may still be on their way
+CHARGED_EVERY_S = 10
 SETTLING = timedelta(minutes=1)  # records of the last requests still come in
 STUCK = timedelta(minutes=5)
 
@@ -138,8 +139,9 @@ def _hold(rollout: Rollout, decision: Decision, *, now: datetime) -> None:
     else:
         calm(rollout, "no_data")
     waiting_for = rollout.waiting_for if rollout.state == State.AWAITING else decision.reason
-    if waiting_for != rollout.waiting_for or rollout.checked_at is None or now - rollout.checked_at >= LOOKED:
+    last = rollout.checked_at or rollout.started_at
+    if waiting_for != rollout.waiting_for or now - last >= LOOKED:
         rollout.waiting_for, rollout.checked_at = waiting_for, now
         rollout.save(update_fields=["waiting_for", "checked_at"])
-        if rollout.weight_bp:
-            charge(rollout, now=now)
+    if rollout.weight_bp and now.timestamp() // CHARGED_EVERY_S != last.timestamp() // CHARGED_EVERY_S:
+        charge(rollout, now=now)
