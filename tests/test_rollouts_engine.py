@@ -332,6 +332,19 @@ def test_promotion_brings_a_plan_of_its_own_before_the_first_approval():
         bring(actor=Actor(promotion.requested_by, "session"))
 
 
+def test_rollout_that_outlasts_its_approvals_makes_no_champion():
+    rollout = make_canary(step_of(5000))
+    count(rollout, champion=(5000, 50), candidate=(5000, 50))
+    factories.change_policy(rollout.model.team, required={"approver": 2})
+
+    with pytest.raises(CriteriaError, match="hold no longer"):
+        services.rollout_advance(actor=approver(rollout), rollout_id=rollout.pk, reason="Now.", now=at(30))
+    rollout = look(rollout, 60)
+
+    assert (rollout.state, "asks for more by now" in rollout.outcome) == (State.ABORTED, True)
+    assert champion_of(rollout.model) == 1
+
+
 def test_killed_between_any_two_writes_it_ends_the_same():
     rollout = make_canary()
     count(rollout, champion=(9000, 90), candidate=(1000, 60))

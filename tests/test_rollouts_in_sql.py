@@ -13,6 +13,7 @@ from registry.selectors import policy_for, wants_rollout
 from rollouts import services
 from rollouts.models import Rollout, RolloutAct, RolloutPlan, RolloutVerdict
 from rollouts.states import ROLLOUT, State
+from serving.contract import FORMATS
 from tests import factories
 from tests.rollouts import NOW, PLAN, approver, count, look, make_canary, make_planned, make_rollout, make_routable
 
@@ -116,6 +117,12 @@ def test_sql_and_service_say_alike_when_a_rollout_is_needed(change):
 
     assert needed is wants_rollout(promotion, asks) is (not change)
     assert policy_for(model).rollout_required
+
+
+def test_sql_names_every_format_that_gateways_load():
+    [(body,)] = run("SELECT prosrc FROM pg_proc WHERE proname = 'rollouts_needed'")
+
+    assert [name for name in FORMATS if f"'{name}'" not in body] == []
 
 
 def test_what_a_rollout_is_of_stays(rollout):

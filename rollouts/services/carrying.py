@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import connection
 
 from monitoring.services import trial_close
 from registry.access import Actor
@@ -64,6 +65,16 @@ def ask_for(rollout: Rollout, plan: Plan, decision: Decision, ask: Ask) -> None:
             f"Rollout of v{rollout.candidate.number}: nothing was heard of it for a minute. {decision.reason}",
         )
     warn(rollout, "awaits", f"Rollout of v{rollout.candidate.number} awaits a decision: {decision.reason}")
+
+
+LAPSED = "Its approvals hold no longer: a waiver ended, or the policy asks for more by now. It is asked for anew."
+
+
+def approvals_hold(rollout: Rollout) -> bool:
+    """Tell whether PostgreSQL would still let ``champion`` move by the promotion: a rollout may outlast a waiver or a policy."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT registry_quorum_reached(%s)", [rollout.promotion_id])
+        return bool(cursor.fetchone()[0])
 
 
 def promote(rollout: Rollout, reason: str, *, by: User, now: datetime, actor: Actor | None = None) -> None:

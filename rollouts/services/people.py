@@ -10,7 +10,7 @@ from registry.selectors import contributor_ids, policy_for
 from rollouts.decisions import SHADOWED, Known
 from rollouts.freezes import frozen
 from rollouts.models import Rollout
-from rollouts.services.carrying import abort, begin_step, promote, roll_back
+from rollouts.services.carrying import LAPSED, abort, approvals_hold, begin_step, promote, roll_back
 from rollouts.services.moves import calm, locked, move
 from rollouts.services.observing import observe
 from rollouts.states import Ask, Event, State
@@ -178,6 +178,11 @@ def _promote(rollout: Rollout, actor: Actor, reason: str, now: datetime) -> None
             unmet=[
                 {"rule": k.sentence, "who": "Traffic, or labels; or a promotion whose plan does without."} for k in dark
             ],
+        )
+    if not approvals_hold(rollout):
+        raise CriteriaError(
+            "The approvals that this rests on hold no longer.",
+            unmet=[{"rule": LAPSED, "who": f"an engineer of {team.name} requests again, and others approve"}],
         )
     promote(rollout, reason.strip(), by=actor.user, now=now, actor=actor)
 

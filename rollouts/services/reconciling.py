@@ -12,7 +12,16 @@ from rollouts.decisions import Action, Decision, Situation, decide
 from rollouts.gateways import not_loaded
 from rollouts.models import LoadRefusal, Rollout
 from rollouts.plan import Plan
-from rollouts.services.carrying import abort, ask_for, begin_shadow, begin_step, promote, roll_back
+from rollouts.services.carrying import (
+    LAPSED,
+    abort,
+    approvals_hold,
+    ask_for,
+    begin_shadow,
+    begin_step,
+    promote,
+    roll_back,
+)
 from rollouts.services.costs import charge
 from rollouts.services.moves import calm, elapsed, locked, warn
 from rollouts.services.observing import Seen, observe
@@ -121,6 +130,8 @@ def _apply(rollout: Rollout, plan: Plan, decision: Decision, *, now: datetime) -
         case Action.ASK:
             assert decision.ask  # noqa: S101  an ask says for what
             ask_for(rollout, plan, decision, decision.ask)
+        case Action.PROMOTE if not approvals_hold(rollout):
+            abort(rollout, LAPSED, now=now)
         case Action.PROMOTE:
             promote(rollout, decision.reason, by=decided_by(rollout.promotion), now=now)
         case Action.ROLL_BACK:
