@@ -10,7 +10,7 @@ from registry.access import actor_of
 
 # Section → (URL name, label, second key after `g`).
 NAVIGATION = {
-    "Decide": [("inbox", "Inbox", "i"), ("promotions", "Promotions", "p")],
+    "Decide": [("inbox", "Inbox", "i"), ("promotions", "Promotions", "p"), ("rollouts", "Rollouts", "u")],
     "Watch": [("slos", "SLOs", "s"), ("drift", "Drift", "d"), ("alerts", "Alerts", "l"), ("gateways", "Gateways", "w")],
     "Build": [("models", "Models", "m"), ("runs", "Runs", "r"), ("datasets", "Data sets", "t"), ("jobs", "Jobs", "j")],
     "Prove": [("predictions", "Predictions", "o"), ("audit", "Audit", "a")],

@@ -17,7 +17,8 @@ from monitoring.models import DriftReport
 from monitoring.services import slo_create
 from registry import services
 from registry.models import PROMPT_TAG, AuditEvent, Membership, Role
-from tests import factories
+from rollouts.links import link_for
+from tests import factories, rollouts
 from tests.api import Api, problem
 from tests.webhooks import make_webhook, sent_to
 
@@ -136,6 +137,9 @@ def foreign(team, settings):
     services.model_archive(actor=actor, model=put_away)
     put_away_version = factories.make_version(champion.model)
     services.version_archive(actor=actor, version=put_away_version)
+    rollout = rollouts.make_rollout(
+        rollouts.make_planned(other, name=f"{SECRET}-rolled"), at=timezone.now(), loaded=False
+    )
     webhook, _ = make_webhook(other, name=SECRET, events=["model.create"])
     factories.make_model(other)  # told to the webhook
     view = services.saved_view_create(actor=actor, team=other, page="models", name=SECRET, query="tier=1")
@@ -145,6 +149,9 @@ def foreign(team, settings):
         ("versions", "number"): champion.number,
         ("aliases", "alias"): "champion",
         ("promotions", "pk"): promotion.pk,
+        ("rollouts", "pk"): rollout.pk,
+        ("rollouts", "act"): "pause",
+        ("link", "token"): link_for(rollout, "continue").rstrip("/").rpartition("/")[2],
         ("review", "number"): 1,
         ("criteria", "pk"): draft.pk,
         ("rollbacks", "pk"): rolled_back.pk,

@@ -7,6 +7,7 @@ from monitoring.selectors import monitoring_plan
 from registry.models import Promotion
 from registry.review_pack import sealed
 from registry.selectors import promotion_record
+from rollouts.record import rollouts_record
 
 
 def review_pack(promotion: Promotion) -> dict[str, Any]:
@@ -16,5 +17,6 @@ def review_pack(promotion: Promotion) -> dict[str, Any]:
             **promotion_record(promotion),
             "data": data_record(promotion.version, decided_at=promotion.decided_at),
             "monitoring_plan": monitoring_plan(promotion.version),
+            "rollouts": rollouts_record(promotion),
         }
     )

@@ -11,6 +11,7 @@ from registry.access import Actor
 from registry.models import Alert, ArtifactState, Evidence
 from registry.services import evidence_record, promotion_complete, promotion_roll_back
 from rollouts.decisions import Decision
+from rollouts.links import links_for
 from rollouts.models import Rollout, RolloutVerdict
 from rollouts.plan import Plan
 from rollouts.services.costs import charge
@@ -56,7 +57,7 @@ def ask_for(rollout: Rollout, plan: Plan, decision: Decision, ask: Ask) -> None:
         open_trial(rollout, plan)  # the plan is fixed from here on
     move(
         rollout, Event.ASK, decision.reason, action="rollout.ask", asks=ask, waiting_for=decision.reason,
-        payload={"asks": ask, "gates": [gate.text for gate in decision.gates]},
+        payload={"asks": ask, "gates": [gate.text for gate in decision.gates], "links": links_for(rollout, ask)},
     )  # fmt: skip
     if decision.silent:
         warn(

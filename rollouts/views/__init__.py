@@ -1,0 +1,1 @@
+"""Pages of rollouts: the rollouts themselves, their plans, and what gateways serve."""
