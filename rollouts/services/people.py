@@ -144,6 +144,7 @@ def _open(actor: Actor, rollout_id: int, reason: str) -> Rollout:
 
 
 def _continue(rollout: Rollout, actor: Actor, reason: str, now: datetime) -> None:
+    """Go on where it waited: begin the step that was asked about, or give the present phase a new deadline."""
     plan = rollout.plan
     _refuse_failed(rollout, now)
     match Ask(rollout.asks):
