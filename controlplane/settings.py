@@ -306,7 +306,7 @@ FOLLOW_UPS = {
         "rollout.shadow", "rollout.step",
     ),
     "rollouts.tasks.reconcile": (
-        "alias.delete", "alias.rollback", "alias.set", "promotion.approve", "rollout.resume", "trial.count", "version.load_refused",
+        "alias.rollback", "promotion.approve", "rollout.resume", "trial.count", "version.load_refused",
     ),
 }  # fmt: skip
 JOBS_ACCESS = "registry.access.job_scopes"  # whose jobs a request may see, and act on
