@@ -11,7 +11,7 @@ from django.db.models.functions import Cast, Extract
 
 from monitoring.models import TelemetryHour, TelemetryWindow, TrialPairs, TrialWindow
 from monitoring.selectors.trials import SUMS
-from monitoring.telemetry import LATENCY_BINS, quantile
+from monitoring.telemetry import LATENCY_BINS, WINDOW_SECONDS, quantile
 from rollouts.models import Rollout
 from rollouts.verdicts import Origin, evidence_over_time
 from serving.contract import BASIS_POINTS, CANARY, CHAMPION
@@ -75,13 +75,33 @@ def _read(rollout: Rollout, until: datetime) -> RolloutLines:
     for at, weight in moves:
         marks.setdefault(weight, min(max((at - since).total_seconds() / span, 0.0), 1.0))
     margins = {guard.name: guard.margin for guard in rollout.plan.guardrails}
+    guards = _counted(rollout, since, until, margins) | _paired(rollout, since, until)
+    p99 = _p99(rollout.champion_id, CHAMPION, since, until), _p99(rollout.candidate_id, CANARY, since, until)
+    steps = int(WINDOW_SECONDS / (span / STEPS))
     return RolloutLines(
         since=since,
         until=until,
-        guards=_counted(rollout, since, until, margins) | _paired(rollout, since, until),
-        p99=(_p99(rollout.champion_id, CHAMPION, since, until), _p99(rollout.candidate_id, CANARY, since, until)),
+        guards={name: _held_all(lines, steps) for name, lines in guards.items()},
+        p99=(held(p99[0], steps), held(p99[1], steps)),
         marks=sorted((share, weight) for weight, share in marks.items()),
     )
+
+
+def held(line: Line, steps: int) -> Line:
+    """Return the line with each value held for the ``steps`` that its window lasts, where no other follows.
+
+    In a short rollout a step is shorter than a window, and points without neighbours are no line.
+    """
+    found: Line = []
+    age = steps
+    for value in line:
+        age = 0 if value is not None else age + 1
+        found.append(value if value is not None or age > steps or not found else found[-1])
+    return found
+
+
+def _held_all(lines: GuardLines, steps: int) -> GuardLines:
+    return GuardLines(*(held(line, steps) for line in (lines.champion, lines.canary, lines.against, lines.favour)))
 
 
 def _step(since: datetime, until: datetime) -> Func:

@@ -10,6 +10,7 @@ from django.utils.html import escape
 
 from registry.models import AuditEvent, Role
 from rollouts.history import rollout_log
+from rollouts.lines import held
 from rollouts.links import link_for, seen
 from rollouts.models import Rollout
 from rollouts.plan import Guardrail, Plan, Step, plan_document
@@ -464,3 +465,15 @@ def test_pages_in_a_browser(page, live_server, transactional_db):
     page.get_by_text("Aborted", exact=True).first.wait_for()
     rollout.refresh_from_db()
     assert rollout.state == "aborted"
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        (0, [None, 1.0, None, None, 2.0, None, None, None]),
+        (3, [None, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]),
+        (1, [None, 1.0, 1.0, None, 2.0, 2.0, None, None]),
+    ],
+)
+def test_a_line_goes_through_steps_that_are_shorter_than_a_window(steps, expected):
+    assert held([None, 1.0, None, None, 2.0, None, None, None], steps) == expected
