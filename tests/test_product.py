@@ -105,6 +105,8 @@ def pages(stack, number=1):
     _, jobs = stack.api("viewer", "GET", "/jobs")
     _, reports = stack.api("viewer", "GET", "/drift-reports")
     report = {"drift-report": f"/drift/{reports['results'][0]['id']}/"} if reports["results"] else {}
+    _, rollouts = stack.api("viewer", "GET", "/rollouts")
+    rollout = {"rollout": rollouts["results"][0]["path"]} if rollouts["results"] else {}
     _, prediction = stack.infer()
     return {
         "inbox": "/",
@@ -130,6 +132,9 @@ def pages(stack, number=1):
         "slos": "/slos/",
         "drift": "/drift/",
         **report,
+        "rollouts": "/rollouts/",
+        **rollout,
+        "rollout-plan": f"{MODEL}rollout-plan/",
         "scenarios": "/scenarios/",
         "gateways": "/gateways/",
         "predictions": "/predictions/",
