@@ -257,7 +257,7 @@ SPECTACULAR_SETTINGS = {
         "ObjectiveKind": "monitoring.models.Slo.Kind",
         "WebhookStatus": "registry.models.Webhook.Status",
         "PromotionState": "registry.api.serializers.promotions.PROMOTION_STATES",
-        "RolloutState": "rollouts.rollout_api.STATES",
+        "RolloutState": "rollouts.rollout_serializers.STATES",
     },
 }
 

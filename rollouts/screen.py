@@ -12,10 +12,9 @@ from monitoring.models import TelemetryWindow
 from monitoring.selectors import TrialEvidence, trial_evidence
 from registry.models import ErrorBudget
 from rollouts import drawing
-from rollouts.charts import Chart, chart
 from rollouts.judging import alphas
-from rollouts.lines import GuardLines, RolloutLines, rollout_lines
-from rollouts.models import Rollout, RolloutAct, RolloutVerdict
+from rollouts.lines import GuardLines, rollout_lines
+from rollouts.models import Rollout, RolloutVerdict
 from rollouts.plan import Guardrail, Plan
 from rollouts.services.moves import elapsed
 from rollouts.states import State
@@ -320,98 +319,4 @@ def _shadow(rollout: Rollout, plan: Plan, evidence: TrialEvidence | None, state:
     return ShadowSeen(
         running=state is State.SHADOW, pairs=pairs.answered_both, asked=plan.shadow.min_pairs,
         alike=alike.alike / alike.answered_both if alike else None, missing=pairs.missing,
-    )  # fmt: skip
-
-
-def charts_of(rollout: Rollout, lines: RolloutLines) -> list[Chart]:
-    """Return the charts of a rollout: latency, the first guardrail that counts events, and the evidence that is nearest to open."""
-    plan = rollout.plan
-    marks = [(share, show_share(weight)) for share, weight in lines.marks]
-    slow = next((guard for guard in plan.guardrails if guard.kind == "slow" and guard.threshold_ms), None)
-    limit = (slow.threshold_ms, f"slow from {slow.threshold_ms:g}", "lim") if slow else None
-    drawn = (
-        [chart("p99", "p99 latency, ms", *lines.p99, marks=marks, limit=limit)]
-        if any(lines.p99[0] + lines.p99[1])
-        else []
-    )
-    counted = [guard for guard in plan.guardrails if guard.kind in drawing.COUNTED and guard.name in lines.guards]
-    for guard in counted[:1]:
-        of = lines.guards[guard.name]
-        arms = [[None if value is None else value * 100 for value in arm] for arm in (of.champion, of.canary)]
-        drawn.append(chart("rate", f"{guard.name}, %", *arms, marks=marks))
-    verdicts = latest_verdicts(rollout)
-    undecided = [g for g in counted if g.name in verdicts and verdicts[g.name].outcome == "inconclusive"] or counted
-    for guard in undecided[:1]:
-        favour = lines.guards[guard.name].favour
-        pass_at = -math.log(plan.alpha)
-        title = f"Evidence, {guard.name}: e-value, log scale"
-        drawn.append(
-            chart(
-                "evidence",
-                title,
-                [],
-                favour,
-                marks=marks,
-                limit=(pass_at, f"pass at {1 / plan.alpha:g}", "ok"),
-                log=True,
-            )
-        )
-    return drawn
-
-
-@dataclass(frozen=True)
-class BoardRow:
-    """One rollout in a list."""
-
-    of: Rollout
-    open: bool
-    mark: str
-    word: str
-    weight: str
-    way: list[drawing.StepMark]
-    passed: str
-    failed: str
-    unsure: str
-    why: str
-
-
-def board_rows(rollouts: list[Rollout], now: datetime) -> list[BoardRow]:
-    """Return rollouts as lists print them, in three queries whatever their number."""
-    newest = (
-        RolloutVerdict.objects.filter(rollout__in=rollouts)
-        .order_by("rollout_id", "metric", "-id")
-        .distinct("rollout_id", "metric")
-    )
-    outcomes: dict[int, list[str]] = {}
-    for rollout_id, outcome in newest.values_list("rollout_id", "outcome"):
-        outcomes.setdefault(rollout_id, []).append(outcome)
-    reached: dict[int, set[int]] = {}
-    acts = RolloutAct.objects.filter(rollout__in=rollouts, weight_bp__gt=0)
-    for rollout_id, weight in acts.values_list("rollout_id", "weight_bp").distinct():
-        reached.setdefault(rollout_id, set()).add(weight)
-    return [_board_row(one, outcomes.get(one.pk, []), reached.get(one.pk, set()), now) for one in rollouts]
-
-
-def _board_row(rollout: Rollout, outcomes: list[str], reached: set[int], now: datetime) -> BoardRow:
-    mark, word = lead(rollout)
-    state = State(rollout.state)
-
-    def tally(outcome: str, words: str) -> str:
-        count = outcomes.count(outcome)
-        return f"{count} {words}" if count else ""
-
-    return BoardRow(
-        of=rollout,
-        open=state.is_open,
-        mark=mark,
-        word=word,
-        weight=show_share(rollout.weight_bp),
-        way=drawing.step_marks(
-            rollout.plan, state=state, step=rollout.step, began=bool(reached), elapsed_s=elapsed(rollout, now).total_seconds(),
-            paused=rollout.paused_at is not None, reached=sorted(reached),
-        ),
-        passed=tally("pass", "passed"),
-        failed=tally("fail", "failed"),
-        unsure=tally("inconclusive", "open"),
-        why=rollout.outcome or rollout.waiting_for or "Its first look follows within seconds.",
     )  # fmt: skip

@@ -145,7 +145,7 @@ def _tally(checks: list[selectors.Check]) -> str:
 
 MARKS = {
     "promotion.approve": "pass", "promotion.reject": "fail", "promotion.complete": "pass", "waiver.ask": "pending",
-    "waiver.grant": "unsure", "waiver.decline": "fail", "waiver.revoke": "warn",
+    "promotion.roll_out": "live", "promotion.roll_back": "warn", "waiver.grant": "unsure", "waiver.decline": "fail", "waiver.revoke": "warn",
 }  # fmt: skip
 
 

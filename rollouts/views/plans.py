@@ -81,6 +81,7 @@ def rollout_plan(request: HttpRequest, name: str) -> HttpResponse:
         "text": plan_to_yaml(plan) if plan else "",
         **(_in_words(plan) if plan else {}),
         "history": _history(versions),
+        "own": selectors.own_plan(model) is not None,
         "may_plan": actor.role_in(model.team) in PLANNERS,
         **(_expected(model, plan) if plan else {}),
     }

@@ -4,7 +4,6 @@ import csv
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -21,11 +20,14 @@ from registry.selectors import policy_for, wants_rollout
 from registry.views.models import visible_model
 from registry.views.promotions import visible_promotion
 from rollouts.acts import acts_for, choices_for, may_bring_plan
+from rollouts.board import board_rows
+from rollouts.chart_set import charts_of
 from rollouts.history import all_lines, rollout_log
 from rollouts.lines import rollout_lines
 from rollouts.links import seen
+from rollouts.lookup import rollouts_of
 from rollouts.models import Rollout, RoutingTable
-from rollouts.screen import board_rows, charts_of, screen
+from rollouts.screen import screen
 from rollouts.selectors import plan_for
 from rollouts.states import OPEN, State
 from rollouts.units import show_share
@@ -33,13 +35,6 @@ from rollouts.units import show_share
 BOARD = DIFFERENCES = 25
 AFTERWARDS = timedelta(seconds=30)  # the table without the candidate follows the end
 STATES = {"open": OPEN, "over": (State.PROMOTED, State.ROLLED_BACK, State.ABORTED)}
-
-
-def rollouts_of(actor: Actor) -> QuerySet[Rollout]:
-    """Return the rollouts of the actor's teams."""
-    return Rollout.objects.filter(model__team__in=actor.teams()).select_related(
-        "model__team", "champion__model", "candidate__model", "promotion", "made_from", "requested_by", "trial"
-    )
 
 
 def visible_rollout(actor: Actor, pk: int) -> Rollout:
