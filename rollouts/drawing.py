@@ -203,6 +203,7 @@ def step_marks(
 
 def _now(title: str, hold_s: int, elapsed_s: float, state: State, paused: bool) -> StepMark:
     share = min(elapsed_s / hold_s, 1.0) if hold_s else 1.0
-    held = show_duration(int(min(elapsed_s, hold_s)) // 60 * 60) if elapsed_s >= 60 else show_duration(int(elapsed_s))
+    held_s = int(min(elapsed_s, hold_s))
+    held = show_duration(held_s // 60 * 60 if held_s >= 60 else held_s)
     word = "waits for a person" if state is State.AWAITING else "paused" if paused else "holding"
     return StepMark(title, f"{word}, {held} of {show_duration(hold_s)}", "now", round(share * 100))

@@ -13,6 +13,10 @@ from rollouts.selectors.looking import look_at
 from rollouts.services.moves import PROCESS
 from rollouts.verdicts import Outcome, Verdict
 
+EARLIER = {
+    Outcome.FAIL: "Failed earlier, which holds. At this look,",
+    Outcome.PASS: "Passed earlier, which holds. At this look,",
+}
 FRESH_EVERY = timedelta(seconds=10)  # a verdict that says the same is written so often
 
 
@@ -54,7 +58,7 @@ def _keep(rollout: Rollout, verdict: Verdict, now: datetime) -> RolloutVerdict:
     fresh = {
         "against": against, "most_against": most_against, "favour": favour, "most_favour": most_favour,
         "threshold": verdict.threshold, "n": verdict.n, "detail": detail_of(verdict), "seen_at": now,
-        "sentence": verdict.sentence if outcome is verdict.outcome else f"Decided before. {verdict.sentence}",
+        "sentence": verdict.sentence if outcome is verdict.outcome else f"{EARLIER[outcome]} {verdict.sentence}",
     }  # fmt: skip
     phase = {"state": rollout.state, "step": rollout.step, "weight_bp": rollout.weight_bp}
     if latest and latest.outcome == outcome and (latest.step, latest.weight_bp) == (rollout.step, rollout.weight_bp):
