@@ -97,7 +97,7 @@ def _replace(
 def _pair(tally: PairTally, champion: float, candidate: float) -> None:
     """Count one request that both were asked; right is who made no error at all."""
     tally.answered_both += 1
-    tally.alike += champion == candidate
+    tally.alike += champion == candidate == 0
     tally.only_champion += champion == 0 < candidate
     tally.only_candidate += candidate == 0 < champion
     tally.n += 1

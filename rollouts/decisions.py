@@ -11,7 +11,8 @@ from rollouts.states import Ask, State
 from rollouts.verdicts import Outcome
 
 QUIET = timedelta(seconds=60)  # without a request for so long nothing is known, and nobody would notice
-SHADOWED = ("agreement", "pairs")  # known from a shadow alone
+SHADOWED = ("agreement", "pairs", "paired_errors")  # known from a shadow alone, and while it is asked
+LABELLED = ("quality", "paired_quality")
 
 
 class Action(StrEnum):
@@ -217,7 +218,7 @@ def _data(at: Situation) -> list[Gate]:
         for known in at.verdicts
         if known.outcome is Outcome.NO_DATA
         and (known.guard.kind in SHADOWED) == at.is_shadow
-        and known.guard.kind != "quality"  # labels may come long after: its pass is what the last step asks for
+        and known.guard.kind not in LABELLED  # labels may come long after: its pass is what the last step asks for
     ]
     return [
         Gate(f"data:{known.guard.name}", False, f"{known.guard.name}: no data. {known.reason}".strip())

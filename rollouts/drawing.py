@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollouts.plan import Guardrail, Plan
+from rollouts.plan_checks import RATIOS
 from rollouts.states import State
 from rollouts.units import show_duration, show_ms, show_percent, show_share
 
@@ -17,7 +18,6 @@ MARKS = {
     "inconclusive": ("unsure", "Inconclusive"),
     "no_data": ("skipped", "No data"),
 }
-COUNTED = ("errors", "timeouts", "slow", "output")  # what a request has or has not; compared by the ratio of the risks
 LARGEST_E = 1000
 
 
@@ -92,6 +92,10 @@ def about(guard: Guardrail) -> str:
             return f"same decision as the champion{cut}"
         case "pairs":
             return f"{output}, both asked the same"
+        case "paired_errors":
+            return "failures, both asked the same"
+        case "paired_quality":
+            return f"right answers to the same, labels after {show_duration(guard.maturity_s)}"
         case "quality":
             loss = {"correct": "wrong answers"}.get(guard.loss, guard.loss.replace("_", " "))
             return f"{loss}, labels after {show_duration(guard.maturity_s)}"
@@ -100,7 +104,7 @@ def about(guard: Guardrail) -> str:
 
 def allowed(guard: Guardrail) -> str:
     """Return what a pass rules out, as a limit."""
-    if guard.kind in COUNTED:
+    if guard.kind in RATIOS:
         return f"≤ {guard.margin:g}{TIMES}"
     if guard.kind == "agreement":
         return f"≥ {show_percent(guard.margin)}"
@@ -113,14 +117,14 @@ def value(guard: Guardrail, number: float | None) -> str:
     """Return one arm's value in the guardrail's unit."""
     if number is None:
         return ""
-    if guard.kind in (*COUNTED, "agreement") or guard.loss == "correct":
+    if guard.kind in (*RATIOS, "agreement") or guard.loss == "correct":
         return f"{number * 100:.3g}%" if number < 0.9995 else f"{number * 100:.5g}%"
     return f"{number:.3g}".replace("-", MINUS)
 
 
 def difference(guard: Guardrail, verdict: Mapping[str, Any]) -> tuple[str, str]:
     """Return how far the candidate lies from the champion, and the interval that holds at every look; empty where unknown."""
-    if (ratio := verdict.get("ratio")) and guard.kind in COUNTED:
+    if (ratio := verdict.get("ratio")) and guard.kind in RATIOS:
         low, middle, high = (math.inf if bound is None else bound for bound in ratio)
         return (f"{_times(middle)}", f"{_times(low)} to {_times(high)}")
     if not (found := verdict.get("difference")):

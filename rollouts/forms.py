@@ -20,6 +20,8 @@ KINDS: dict[Kind, str] = {
     "mean": "Mean of an output",
     "agreement": "Agreement with the champion, in shadow",
     "pairs": "Difference of both answers, in shadow",
+    "paired_errors": "Failures of either answer, in shadow",
+    "paired_quality": "Right answers of either, in shadow, by labels",
     "quality": "Quality by labels that come later",
 }
 LOSSES = {
@@ -128,7 +130,7 @@ class GuardrailForm(PartForm):
     kind = forms.ChoiceField(choices=list(KINDS.items()), initial="errors", label="What is compared")
     margin = forms.FloatField(
         label="Margin",
-        help_text="Of failures: the ratio of risks that a pass rules out, such as 2. Of means: the allowed difference. Of agreement: the least share.",
+        help_text="Of failures and paired answers: the ratio of risks or odds that a pass rules out, such as 2. Of means: the allowed difference. Of agreement: the least share.",
     )
     alpha_share = forms.FloatField(
         required=False, label="Share of the chance", help_text="Relative to the others; 1 for an equal one."

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from monitoring.guards import EVENTS, Guard
+from monitoring.guards import Kind as CountedKind
 from monitoring.selectors import PairSums
 from rollouts import verdicts
 from rollouts.plan_parts import Guardrail, Plan
-from rollouts.verdicts import Coverage, Exposure, Origin, Sample, Verdict
+from rollouts.verdicts import Coverage, Exposure, Origin, Pairs, Sample, Verdict
 from serving.contract import BASIS_POINTS
 
 LATE = 0.1  # of the prior, for harm that begins with a later step: it need not first outweigh all that went well before
@@ -48,18 +49,28 @@ def guards_of(plan: Plan) -> list[Guard]:
     return [
         Guard(
             name=guard.name,
-            kind=guard.kind,
+            kind=_counted_as(guard),
             threshold_ms=guard.threshold_ms or None,
             output=guard.output,
             above=guard.above,
             below=guard.below,
             threshold=guard.cut,
             tolerance=guard.tolerance or None,
-            loss=guard.loss or None,
+            loss=guard.loss or ("correct" if guard.kind == "paired_quality" else None),
             maturity_s=float(guard.maturity_s) or None,
         )
         for guard in plan.guardrails
     ]
+
+
+def _counted_as(guard: Guardrail) -> CountedKind:
+    match guard.kind:
+        case "paired_errors":
+            return "errors"
+        case "paired_quality":
+            return "quality"
+        case kind:
+            return kind
 
 
 def judge(plan: Plan, counted: Mapping[str, Counted]) -> list[Verdict]:
@@ -94,6 +105,10 @@ def _judge(guard: Guardrail, counted: Counted, alpha: float, alpha_pass: float) 
             at_least=guard.margin,
             alpha_pass=alpha_pass,
         )
+    if guard.kind in ("paired_errors", "paired_quality"):
+        return verdicts.judge_pairs(
+            guard.name, _rights(guard, counted.pairs), alpha=alpha, margin=guard.margin, alpha_pass=alpha_pass
+        )
     if guard.kind == "pairs":
         pairs = counted.pairs
         return verdicts.judge_differences(
@@ -110,6 +125,14 @@ def _judge(guard: Guardrail, counted: Counted, alpha: float, alpha_pass: float) 
         return found
     arms = [counted.at[weight] for weight in weights]
     return verdicts.judge_labelled(found, [Coverage(a.exposed, a.n, b.exposed, b.n) for a, b in arms])
+
+
+def _rights(guard: Guardrail, pairs: PairSums) -> Pairs:
+    """Return which of both was right, or, of errors, which one answered."""
+    if guard.kind == "paired_errors":
+        return Pairs(pairs.answered_both, pairs.only_champion, pairs.only_candidate, 0)
+    neither = pairs.answered_both - pairs.alike - pairs.only_champion - pairs.only_candidate
+    return Pairs(pairs.alike, pairs.only_champion, pairs.only_candidate, neither)
 
 
 def _failures(guard: Guardrail, counted: Counted, alpha: float, alpha_pass: float) -> Verdict:

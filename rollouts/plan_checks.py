@@ -10,19 +10,21 @@ from serving.contract import BASIS_POINTS
 
 LONGEST_S = 90 * 86_400
 MOST_STEPS, MOST_GUARDRAILS, MOST_FREEZES = 20, 20, 50
-PAIRED = ("agreement", "pairs")  # compare both answers to one request, which a shadow alone gives
-RATIOS = ("errors", "timeouts", "slow", "output")  # whose margin is a ratio of risks
+# Compare both answers to one request, which a shadow alone gives.
+PAIRED = ("agreement", "pairs", "paired_errors", "paired_quality")
+COUNTED = ("errors", "timeouts", "slow", "output")  # what a request has or has not; compared by the ratio of the risks
+RATIOS = (*COUNTED, "paired_errors", "paired_quality")  # whose margin is a ratio, of risks or odds
 # Which attributes mean something for which kinds; anywhere else they would be read as if they did.
 MEANT_FOR = {
     "threshold_ms": ("slow", "timeouts"),
-    "output": ("output", "mean", "agreement", "pairs", "quality"),
+    "output": ("output", "mean", "agreement", "pairs", "paired_quality", "quality"),
     "above": ("output",),
     "below": ("output",),
-    "cut": ("agreement", "quality"),
+    "cut": ("agreement", "paired_quality", "quality"),
     "tolerance": ("agreement",),
     "higher_is_better": ("mean", "pairs"),
     "loss": ("quality",),
-    "maturity_s": ("quality",),
+    "maturity_s": ("quality", "paired_quality"),
 }
 
 
@@ -126,6 +128,8 @@ def _check_guardrail(at: str, guard: Guardrail, names: set[str], *, has_shadow: 
         raise PlanError(f"{at}.tolerance", "decisions are alike by their cut, or numbers by a tolerance; not both")
     if guard.kind == "quality":
         _check_quality(at, guard)
+    if guard.kind == "paired_quality":
+        _seconds(f"{at}.maturity_s", guard.maturity_s, least=1)
 
 
 def _check_quality(at: str, guard: Guardrail) -> None:

@@ -6,7 +6,9 @@ import msgspec
 
 from serving.contract import BASIS_POINTS
 
-Kind = Literal["errors", "timeouts", "slow", "output", "mean", "agreement", "pairs", "quality"]
+Kind = Literal[
+    "errors", "timeouts", "slow", "output", "mean", "agreement", "pairs", "paired_errors", "paired_quality", "quality"
+]  # fmt: skip
 
 
 class PlanError(ValueError):
@@ -23,19 +25,20 @@ class Guardrail(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     Attributes:
         name: unique within the plan.
-        kind: what is counted; see ``monitoring.guards``.
-        margin: of failures: the risk ratio that a pass rules out; of means, pairs and quality: the difference that is allowed; of
+        kind: what is counted; see ``monitoring.guards``. Paired errors and quality are those of the shadow's pairs: which of both answered,
+            and which was right.
+        margin: of failures: the risk ratio that a pass rules out, of paired ones the odds; of means, pairs and quality: the difference that is allowed; of
             agreement: the least share.
         decides: whether the step to 100% needs this one's pass; a fail rolls back either way.
         alpha_share: its part of the plan's alpha relative to the others'.
         threshold_ms: of ``slow``: 0 is the champion's 99th percentile before the rollout; of ``timeouts``: what is late beside a 504.
         output: the name of the version's output, where the kind looks at one; empty: the first.
         above, below: of ``output``: what is counted as an event, one of both.
-        cut: of ``agreement`` and the loss ``correct``: the score from which on it decides yes; None compares labels, or numbers
+        cut: of ``agreement``, ``paired_quality`` and the loss ``correct``: the score from which on it decides yes; None compares labels, or numbers
             within ``tolerance``.
         higher_is_better: of ``mean`` and ``pairs``: None where neither direction is.
         loss: of ``quality``.
-        maturity_s: of ``quality``: a prediction's age from which on its label is expected.
+        maturity_s: of ``quality`` and ``paired_quality``: a prediction's age from which on its label is expected.
     """
 
     name: str

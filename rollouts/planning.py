@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rollouts.plan import Guardrail, Plan
+from rollouts.plan_checks import COUNTED
 from rollouts.verdicts import requests_to_fail, requests_to_pass, split_alpha
 from serving.contract import BASIS_POINTS
 
-COUNTED = ("errors", "timeouts", "slow", "output")
 ASSUMED_RATES = (0.001, 0.01, 0.05)  # shown beside what was measured
 
 

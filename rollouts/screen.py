@@ -16,6 +16,7 @@ from rollouts.judging import alphas
 from rollouts.lines import GuardLines, rollout_lines
 from rollouts.models import Rollout, RolloutVerdict
 from rollouts.plan import Guardrail, Plan
+from rollouts.plan_checks import PAIRED
 from rollouts.services.moves import elapsed
 from rollouts.states import State
 from rollouts.units import show_duration, show_percent, show_share
@@ -135,7 +136,7 @@ def _row(
         why=(detail.get("reason") or verdict.sentence) if verdict else "Nothing was counted yet.",
         more=more or None,
         wait_s=more / rate if more and rate else None,
-        pairs=guard.kind in ("agreement", "pairs"),
+        pairs=guard.kind in PAIRED,
         n=verdict.n if verdict else 0,
         alpha=alpha,
         anchor=f"v{verdict.pk}" if verdict else "",

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from django.db import connection
 
-from monitoring.models import TelemetryHour, TelemetryWindow
+from monitoring.models import TelemetryHour, TelemetryWindow, TrialPairs
 from monitoring.services import log_policy_change, slo_create
 from registry import services as registry
 from registry.access import Actor
@@ -24,6 +24,7 @@ from tests import factories
 from tests.rollouts import (
     NOW,
     PLAN,
+    SLOW,
     approver,
     count,
     gateways_hold,
@@ -452,3 +453,21 @@ class Killer:
             if not self.left:
                 raise KilledError
         return execute(sql, params, many, context)
+
+
+def test_a_candidate_that_fails_as_a_shadow_never_answers_a_caller():
+    plan = PLAN | {
+        "shadow": {"duration_s": 60, "min_pairs": 100},
+        "guardrails": [SLOW, {"name": "shadow errors", "kind": "paired_errors", "decides": False}],
+    }
+    rollout = look(make_rollout(plan=plan))
+    assert rollout.state == State.SHADOW
+    TrialPairs.objects.create(
+        trial=rollout.trial, guard="shadow errors", started_at=NOW, answered_both=188, only_champion=12
+    )
+
+    rollout = look(rollout, after=10)
+
+    assert (rollout.state, rollout.weight_bp) == (State.ROLLED_BACK, 0)
+    assert rollout.outcome.startswith("shadow errors: ")
+    assert not rollout.acts.filter(weight_bp__gt=0).exists()

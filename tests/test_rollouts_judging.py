@@ -1,7 +1,10 @@
 """From sums by weight to the verdict of a guardrail."""
 
+import pytest
+
+from monitoring.selectors import PairSums
 from rollouts.judging import Counted, Sums, judge
-from rollouts.plan_parts import Guardrail, Plan, Step
+from rollouts.plan_parts import Guardrail, Plan, Shadow, Step
 from rollouts.verdicts import Outcome
 
 
@@ -17,3 +20,25 @@ def test_harm_of_a_later_step_need_not_outweigh_a_good_one():
     (verdict,) = judge(plan, {"errors": Counted(counted)})
 
     assert verdict.outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "outcome"), [(12, 0, Outcome.FAIL), (60, 60, Outcome.PASS), (2, 1, Outcome.INCONCLUSIVE)]
+)
+@pytest.mark.parametrize("kind", ["paired_errors", "paired_quality"])
+def test_a_shadow_is_judged_by_the_pairs_that_one_of_both_got_right(kind, lost, won, outcome):
+    guard = Guardrail("right", kind, maturity_s=60 if kind == "paired_quality" else 0)
+    plan = Plan(steps=[Step(1_000)], guardrails=[guard], shadow=Shadow())
+    pairs = PairSums(answered_both=1_000, alike=800, only_champion=lost, only_candidate=won)
+
+    (verdict,) = judge(plan, {"right": Counted(pairs=pairs)})
+
+    assert verdict.outcome is outcome
+
+
+def test_right_answers_are_shares_of_the_labelled_pairs():
+    plan = Plan(steps=[Step(1_000)], guardrails=[Guardrail("right", "paired_quality", maturity_s=60)], shadow=Shadow())
+
+    (verdict,) = judge(plan, {"right": Counted(pairs=PairSums(1_000, 0, 800, only_champion=50, only_candidate=30))})
+
+    assert (verdict.champion, verdict.canary, verdict.n) == (0.85, 0.83, 1_000)

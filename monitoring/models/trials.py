@@ -104,7 +104,7 @@ class TrialPairs(models.Model):
     """Ten seconds of requests that a shadow was asked too, as one guard compares both answers.
 
     ``only_champion`` and ``only_candidate`` count requests that one of the two got right and the other did not: for a guard of
-    errors answered, for one of quality predicted what came true.
+    errors answered, for one of quality predicted what came true; ``alike`` are then those that both predicted.
     """
 
     trial = models.ForeignKey(Trial, models.CASCADE, related_name="pairs")
