@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
-from registry.models import AuditEvent, Role
+from registry.models import AuditEvent, RegisteredModel, Role
 from rollouts.history import rollout_log
 from rollouts.lines import held
 from rollouts.links import link_for, seen
@@ -313,7 +313,20 @@ def test_the_plan_is_taken_back(planned):
 
     client.post(f"/models/{planned.name}/rollout-plan/take-back/", {"note": "The tier's is enough."})
 
-    assert "installation's own for tier 2" in text(client.get(f"/models/{planned.name}/rollout-plan/"))
+    page = text(client.get(f"/models/{planned.name}/rollout-plan/"))
+    assert "Not in use" in page
+    assert "what is approved becomes champion at once" in page
+
+
+def test_the_tiers_plan_is_in_force_where_its_policy_asks_for_rollouts(planned):
+    client = as_member(planned.team)
+    RegisteredModel.objects.filter(pk=planned.pk).update(risk_tier=1)
+
+    client.post(f"/models/{planned.name}/rollout-plan/take-back/", {"note": "The tier's is enough."})
+
+    page = text(client.get(f"/models/{planned.name}/rollout-plan/"))
+    assert "In force" in page
+    assert "installation's own for tier 1" in page
 
 
 def test_a_promotion_brings_a_plan_of_its_own(planned):

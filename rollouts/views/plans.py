@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from registry.access import actor_of
 from registry.errors import RefusedError
 from registry.models import RegisteredModel
+from registry.selectors import policy_for
 from registry.views.models import visible_model
 from registry.views.promotions import visible_promotion
 from rollouts import selectors, services
@@ -82,6 +83,7 @@ def rollout_plan(request: HttpRequest, name: str) -> HttpResponse:
         **(_in_words(plan) if plan else {}),
         "history": _history(versions),
         "own": selectors.own_plan(model) is not None,
+        "applies": model.rolls_out or policy_for(model).rollout_required,
         "may_plan": actor.role_in(model.team) in PLANNERS,
         **(_expected(model, plan) if plan else {}),
     }
