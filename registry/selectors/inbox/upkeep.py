@@ -81,7 +81,7 @@ def alerts(roles: dict[int, str]) -> list[Item]:
     return [
         Item(
             "fail" if a.severity == Alert.Severity.CRITICAL else "warn", "Alert", a.title,
-            "Nobody has taken it on yet.", f"/alerts/#alert-{a.pk}", a.model, a.kind_words, a.raised_at,
+            f"{a.model.name}: nobody has taken it on yet.", f"/alerts/#alert-{a.pk}", a.model, a.kind_words, a.raised_at,
         )
         for a in opened.select_related("model")
     ]  # fmt: skip
