@@ -12,6 +12,7 @@ from django.db.models.functions import Cast, Extract
 from monitoring.models import TelemetryHour, TelemetryWindow, TrialPairs, TrialWindow
 from monitoring.selectors.trials import SUMS
 from monitoring.telemetry import LATENCY_BINS, WINDOW_SECONDS, quantile
+from rollouts.judging import LATE
 from rollouts.models import Rollout
 from rollouts.verdicts import Origin, evidence_over_time
 from serving.contract import BASIS_POINTS, CANARY, CHAMPION
@@ -147,13 +148,14 @@ def _counted(rollout: Rollout, since: datetime, until: datetime, margins: dict[s
 def _evidence(origins: dict[tuple[int, int], list[int]], margin: float) -> tuple[Line, Line]:
     if not origins or margin <= 1:
         return [], []
+    parts = {weight: part for part, weight in enumerate(sorted({weight for _, weight in origins}))}
     windows = [
-        (place, Origin(weight / BASIS_POINTS, canary, champion))
+        (place, Origin(weight / BASIS_POINTS, canary, champion, part=parts[weight]))
         for (place, weight), (champion, canary) in sorted(origins.items())
     ]
     against: Line = [None] * STEPS
     favour: Line = [None] * STEPS
-    for place, one, other in evidence_over_time(windows, margin=margin):
+    for place, one, other in evidence_over_time(windows, margin=margin, late=LATE):
         against[place], favour[place] = one, other
     return against, favour
 
