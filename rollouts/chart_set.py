@@ -2,10 +2,10 @@
 
 import math
 
+from monitoring.guards import EVENTS
 from rollouts.charts import Chart, chart
 from rollouts.lines import RolloutLines
 from rollouts.models import Rollout
-from rollouts.plan_checks import COUNTED
 from rollouts.screen import latest_verdicts
 from rollouts.units import show_share
 
@@ -21,7 +21,7 @@ def charts_of(rollout: Rollout, lines: RolloutLines) -> list[Chart]:
         if any(lines.p99[0] + lines.p99[1])
         else []
     )
-    counted = [guard for guard in plan.guardrails if guard.kind in COUNTED and guard.name in lines.guards]
+    counted = [guard for guard in plan.guardrails if guard.kind in EVENTS and guard.name in lines.guards]
     for guard in counted[:1]:
         of = lines.guards[guard.name]
         arms = [[None if value is None else value * 100 for value in arm] for arm in (of.champion, of.canary)]

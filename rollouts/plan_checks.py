@@ -5,6 +5,7 @@ from datetime import datetime, time
 from math import isfinite
 from zoneinfo import ZoneInfo, available_timezones
 
+from monitoring.guards import EVENTS
 from rollouts.plan_parts import Freeze, Guardrail, Plan, PlanError, Shadow, Step
 from serving.contract import BASIS_POINTS
 
@@ -12,8 +13,7 @@ LONGEST_S = 90 * 86_400
 MOST_STEPS, MOST_GUARDRAILS, MOST_FREEZES = 20, 20, 50
 # Compare both answers to one request, which a shadow alone gives.
 PAIRED = ("agreement", "pairs", "paired_errors", "paired_quality")
-COUNTED = ("errors", "timeouts", "slow", "output")  # what a request has or has not; compared by the ratio of the risks
-RATIOS = (*COUNTED, "paired_errors", "paired_quality")  # whose margin is a ratio, of risks or odds
+RATIOS = (*EVENTS, "paired_errors", "paired_quality")  # whose margin is a ratio, of risks or odds
 # Which attributes mean something for which kinds; anywhere else they would be read as if they did.
 MEANT_FOR = {
     "threshold_ms": ("slow", "timeouts"),

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from monitoring.guards import EVENTS
 from rollouts.plan import Guardrail, Plan
-from rollouts.plan_checks import COUNTED
 from rollouts.verdicts import requests_to_fail, requests_to_pass, split_alpha
 from serving.contract import BASIS_POINTS
 
@@ -68,7 +68,7 @@ def expectations(plan: Plan, recorded: Recorded) -> list[Expectation]:
     )
     found = []
     for guard in plan.guardrails:
-        if guard.kind not in COUNTED:
+        if guard.kind not in EVENTS:
             continue
         measured = recorded.rates.get(guard.name)
         for rate in (measured,) if measured else ASSUMED_RATES:
