@@ -1,5 +1,6 @@
 """Every write that is asked of monitoring: one action, one function, one transaction, one audit event."""
 
+from monitoring.services.alerting import alert_observe
 from monitoring.services.drift import DRIFT_ALERT, MAX_HOURS, drift_report_start, drift_tell
 from monitoring.services.facts import FIRST_ROWS, facts_push, references_push
 from monitoring.services.log import LOG_KEEPERS, log_policy_change
@@ -14,6 +15,7 @@ __all__ = [
     "MAX_HOURS",
     "SLO_OWNERS",
     "WINDOW_DAYS",
+    "alert_observe",
     "drift_report_start",
     "drift_tell",
     "facts_push",

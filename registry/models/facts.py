@@ -21,6 +21,7 @@ class Alert(models.Model):
     severity = models.CharField(max_length=10, choices=Severity, default=Severity.WARNING)
     title = models.CharField(max_length=300)
     link = models.CharField(max_length=500, blank=True, help_text="path of the page that shows the cause")
+    next_step = models.TextField(blank=True, help_text="what to do about it, in a sentence")
     key = models.CharField(max_length=200, help_text="what raises it again is the same alert")
     raised_at = models.DateTimeField(auto_now_add=True)
     cleared_at = models.DateTimeField(null=True, blank=True)

@@ -13,7 +13,7 @@ PROCESS = "registry"
 @audited()
 def alert_raise(
     *, model: RegisteredModel, kind: str, title: str, key: str, severity: str = Alert.Severity.WARNING, link: str = "",
-    process: str = PROCESS,
+    next_step: str = "", process: str = PROCESS,
 ) -> Alert:  # fmt: skip
     """Say that something about a model needs a person; the same key again is the same alert until it is cleared.
 
@@ -21,19 +21,18 @@ def alert_raise(
         kind: short stable name, such as ``drift``, ``budget`` or ``review_overdue``.
         key: what tells this alert from others of the model, such as ``slo:3``.
         link: path of the page that shows the cause.
+        next_step: what to do about it, in a sentence.
         process: who noticed it.
     """
-    alert, new = Alert.objects.get_or_create(
-        model=model, key=key, cleared_at=None,
-        defaults={"kind": kind, "severity": severity, "title": title, "link": link},
-    )  # fmt: skip
+    said = {"severity": severity, "title": title, "link": link, "next_step": next_step}
+    alert, new = Alert.objects.get_or_create(model=model, key=key, cleared_at=None, defaults={"kind": kind, **said})
     if new:
         audit(
             action="alert.raise", subject=model.path, actor=None, process=process, team=model.team.slug,
             payload={"alert": alert.pk, "kind": kind, "severity": severity, "title": title, "key": key},
         )  # fmt: skip
-    elif (alert.title, alert.severity, alert.link) != (title, severity, link):
-        Alert.objects.filter(pk=alert.pk).update(title=title, severity=severity, link=link)
+    elif any(getattr(alert, name) != value for name, value in said.items()):
+        Alert.objects.filter(pk=alert.pk).update(**said)
         alert.refresh_from_db()
     return alert
 
