@@ -18,6 +18,7 @@ from django.utils import timezone
 from experiments import metrics, tracking
 from experiments.builders import BUILDERS, describe
 from experiments.frames import load_frame, save_frame
+from experiments.metrics import Floats
 from experiments.models import Dataset, DatasetVersion, Evaluation
 from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES
@@ -32,7 +33,7 @@ from jobs.models import Job
 from registry.access import Actor
 from registry.adapters import read_source
 from registry.artifacts import ArtifactError, ArtifactReading
-from registry.histograms import profile_of
+from registry.histograms import number_histogram, profile_of
 from registry.models import ApiToken, ModelVersion, ReferenceProfile, RegisteredModel
 from registry.services import reference_record, token_create, token_revoke
 
@@ -128,15 +129,18 @@ def evaluate(ctx: JobContext) -> None:
     for one in found:
         name = " ".join(filter(None, [one.metric, one.data_slice, f"against {against}" if one.paired else ""]))
         ctx.log(f"{name}: {one.value:.4f} ({one.low:.4f} to {one.high:.4f})")
-    reference = _reference(ctx, version)
+    reference = _reference(ctx, version, scores)
     with ctx.finish({"version": version.path, "measurements": len(found)}):
         evaluation_record(evaluation=evaluation, measurements=found)
         if reference:
             reference_record(version=version, job=evaluation.job, source="training", **reference)
 
 
-def _reference(ctx: JobContext, version: ModelVersion) -> dict[str, Any] | None:
-    """Return what the inputs of ``version`` looked like in its training rows; None where that is known, or they are not."""
+def _reference(ctx: JobContext, version: ModelVersion, scores: Floats) -> dict[str, Any] | None:
+    """Return what the inputs of ``version`` looked like in its training rows, and its ``scores`` of held-out rows.
+
+    Returns: None where that is known, or the training rows are not.
+    """
     data = training_data_of(version)
     if data is None or ReferenceProfile.objects.filter(version=version).exists():
         return None
@@ -144,7 +148,10 @@ def _reference(ctx: JobContext, version: ModelVersion) -> dict[str, Any] | None:
     rows = dataset_rows(data, "train")
     inputs = version.signature["inputs"]
     columns = {name: rows[name].tolist() for column in inputs if (name := column["name"]) in rows}
-    return {"rows": len(rows), "columns": profile_of(columns, inputs), "data_digest": data.digest}
+    return {
+        "rows": len(rows), "columns": profile_of(columns, inputs), "score": number_histogram(scores.tolist()),
+        "data_digest": data.digest,
+    }  # fmt: skip
 
 
 def _read_back(source: str, run_id: str, model: RegisteredModel) -> ArtifactReading | ArtifactError:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from django.db import connection, transaction
 from django.db.models import Max, Q
 
-from monitoring.features import Cells, Feature, cells_of, features_of
+from monitoring.features import Cells, Feature, answer_of, cells_of, features_of
 from monitoring.lake import Segment, signed
 from monitoring.models import FailedKey, FeatureHistogram, ShippedSegment, TelemetryHour, TelemetryWindow
 from monitoring.telemetry import COUNTED, Counts, failures, merge, span_start, tally, window_of
@@ -130,14 +130,15 @@ def _count_features(records: list[PredictionRecord], versions: Versions) -> None
     hold_features()
     for (version_id, arm, started_at), counted in sorted(parts.items(), key=lambda part: part[0]):
         if version_id in features:
-            cells = cells_of(features[version_id], [record.inputs for record in counted])
+            scores = [answer_of(record.outputs) for record in counted]
+            cells = cells_of(features[version_id], [record.inputs for record in counted], scores)
             _add_features(version_id, arm, started_at, rows=len(counted), cells=cells)
 
 
 @lru_cache(maxsize=256)
 def _features(reference_id: int, _recorded_at: datetime) -> list[Feature]:
     """Return the features of a reference, which never changes."""
-    return features_of(ReferenceProfile.objects.values_list("columns", flat=True).get(pk=reference_id))
+    return features_of(*ReferenceProfile.objects.values_list("columns", "score").get(pk=reference_id))
 
 
 def _add_features(version_id: int, arm: str, at: datetime, *, rows: int, cells: Cells) -> None:

@@ -34,9 +34,9 @@ def drift_report(ctx: JobContext) -> None:
     since = until - timedelta(hours=ctx.params["hours"])
 
     ctx.progress(0.05, "Reading the predictions")
-    rows = lake.latest_inputs(
+    rows = lake.latest_answers(
         model_id=version.model_id, model=version.model.name, number=version.number, since=since, limit=MAX_ROWS
-    )
+    ).inputs
     inputs = lake.told(inputs, rows)
     current, categories = comparison.typed(pd.DataFrame(rows), inputs)
     ctx.log(f"{len(current):,} predictions of {version} since {since:%Y-%m-%d %H:%M} UTC")

@@ -26,6 +26,7 @@ from deltalake import (
 )
 from django.conf import settings
 
+from monitoring.features import answer_of
 from monitoring.telemetry import score_of
 from serving.contract import PredictionRecord, is_withheld
 
@@ -57,6 +58,7 @@ SCHEMA = pa.schema(
 PREDICTIONS = "predictions"
 PARTITIONS = ["model", "day"]
 ROW_GROUP = 1_000_000
+KEPT = ("inputs", "outputs")
 EPOCH = datetime.fromtimestamp(0, UTC)
 CONFIGURATION = {
     "delta.checkpointInterval": "100",
@@ -124,21 +126,29 @@ def write(name: str, rows: pa.Table, commit: CommitProperties) -> None:
     )  # fmt: skip
 
 
-def latest_inputs(*, model_id: int, model: str, number: int, since: datetime, limit: int) -> list[dict[str, Any]]:
-    """Return inputs of answered predictions of a version, at most ``limit`` of the latest since ``since``.
+@dataclass(frozen=True)
+class Answers:
+    """What some predictions were asked, without what was withheld from the log, and the score that each answered."""
 
-    Shadow copies and pinned requests are left out: they are not what callers sent for a decision. So are withheld values.
+    inputs: list[dict[str, Any]]
+    scores: list[float | None]
+
+
+def latest_answers(*, model_id: int, model: str, number: int, since: datetime, limit: int) -> Answers:
+    """Return answered predictions of a version, at most ``limit`` of the latest since ``since``, newest first.
+
+    Shadow copies and pinned requests are left out: they are not what callers sent for a decision.
     Files are opened newest first and no more of them than needed, so the cost does not grow with the table.
     """
     rows = _answered(_files(model, since), model_id=model_id, number=number, since=since, limit=limit)
-    return _inputs(rows.sort_by([("at", "descending")]).slice(0, limit)) if rows else []
+    return _answers(rows.sort_by([("at", "descending")]).slice(0, limit)) if rows else Answers([], [])
 
 
-def first_inputs(*, model_id: int, model: str, number: int, limit: int) -> list[dict[str, Any]]:
+def first_answers(*, model_id: int, model: str, number: int, limit: int) -> Answers:
     """Return the same of a version's first predictions, oldest first; shadow copies among them, whose inputs are real."""
     files = reversed(list(_files(model, EPOCH)))
     rows = _answered(files, model_id=model_id, number=number, since=EPOCH, limit=limit, besides="")
-    return _inputs(rows.sort_by([("at", "ascending")]).slice(0, limit)) if rows else []
+    return _answers(rows.sort_by([("at", "ascending")]).slice(0, limit)) if rows else Answers([], [])
 
 
 def _answered(
@@ -147,7 +157,7 @@ def _answered(
     parts = []
     found = 0
     for path in files:
-        rows = pq.ParquetFile(path).read(columns=["at", "model_id", "version", "arm", "pinned", "status", "inputs"])
+        rows = pq.ParquetFile(path).read(columns=["at", "model_id", "version", "arm", "pinned", "status", *KEPT])
         rows = rows.filter(
             (pc.field("model_id") == model_id)
             & (pc.field("version") == number)
@@ -156,7 +166,7 @@ def _answered(
             & ~pc.field("pinned")
             & (pc.field("status") < 400)
         )
-        parts.append(rows.select(["at", "inputs"]))
+        parts.append(rows.select(["at", *KEPT]))
         found += rows.num_rows
         if found >= limit:
             break
@@ -168,10 +178,11 @@ def told(inputs: Iterable[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> li
     return [column for column in inputs if not rows or any(column["name"] in row for row in rows)]
 
 
-def _inputs(rows: pa.Table) -> list[dict[str, Any]]:
+def _answers(rows: pa.Table) -> Answers:
     decode = msgspec.json.Decoder(dict[str, Any]).decode
-    texts = rows["inputs"].to_pylist()
-    return [{name: v for name, v in decode(text).items() if not is_withheld(v)} for text in texts]
+    asked, answered = ([decode(text) for text in rows[name].to_pylist()] for name in KEPT)
+    inputs = [{name: value for name, value in row.items() if not is_withheld(value)} for row in asked]
+    return Answers(inputs, [answer_of(row) for row in answered])
 
 
 def _files(model: str, since: datetime) -> Iterator[Path]:

@@ -1,11 +1,13 @@
 """How far a version's inputs have moved since its reference, from counts in the same bins alone. Pure arithmetic."""
 
 import math
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from monitoring.features import MISSING, UNSEEN, Feature
+from monitoring.features import MISSING, Feature, reference_places
 
 MOVED, SHIFTED = 0.1, 0.25
 MIN_ROWS = 2_000  # below, chance alone moves the index of some thirty bins by more than a third of MOVED
@@ -76,6 +78,8 @@ def stabilities(
 
 def _stability(feature: Feature, column: Mapping[str, Any], now: Mapping[int, int]) -> Stability:
     before = reference_places(feature, column)
+    if feature.edges.size:
+        feature, before, now = _coarse(feature, before, now)
     rows, rows_now = sum(before.values()), sum(now.values())
     missing, missing_now = (
         side.get(MISSING, 0) / total if total else 0.0 for side, total in ((before, rows), (now, rows_now))
@@ -90,11 +94,18 @@ def _stability(feature: Feature, column: Mapping[str, Any], now: Mapping[int, in
     return Stability(feature.name, sum(parts.values()), missing, missing_now, told)
 
 
-def reference_places(feature: Feature, column: Mapping[str, Any]) -> dict[int, int]:
-    """Return the reference's rows by the place that the same values are counted in later."""
-    places = feature.places
-    found = {int(bin_) if places is None else places[bin_]: n for bin_, n in column["counts"].items()}
-    return found | {MISSING: column["missing"], UNSEEN: column.get("other", 0)}
+def _coarse(
+    feature: Feature, before: Mapping[int, int], now: Mapping[int, int]
+) -> tuple[Feature, dict[int, int], dict[int, int]]:
+    """Return a number in about thirty bins, each of whole ones."""
+    step = max(1, -(-(len(feature.edges) - 1) // 32))
+    kept = [*range(0, len(feature.edges) - 1, step), len(feature.edges) - 1]
+    place = {i: bisect_left(kept, i) for i in range(len(feature.edges) + 1)}
+    sides = [Counter[int](), Counter[int]()]
+    for side, counted in zip(sides, (before, now), strict=True):
+        for i, n in counted.items():
+            side[place.get(i, i)] += n
+    return Feature(feature.name, feature.edges[kept], None), dict(sides[0]), dict(sides[1])
 
 
 def _together(side: Mapping[int, int], common: set[int]) -> dict[int, int]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-BINS = 32
+BINS = 256
 MOST_CATEGORIES = 200  # the rest is counted together
 CATEGORIES = ("string", "boolean")  # of MLflow's column types
 Floats = npt.NDArray[np.float64]

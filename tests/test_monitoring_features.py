@@ -9,11 +9,22 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from monitoring import rollup
-from monitoring.features import MISSING, NO_CELLS, UNSEEN, Cells, add_all, cells_of, features_of
+from monitoring.features import (
+    BROKEN,
+    MISSING,
+    NO_CELLS,
+    SCORE,
+    UNSEEN,
+    Cells,
+    add_all,
+    answer_of,
+    cells_of,
+    features_of,
+)
 from monitoring.models import FailedKey, FeatureHistogram, TelemetryHour, TelemetryWindow
 from monitoring.shipping import ship
 from registry import services
-from registry.histograms import profile_of
+from registry.histograms import number_histogram, profile_of
 from serving.contract import HASHED, MASKED
 from tests.factories import NOON, make_model, make_record, make_segment, make_version
 
@@ -43,6 +54,49 @@ def test_each_value_has_its_place():
         "distance": {0: 1, 1: 2, 2: 1, 3: 1, 4: 1, MISSING: 3},
         "carrier": {1: 2, UNSEEN: 1, MISSING: 1},
     }
+
+
+def test_a_value_of_another_type_is_broken():
+    rows = [{"distance": value} for value in ("120", True, 120, [1])] + [
+        {"carrier": value} for value in (7, True, "CC")
+    ]
+
+    assert said(cells_of(FEATURES, rows)) == {"distance": {1: 1, BROKEN: 3}, "carrier": {UNSEEN: 1, BROKEN: 2}}
+
+
+@pytest.mark.parametrize("known", [["1", "2"], ["True", "false"], ["1.5e3"], ["AA", "-3"]])
+def test_a_category_that_is_no_text_may_be_new(known):
+    features = features_of(profile_of({"gate": known}, [{"name": "gate", "type": "string"}]))
+
+    assert said(cells_of(features, [{"gate": 3}, {"gate": known[0]}]), features) == {
+        "gate": {UNSEEN: 1, sorted(known).index(known[0]): 1}
+    }
+
+
+@pytest.mark.parametrize(
+    ("outputs", "score"),
+    [
+        ({}, None),
+        ({"label": "late"}, None),
+        ({"label": "late", "probability": 0.25}, 0.25),
+        ({"delay": 12}, 12.0),
+        ({"score": 0.5, "position": 3}, 0.5),
+        ({"probabilities_0": 0.75, "probabilities_1": 0.25}, 0.25),
+        ({"probabilities_0": 0.5, "probabilities_1": 0.25, "probabilities_2": 0.25}, 0.5),
+    ],
+)
+def test_score_of_an_answer(outputs, score):
+    assert answer_of(outputs) == score
+
+
+def test_scores_are_counted_after_all_inputs():
+    features = features_of(COLUMNS, number_histogram([0.0, 0.5, 1.0]))
+
+    cells = cells_of(features, [{"distance": 100.0}] * 3, [0.5, None, 2.0])
+
+    assert [feature.name for feature in features] == ["carrier", "distance", SCORE]
+    assert said(cells, features) == {"carrier": {}, "distance": {1: 3}, SCORE: {2: 1, 4: 1, MISSING: 1}}
+    assert said(cells) == said(cells_of(FEATURES, [{"distance": 100.0}] * 3))
 
 
 def test_a_number_without_range_in_the_reference_is_unseen():

@@ -245,6 +245,6 @@ def test_latest_inputs_are_those_of_real_decisions(version):
     of = {"model_id": version.model_id, "model": "flight-delay", "number": 1}
 
     since = datetime.fromtimestamp(NOON + 1, UTC)
-    assert lake.latest_inputs(**of, since=since, limit=100) == [{"distance": n} for n in (5, 4, 3, 2, 1)]
-    assert lake.latest_inputs(**of, since=since, limit=2) == [{"distance": 5}, {"distance": 4}]
-    assert lake.latest_inputs(**of, since=since + timedelta(hours=1), limit=2) == []
+    assert lake.latest_answers(**of, since=since, limit=100).inputs == [{"distance": n} for n in (5, 4, 3, 2, 1)]
+    assert lake.latest_answers(**of, since=since, limit=2).inputs == [{"distance": 5}, {"distance": 4}]
+    assert lake.latest_answers(**of, since=since + timedelta(hours=1), limit=2).inputs == []

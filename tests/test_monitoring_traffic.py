@@ -63,11 +63,11 @@ def test_rows_after_training_reach_gateway_lake_and_windows(champion, tmp_path):
     assert (counted.last.counts.requests, counted.last.counts.errors) == (sent, 0)
     assert 0 < counted.last.p50_ms < 1000
     assert sum(counted.last.counts.scores) == sent
-    asked = lake.latest_inputs(
+    asked = lake.latest_answers(
         model_id=champion.model_id, model="flight-delay", number=1, since=datetime(2026, 1, 1, tzinfo=UTC), limit=sent
     )
     rows = flights()[0].iloc[264:]  # the data set's first full day after two thirds of its rows
-    assert [row["hour"] for row in reversed(asked)][:100] == rows["hour"].tolist()[:100]
+    assert [row["hour"] for row in reversed(asked.inputs)][:100] == rows["hour"].tolist()[:100]
 
 
 def test_caller_backs_off_while_no_gateway_answers(champion):

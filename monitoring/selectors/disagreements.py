@@ -3,9 +3,8 @@
 from datetime import timedelta
 
 from monitoring.common_features import CommonFeature, common_features
-from monitoring.features import Cells, add_all, cells_of, features_of
+from monitoring.features import Cells, add_all, cells_of, features_of, reference_places
 from monitoring.models import FeatureHistogram, Trial, TrialDisagreement
-from monitoring.stability import reference_places
 from registry.models import ReferenceProfile
 from serving.contract import SHADOW
 

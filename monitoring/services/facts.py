@@ -8,7 +8,7 @@ from experiments.selectors import training_data_of
 from monitoring.models import Slo, TelemetryHour, TelemetryWindow
 from monitoring.selectors import slo_statuses
 from monitoring.services.slos import said_in_words
-from registry.histograms import profile_of
+from registry.histograms import number_histogram, profile_of
 from registry.models import ModelVersion, RegisteredModel
 from registry.services import (
     budget_record,
@@ -18,7 +18,7 @@ from registry.services import (
 )
 
 RECENT = timedelta(minutes=10)
-FIRST_ROWS = 5_000  # of production, that stand in for training rows; as many as settle a bin of a 32nd
+FIRST_ROWS = 5_000  # of production, that stand in for training rows; whose bins hold some twenty each
 
 
 def facts_push(*, now: datetime) -> None:
@@ -52,14 +52,18 @@ def references_push() -> None:
         archived_at=None, signature__has_key="inputs",
     ).select_related("model__team")  # fmt: skip
     for version in answering:
-        answered = TelemetryHour.objects.filter(version=version).aggregate(rows=Sum("rows"))["rows"] or 0
-        if answered < FIRST_ROWS or training_data_of(version):
+        counted = TelemetryHour.objects.filter(version=version).aggregate(rows=Sum("rows"))["rows"] or 0
+        if counted < FIRST_ROWS or training_data_of(version):
             continue
-        rows = lake.first_inputs(
+        first = lake.first_answers(
             model_id=version.model_id, model=version.model.name, number=version.number, limit=FIRST_ROWS
         )
-        if len(rows) < FIRST_ROWS:
+        if len(first.inputs) < FIRST_ROWS:
             continue  # some were pinned, or are not shipped yet
-        inputs = lake.told(version.signature["inputs"], rows)
-        columns = {column["name"]: [row.get(column["name"]) for row in rows] for column in inputs}
-        reference_record(version=version, source="production", rows=len(rows), columns=profile_of(columns, inputs))
+        inputs = lake.told(version.signature["inputs"], first.inputs)
+        columns = {column["name"]: [row.get(column["name"]) for row in first.inputs] for column in inputs}
+        answered = [score for score in first.scores if score is not None]
+        reference_record(
+            version=version, source="production", rows=len(first.inputs), columns=profile_of(columns, inputs),
+            score=number_histogram(answered) if answered else None,
+        )  # fmt: skip

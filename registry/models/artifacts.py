@@ -38,6 +38,9 @@ class ReferenceProfile(models.Model):
     rows = models.PositiveBigIntegerField()
     data_digest = models.CharField(max_length=71, blank=True, help_text="of the training data set version")
     columns = models.JSONField(help_text="{column: histogram}; see registry/histograms.py")
+    score = models.JSONField(
+        default=dict, help_text="histogram of the score on held-out rows, or of the first answers; empty where unknown"
+    )
     job = models.ForeignKey("jobs.Job", models.PROTECT, null=True, related_name="+", help_text="that measured it")
     recorded_at = models.DateTimeField(auto_now_add=True)
 

@@ -100,13 +100,14 @@ def version_settle(*, version_id: int, outcome: ArtifactReading | ArtifactError)
 @audited()
 def reference_record(
     *, version: ModelVersion, source: str, rows: int, columns: dict[str, Any], data_digest: str = "",
-    job: Job | None = None,
+    score: dict[str, Any] | None = None, job: Job | None = None,
 ) -> ReferenceProfile | None:  # fmt: skip
     """Keep what a version's inputs looked like where it was made; once, since comparisons need one and the same.
 
     Args:
         source: ``training``, or ``production`` where the training rows are not known here.
         columns: {column: histogram} of ``registry.histograms``.
+        score: the histogram of the score on held-out rows, or of the first answers; None where it is not known.
 
     Returns: the profile; None where the version has one.
 
@@ -117,8 +118,11 @@ def reference_record(
         raise ConflictError(f"{version} is not verified, so its columns are not known.")
     profile, made = ReferenceProfile.objects.get_or_create(
         version=version,
-        defaults={"source": source, "rows": rows, "columns": columns, "data_digest": data_digest, "job": job},
-    )
+        defaults={
+            "source": source, "rows": rows, "columns": columns, "score": score or {}, "data_digest": data_digest,
+            "job": job,
+        },
+    )  # fmt: skip
     if not made:
         return None
     audit(

@@ -74,11 +74,11 @@ class ReadingSerializer(serializers.ModelSerializer[VersionReading]):
 
 
 class ReferenceSerializer(serializers.ModelSerializer[ReferenceProfile]):
-    """What a version's inputs looked like where it was made."""
+    """What a version's inputs, and its scores, looked like where it was made."""
 
     class Meta:
         model = ReferenceProfile
-        fields = ("source", "rows", "data_digest", "columns", "job", "recorded_at")
+        fields = ("source", "rows", "data_digest", "columns", "score", "job", "recorded_at")
 
 
 class VersionDetailSerializer(VersionSerializer):
