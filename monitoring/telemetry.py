@@ -209,3 +209,11 @@ def slower_than(histogram: Sequence[int], threshold_us: float) -> float:
         slower += count * min(max((high - threshold_us) / (high - low), 0.0), 1.0)
         low = high
     return slower + histogram[-1]
+
+
+def scored_above(histogram: Sequence[int], bound: float) -> float:
+    """Return how many of a score histogram lie above a bound: exact at a bin's edge, within a bin in proportion (an estimate)."""
+    place = min(max(bound, 0.0), 1.0) * SCORE_BINS
+    whole = int(place)
+    above = float(sum(histogram[whole + 1 :]))
+    return above + histogram[whole] * (whole + 1 - place) if whole < SCORE_BINS else 0.0

@@ -75,6 +75,15 @@ METRIC_LABELS = {
     "precision_at_5pct_alerts": "Precision at 5% alerts",
     "brier_score": "Brier score",
     "calibration_error": "Calibration error",
+    # What a rollout counts of the version beside the champion, on real requests.
+    "error_rate": "Requests that fail",
+    "timeout_rate": "Requests answered too late",
+    "slow_rate": "Slow answers",
+    "agreement": "Same decision as the champion",
+    "wrong_answers": "Wrong answers, by labels",
+    "mean_absolute_error": "Mean absolute error, by labels",
+    "mean_squared_error": "Mean squared error, by labels",
+    "log_loss": "Logarithmic loss, by labels",
 }
 
 

@@ -54,6 +54,15 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """One condition of going on: what it asks for, what there is, and whether that is enough."""
+
+    name: str
+    met: bool
+    text: str
+
+
+@dataclass(frozen=True)
 class Situation:
     """Where a rollout stands, as far as a decision rests on it.
 
@@ -63,6 +72,7 @@ class Situation:
         obstacle: why gateways cannot answer by the candidate yet; empty where they can.
         broken: why the candidate can never be served; empty where it can.
         deadline: when what is undecided waits for a person; None before the first phase.
+        criteria: of the promotion, that are due before what comes next.
     """
 
     state: State
@@ -76,15 +86,7 @@ class Situation:
     deadline: datetime | None = None
     counts: Counts = Counts()
     verdicts: Sequence[Known] = ()
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One condition of going on: what it asks for, what there is, and whether that is enough."""
-
-    name: str
-    met: bool
-    text: str
+    criteria: Sequence[Gate] = ()
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def gates_of(plan: Plan, at: Situation) -> tuple[Gate, ...]:
             _time(at, plan.shadow.duration_s),
             _count("pairs", at.counts.requests, plan.shadow.min_pairs, "pairs of answers"),
         ]
-        return (*gates, *_data(at), *_passes(at, SHADOWED))
+        return (*gates, *_data(at), *_passes(at, SHADOWED), *at.criteria)
     step = plan.steps[at.step]
     gates = [
         _time(at, step.hold_s),
@@ -186,7 +188,7 @@ def gates_of(plan: Plan, at: Situation) -> tuple[Gate, ...]:
     gates += _data(at)
     if at.step + 1 == len(plan.steps):
         gates += _passes(at)
-    return tuple(gates)
+    return (*gates, *at.criteria)
 
 
 def _time(at: Situation, asked_s: int) -> Gate:

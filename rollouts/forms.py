@@ -8,7 +8,7 @@ from django import forms
 from registry.forms.controls import style_controls
 from rollouts import units
 from rollouts.plan import Freeze, Guardrail, Plan, PlanError, Shadow, Step, read_plan
-from rollouts.plan_checks import MOST_FREEZES, MOST_GUARDRAILS, MOST_STEPS
+from rollouts.plan_checks import MEANT_FOR, MOST_FREEZES, MOST_GUARDRAILS, MOST_STEPS
 from rollouts.plan_parts import Kind
 from rollouts.plan_text import SPELLED
 
@@ -148,7 +148,12 @@ class GuardrailForm(PartForm):
     loss = forms.ChoiceField(choices=list(LOSSES.items()), required=False, label="Loss against the label")
     maturity_s = UnitField("maturity_s", required=False, label="Labels expected after", help_text="Such as 2d.")
 
-    MORE = ("threshold_ms", "output", "above", "below", "cut", "tolerance", "higher_is_better", "loss", "maturity_s")
+    MORE = tuple(MEANT_FOR)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, kinds in MEANT_FOR.items():  # the page shows it for these alone
+            self.fields[name].kinds = kinds  # type: ignore[attr-defined]
 
     def part(self) -> dict[str, Any]:
         """Return the plain values of the plan."""

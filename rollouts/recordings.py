@@ -32,6 +32,9 @@ def events(guard: Guardrail, window: RecordedWindow, slow_ms: float) -> float | 
             return window.first_failures
         case "slow":
             return window.slower_than(guard.threshold_ms or slow_ms)
+        case "output" if not guard.output:
+            scored = window.scored(above=guard.above, below=guard.below)
+            return None if scored is None else min(scored, window.requests)
     return None
 
 

@@ -11,12 +11,15 @@ from monitoring.charts import line as path_of
 from monitoring.models import TelemetryWindow
 from monitoring.selectors import TrialEvidence, trial_evidence
 from registry.models import ErrorBudget
+from registry.selectors import Check
 from rollouts import drawing
 from rollouts.judging import alphas
 from rollouts.lines import GuardLines, rollout_lines
 from rollouts.models import Rollout, RolloutVerdict
 from rollouts.plan import Guardrail, Plan
 from rollouts.plan_checks import PAIRED
+from rollouts.selectors.criteria import Phase, criteria_checks
+from rollouts.selectors.looking import look_at
 from rollouts.services.moves import elapsed
 from rollouts.states import State
 from rollouts.units import show_duration, show_percent, show_share
@@ -180,6 +183,7 @@ class Screen:
     figures: list[Figure]
     rows: list[Row]
     shadow: ShadowSeen | None
+    criteria: list[Check]
     stale: bool
 
 
@@ -193,6 +197,7 @@ def screen(rollout: Rollout, *, now: datetime) -> Screen:
     evidence = trial_evidence(rollout.trial, now=now, since=rollout.phase_started_at) if rollout.trial else None
     is_shadow = state is State.SHADOW or (state is State.AWAITING and not began and plan.shadow is not None)
     mark, word = lead(rollout)
+    asked = rollout.promotion.criteria_set.criteria.exclude(phase=Phase.BEFORE_APPROVAL).exists()
     drawn = rows(rollout, now=now)
     return Screen(
         mark=mark,
@@ -205,8 +210,14 @@ def screen(rollout: Rollout, *, now: datetime) -> Screen:
         figures=_figures(rollout, plan, is_shadow, elapsed_s, evidence, now) if state.is_open and state is not State.PENDING else [],
         rows=drawn,
         shadow=_shadow(rollout, plan, evidence, state),
+        criteria=_criteria(rollout, plan, now) if asked else [],
         stale=state.is_open and rollout.checked_at is not None and now - rollout.checked_at > STALE_AFTER,
     )  # fmt: skip
+
+
+def _criteria(rollout: Rollout, plan: Plan, now: datetime) -> list[Check]:
+    measured = look_at(rollout, plan, now=now).measures if State(rollout.state).is_open else None
+    return criteria_checks(rollout, measured, now=now)
 
 
 def lead(rollout: Rollout) -> tuple[str, str]:

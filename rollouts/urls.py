@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from rollouts import api, gateway_api, plan_api, rollout_api
-from rollouts.views import acts, dry_runs, gateways, links, plans, rollouts
+from rollouts.views import acts, dry_runs, gateways, links, plan_editor, plans, rollouts
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/routing/<int:table>/", gateways.routing_then, name="routing_then"),
@@ -19,10 +19,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/rollout-panel/", rollouts.rollout_panel, name="rollout_panel"),
     path("promotions/<int:pk>/rollout-panel/", rollouts.promotion_panel, name="promotion_rollout_panel"),
     path("models/<str:name>/rollout-plan/", plans.rollout_plan, name="rollout_plan"),
-    path("promotions/<int:pk>/rollout-plan/", plans.promotion_plan, name="promotion_plan"),
+    path("promotions/<int:pk>/rollout-plan/", plan_editor.promotion_plan, name="promotion_plan"),
     path("models/<str:name>/rollout-plan/dry-run/", dry_runs.dry_run, name="rollout_dry_run"),
-    path("models/<str:name>/rollout-plan/edit/", plans.rollout_plan_edit, name="rollout_plan_edit"),
-    path("models/<str:name>/rollout-plan/expected/", plans.rollout_plan_expected, name="rollout_plan_expected"),
+    path("models/<str:name>/rollout-plan/edit/", plan_editor.rollout_plan_edit, name="rollout_plan_edit"),
+    path("models/<str:name>/rollout-plan/expected/", plan_editor.rollout_plan_expected, name="rollout_plan_expected"),
     path("models/<str:name>/rollout-plan/take-back/", plans.rollout_plan_take_back, name="rollout_plan_take_back"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from monitoring.selectors import RecordedWindow
 from rollouts.dry_run import ArmSpan, Span, replay_arms, replay_parted
 from rollouts.judging import Sums
 from rollouts.plan import Guardrail, Plan, Shadow, Step
@@ -55,6 +56,14 @@ def test_the_plans_time_may_be_over_first():
     done = replay_parted(short, hours(3))
 
     assert (done.outcome, done.at) == ("awaiting", NOON + timedelta(hours=1))
+
+
+@pytest.mark.parametrize(("bound", "above"), [(0.0, 40.0), (0.5, 30.0), (0.525, 25.0), (0.95, 10.0), (1.0, 0.0)])
+def test_scores_beyond_a_bound_are_counted_from_their_bins(bound, above):
+    window = RecordedWindow(NOON, 1, "champion", 10_000, 40, 0, 0, (), (10, *[0] * 9, 10, *[0] * 7, 10, 10))
+
+    assert window.scored(above=bound) == pytest.approx(above)
+    assert window.scored(below=bound) == pytest.approx(40 - above)
 
 
 def test_what_telemetry_does_not_tell_is_taken_as_passed_and_said():

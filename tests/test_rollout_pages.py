@@ -334,14 +334,26 @@ def test_a_promotion_brings_a_plan_of_its_own(planned):
     author = Client()
     author.force_login(promotion.requested_by)
     other = as_member(planned.team)
-    url = f"/promotions/{promotion.pk}/rollout-plan/"
+    url = f"/promotions/{promotion.pk}/rollout-plan/?as=yaml"
     text_ = plan_to_yaml(PLAN).replace("hold: 30m", "hold: 10m")
 
-    assert other.post(url, {"text": text_, "note": "Mine."}).status_code == 403
+    assert other.post(url, {"text": text_, "note": "Mine.", "save": "1"}).status_code == 403
     assert author.post(url, {"text": "steps: [", "note": "x"}).status_code == 422
-    assert author.post(url, {"text": text_, "note": "A hotfix."}).status_code == 302
+    assert author.post(url, {"text": text_, "note": "A hotfix.", "save": "1"}).status_code == 302
 
     assert "by a plan made for this promotion" in text(author.get(f"/promotions/{promotion.pk}/rollout-panel/"))
+    form = author.get(f"/promotions/{promotion.pk}/rollout-plan/")  # the same plan as a form, for who may bring one
+    assert form.context["draft"].plan.steps[0].hold_s == 600
+    assert "brings its plan" in text(other.get(f"/promotions/{promotion.pk}/rollout-plan/"))
+
+
+def test_who_asks_for_a_promotion_may_go_on_to_a_plan_of_its_own(planned):
+    version, client = rollouts.make_routable(planned), as_member(planned.team)
+    assert "Roll it out by a plan of its own" in text(client.get(version.path))
+
+    answer = client.post(f"{version.path}promote/", {"description": "Retrained.", "own_plan": "on"})
+
+    assert answer.url == f"/promotions/{planned.promotions.get(version=version).pk}/rollout-plan/"
 
 
 def test_dry_run_tells_what_would_have_happened_and_what_it_assumes():
@@ -451,6 +463,28 @@ def test_hostile_text_stays_text(canary):
 
 
 @pytest.mark.browser
+def test_page_tells_what_the_promotion_asks_of_its_rollout():
+    model = rollouts.make_planned()
+    rule = {
+        "metric": "error_rate",
+        "direction": "at_most",
+        "threshold": 0.002,
+        "phase": "canary",
+        "reason": "Callers complain.",
+    }
+    factories.make_criteria(
+        model, [{"metric": "roc_auc", "direction": "at_least", "threshold": 0.7, "reason": "Good."}, rule]
+    )
+    rollout = rollouts.look(rollouts.make_rollout(model))
+    rollouts.count(rollout, champion=(9000, 90), candidate=(990, 10), failed=(9, 10))
+    client = as_member(model.team)
+
+    page = text(client.get(rollout.path))
+    assert "C2 Requests that fail" in page
+    assert "measured now, 1,000 requests" in page
+    assert "Asked of its rollout" in text(client.get(rollout.promotion.path))
+
+
 def test_pages_in_a_browser(page, live_server, transactional_db):
     rollout = realistic()
     log_in(page, factories.make_user(rollout.model.team, Role.ENGINEER), live_server)
@@ -466,6 +500,14 @@ def test_pages_in_a_browser(page, live_server, transactional_db):
         f"{plan}dry-run/",
     ):
         check_page(page, path, live_server)
+
+    page.goto(f"{plan}edit/")
+    guard = page.locator(".plan-guardrails").last
+    guard.get_by_label("What is compared").select_option("output")
+    assert guard.get_by_label("Counted above").is_visible()
+    assert not guard.get_by_label("Slower than").is_visible()  # it means nothing for outputs
+    guard.get_by_label("What is compared").select_option("slow")
+    assert guard.get_by_label("Slower than").is_visible()
 
     page.goto(rollout.path)
     page.get_by_role("button", name="Abort…").click()

@@ -78,7 +78,9 @@ def test_good_candidate_becomes_champion_step_by_step():
     assert champion_of(rollout.model) == 2
     assert arms(rollout) == [Arm("champion", 2, 10_000)]
     assert Promotion.objects.get(pk=rollout.promotion_id).state == PromotionState.COMPLETED
-    assert Evidence.objects.filter(version=rollout.candidate, kind="canary", metric="latency").count() == 2
+    assert (
+        Evidence.objects.filter(version=rollout.candidate, kind="canary", metric="slow_rate", against=None).count() == 2
+    )
     told = list(AuditEvent.objects.filter(subject=rollout.path).order_by("seq").values_list("action", flat=True))
     assert told == [
         "rollout.start", "rollout.step", "rollout.verdict", "rollout.verdict", "rollout.step", "rollout.verdict", "rollout.promote",

@@ -9,7 +9,7 @@ from django.db.models import Q, Sum
 from monitoring.guards import Guard
 from monitoring.models import Trial, TrialPairs, TrialWindow
 from monitoring.models.telemetry import TelemetryWindow
-from monitoring.telemetry import slower_than
+from monitoring.telemetry import scored_above, slower_than
 from monitoring.trial_tally import REQUESTS
 from registry.models import RegisteredModel
 from serving.contract import CANARY, CHAMPION, SHADOW
@@ -149,6 +149,15 @@ class RecordedWindow:
     errors: int
     first_failures: int
     latency: tuple[int, ...]
+    scores: tuple[int, ...]
+
+    def scored(self, *, above: float | None = None, below: float | None = None) -> float | None:
+        """Return how many predictions scored above or below a bound in [0, 1]: exact at a bin's edge, else in proportion; None without scores."""
+        if not sum(self.scores):
+            return None
+        if above is not None:
+            return scored_above(self.scores, above)
+        return sum(self.scores) - scored_above(self.scores, below or 0.0)
 
     def slower_than(self, threshold_ms: float) -> float:
         """Return how many were answered later than that: exact at a bin's edge, within a bin in proportion (an estimate)."""
@@ -210,7 +219,15 @@ def recorded(model: RegisteredModel, *, since: datetime) -> list[RecordedWindow]
     rows = windows.filter(requests__gt=0).select_related("version")
     return [
         RecordedWindow(
-            w.started_at, w.version.number, w.arm, w.weight_bp, w.requests, w.errors, w.first_failures, tuple(w.latency)
+            w.started_at,
+            w.version.number,
+            w.arm,
+            w.weight_bp,
+            w.requests,
+            w.errors,
+            w.first_failures,
+            tuple(w.latency),
+            tuple(w.scores),
         )
         for w in rows.order_by("started_at", "arm", "version", "weight_bp", "table_version")
     ]

@@ -38,6 +38,7 @@ class PromotionForm(forms.Form):
         widget=forms.Textarea({"rows": 3, "placeholder": "What changed, what got better, what got worse?"}),
         label="What the deciders should know",
     )
+    own_plan = forms.BooleanField(required=False, label="Roll it out by a plan of its own, which I write next")
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

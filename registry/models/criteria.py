@@ -168,6 +168,7 @@ class Evidence(models.Model):
             models.UniqueConstraint(
                 fields=["version", "metric", "data_digest", "data_slice", "against", "job"],
                 name="evidence_once_per_job",
+                condition=Q(job__isnull=False),
                 nulls_distinct=False,
             )
         ]

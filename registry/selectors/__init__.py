@@ -1,5 +1,6 @@
 """Reads that join tables or build a record."""
 
+from registry.criteria import CheckStatus
 from registry.selectors.archive import archived_models, archived_versions
 from registry.selectors.checks import Check, checks_of
 from registry.selectors.criteria import champion_against, data_set_names, metric_choices, set_changes
@@ -24,6 +25,7 @@ from registry.selectors.promotions import (
     promotion_checks,
     promotion_waivers,
     quorum_reached,
+    rollout_checks,
     spent_budgets,
     wants_rollout,
 )
@@ -54,6 +56,7 @@ __all__ = [
     "REVIEWERS",
     "TIERS",
     "Check",
+    "CheckStatus",
     "Item",
     "Lapse",
     "Question",
@@ -93,6 +96,7 @@ __all__ = [
     "questions_to_answer",
     "quorum_reached",
     "refusals_of",
+    "rollout_checks",
     "saved_views_of",
     "set_changes",
     "signature_of",

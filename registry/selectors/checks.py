@@ -12,6 +12,7 @@ from registry.models import AcceptanceCriterion, CriteriaSet, DataSetHead, Evide
 from registry.selectors.policies import policy_for
 from registry.states import WaiverState
 
+Phase = AcceptanceCriterion.Phase
 STATUS_WORDS = {
     CheckStatus.PASSED: ("pass", "Passed"),
     CheckStatus.FAILED: ("fail", "Failed"),
@@ -20,6 +21,8 @@ STATUS_WORDS = {
     CheckStatus.STALE: ("pending", "Stale"),
     CheckStatus.NOT_APPLICABLE: ("skipped", "Skipped"),
 }
+# Of what each phase is judged by: a rollout's own evidence is no ground for beginning it.
+IN_ROLLOUT = {Phase.SHADOW: Evidence.Kind.SHADOW, Phase.CANARY: Evidence.Kind.CANARY}
 ORDER = [
     CheckStatus.FAILED, CheckStatus.STALE, CheckStatus.NOT_MEASURED, CheckStatus.WAIVED, CheckStatus.PASSED,
     CheckStatus.NOT_APPLICABLE,
@@ -80,6 +83,11 @@ class Check:
         """Who can clear it, and how."""
         if self.waiver and self.waiver.state == WaiverState.ASKED:
             return "A waiver was asked for: an approver other than the asker, who had no part in the version, decides."
+        if self.criterion.phase != Phase.BEFORE_APPROVAL:
+            return (
+                "Traffic, while the rollout measures it; an engineer or product member asks for a waiver; or the rollout "
+                "is rolled back."
+            )
         if self.status in (CheckStatus.NOT_MEASURED, CheckStatus.STALE):
             return "An engineer starts an evaluation of the version; or asks for a waiver."
         return (
@@ -110,7 +118,11 @@ class Judged:
     at: datetime
 
     def checks(
-        self, version: ModelVersion, criteria: CriteriaSet, found: Iterable[Evidence], phase: str = "before_approval"
+        self,
+        version: ModelVersion,
+        criteria: CriteriaSet,
+        found: Iterable[Evidence],
+        phase: str = Phase.BEFORE_APPROVAL,
     ) -> list[Check]:
         """Return each criterion of one phase as a check: what blocks first, then failures, then by position.
 
@@ -119,6 +131,8 @@ class Judged:
         """
         measured: dict[tuple[str, str, int | None], list[Evidence]] = {}
         for evidence in found:
+            if (evidence.kind if evidence.kind in IN_ROLLOUT.values() else None) != IN_ROLLOUT.get(Phase(phase)):
+                continue
             measured.setdefault((evidence.metric, evidence.data_slice, evidence.against_id), []).append(evidence)
         checks = []
         for criterion in criteria.criteria.all():
@@ -156,7 +170,7 @@ class Judged:
 
 
 def checks_of(
-    version: ModelVersion, criteria: CriteriaSet, phase: str = "before_approval", *, waivers: Sequence[Waiver] = ()
+    version: ModelVersion, criteria: CriteriaSet, phase: str = Phase.BEFORE_APPROVAL, *, waivers: Sequence[Waiver] = ()
 ) -> list[Check]:
     """Return each criterion of one phase as a check against the latest evidence: failures first, then by position.
 

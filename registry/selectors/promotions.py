@@ -1,5 +1,6 @@
 """What an approver is shown: the binding, what stands in the way, and which approvals lapsed and why."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,7 +21,7 @@ from registry.models import (
     Waiver,
 )
 from registry.policies import Policy
-from registry.selectors.checks import Check, Judged, checks_of, evidence_on
+from registry.selectors.checks import IN_ROLLOUT, Check, Judged, checks_of, evidence_on
 from registry.selectors.policies import policy_for
 from registry.states import PromotionState, RevalidationState, WaiverState, revalidation_state
 
@@ -46,6 +47,24 @@ def promotion_checks(promotion: Promotion) -> list[Check]:
         max_evidence_days=promotion.policy.get("rules", {}).get("max_evidence_days"), waivers=waivers,
     )  # fmt: skip
     return judged.checks(promotion.version, promotion.criteria_set, evidence_on(promotion.version).filter(seen))
+
+
+def rollout_checks(
+    promotion: Promotion, phase: str, found: Iterable[Evidence] | None = None, *, at: datetime | None = None
+) -> list[Check]:
+    """Return what a rollout of a promotion has to show in one of its phases, as checks.
+
+    Args:
+        phase: ``shadow`` or ``canary``.
+        found: what is measured so far, newest first; None: what was recorded since the decision.
+    """
+    if found is None:
+        found = evidence_on(promotion.version).filter(measured_at__gte=promotion.decided_at or timezone.now())
+    judged = Judged(
+        champion=promotion.replaces, heads={}, max_evidence_days=None, waivers=promotion_waivers(promotion),
+        at=at or promotion.completed_at or timezone.now(),
+    )  # fmt: skip
+    return judged.checks(promotion.version, promotion.criteria_set, found, phase)
 
 
 def promotion_binding(promotion: Promotion, checks: list[Check]) -> Binding:
@@ -84,13 +103,14 @@ def quorum_reached(promotion: Promotion, policy: Policy, binding: Binding) -> bo
 
 
 def wants_rollout(promotion: Promotion, policy: Policy) -> bool:
-    """Tell whether the version is to reach callers by a rollout: by policy or a plan, where a champion can go on meanwhile.
+    """Tell whether the version is to reach callers by a rollout: by policy, a plan, or criteria that only a rollout can show, where a champion can go on meanwhile.
 
     What is asked of the champion is repeated by ``rollouts_needed`` in SQL.
     """
     if promotion.alias != "champion":
         return False
     asked = policy.rollout_required or promotion.model.rolls_out or promotion.rolls_out
+    asked = asked or promotion.criteria_set.criteria.filter(phase__in=IN_ROLLOUT, blocking=True).exists()
     return asked and any(can_go_on(held.version) for held in promotion.model.aliases.filter(name="champion"))
 
 

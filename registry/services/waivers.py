@@ -72,7 +72,7 @@ def waiver_ask(
     promotion = _promotion(promotion_id)
     team, policy = promotion.model.team, selectors.policy_for(promotion.model)
     actor.require(team, Role.ENGINEER, Role.PRODUCT)
-    if promotion.state != PromotionState.REQUESTED:
+    if promotion.state not in (PromotionState.REQUESTED, PromotionState.ROLLING_OUT):
         raise ConflictError(f"This promotion is already {promotion.get_state_display()}.")
     if not reason.strip():
         raise InvalidError("A waiver needs a reason: why may this pass, and what limits the harm?", field="reason")
@@ -118,7 +118,7 @@ def waiver_grant(*, actor: Actor, waiver_id: int, note: str) -> Waiver:
             unmet=[{"rule": "a second person grants", "who": f"another approver of {team.name}"}],
         )
     state = _next(waiver, WaiverEvent.GRANT)
-    if promotion.state != PromotionState.REQUESTED:
+    if promotion.state not in (PromotionState.REQUESTED, PromotionState.ROLLING_OUT):
         raise ConflictError(f"This promotion is already {promotion.get_state_display()}.")
     if waiver.expires_at <= timezone.now():
         raise ConflictError("It would have expired by now; it is declined, and asked for again with a later date.")
@@ -245,12 +245,20 @@ def _locked(waiver_id: int) -> tuple[Waiver, Promotion]:
 def _rule(promotion: Promotion, position: int | None) -> tuple[str, AcceptanceCriterion | None]:
     """Return the rule and its criterion, if an approval is refused because of it."""
     if position is None:
-        if not selectors.spent_budgets(promotion.model, selectors.policy_for(promotion.model)):
+        if promotion.state != PromotionState.REQUESTED or not selectors.spent_budgets(
+            promotion.model, selectors.policy_for(promotion.model)
+        ):
             raise ConflictError("The error budget does not block this promotion, so there is nothing to waive.")
         return Waiver.Rule.BUDGET, None
-    check = next((c for c in selectors.promotion_checks(promotion) if c.criterion.position == position), None)
+    if promotion.state == PromotionState.REQUESTED:
+        checks, asked = selectors.promotion_checks(promotion), "before approval"
+    else:
+        phases = (AcceptanceCriterion.Phase.SHADOW, AcceptanceCriterion.Phase.CANARY)
+        checks = [check for phase in phases for check in selectors.rollout_checks(promotion, phase)]
+        asked = "in a rollout"
+    check = next((c for c in checks if c.criterion.position == position), None)
     if check is None:
-        raise InvalidError(f"The criteria have no C{position} before approval.", field="criterion")
+        raise InvalidError(f"The criteria have no C{position} {asked}.", field="criterion")
     if not check.blocks:
         raise ConflictError(f"C{position} does not block this promotion, so there is nothing to waive.")
     return Waiver.Rule.CRITERION, check.criterion

@@ -86,6 +86,8 @@ def promotion_page(
     checks = selectors.promotion_checks(found)
     binding = selectors.promotion_binding(found, checks)
     is_open = found.state == PromotionState.REQUESTED
+    later = [check for phase in ("shadow", "canary") for check in selectors.rollout_checks(found, phase)]
+    rolls = found.state == PromotionState.ROLLING_OUT
     rules = selectors.decision_rules(found, actor, checks) if is_open else []
     policy = selectors.policy_for(found.model)
     role = actor.role_in(found.model.team)
@@ -95,6 +97,7 @@ def promotion_page(
         "promotion": found,
         "model": found.model,
         "checks": checks,
+        "later": later,
         "tally": _tally(checks),
         "rules": rules,
         "unmet": (unmet := sum(not rule.met for rule in rules)),
@@ -111,9 +114,11 @@ def promotion_page(
         "held": selectors.policy_snapshot(found.model) if is_open else found.policy,
         "waivers": selectors.promotion_waivers(found),
         "now": timezone.now(),
-        "waivable": _waivable(checks, rules) if is_open else [],
-        "may_ask_waiver": is_open and role in (Role.ENGINEER, Role.PRODUCT),
-        "may_grant": is_open and role == Role.APPROVER and not contributes,
+        "waivable": _waivable(checks, rules) if is_open else _waivable(later, []) if rolls else [],
+        "may_ask_waiver": (is_open or rolls) and role in (Role.ENGINEER, Role.PRODUCT),
+        "may_waive_now": is_open and role in (Role.ENGINEER, Role.PRODUCT),
+        "may_waive_later": rolls and role in (Role.ENGINEER, Role.PRODUCT),
+        "may_grant": (is_open or rolls) and role == Role.APPROVER and not contributes,
         "may_revoke": role == Role.APPROVER,
         "last_day": timezone.now().date() + timedelta(days=policy.max_waiver_days - 1),
         "asked": asked or {},

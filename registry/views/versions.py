@@ -42,11 +42,11 @@ def promotion_request(request: HttpRequest, name: str, number: int) -> HttpRespo
     if not form.is_valid():
         return _page(request, found, form, status=422)
     try:
-        promotion = services.promotion_request(actor=actor, version=found, **form.cleaned_data)
+        promotion = services.promotion_request(actor=actor, version=found, description=form.cleaned_data["description"])
     except RefusedError as refused:
         return _page(request, found, form, refused=refused, status=refused.status)
     messages.success(request, "The promotion is requested; the deciders find it in their inbox.")
-    return redirect("promotion", pk=promotion.pk)
+    return redirect("promotion_plan" if form.cleaned_data["own_plan"] else "promotion", pk=promotion.pk)
 
 
 @require_POST
@@ -82,6 +82,7 @@ def _page(
         "promotions": found.promotions.select_related("requested_by"),
         "open_promotion": found.model.promotions.filter(state__in=OPEN).first(),
         "size": sum(file.get("size", 0) for file in found.manifest),
+        "has_champion": found.model.aliases.filter(name="champion").exists(),
         "may_request": actor.role_in(found.model.team) == Role.ENGINEER,
         "may_archive": actor.role_in(found.model.team) in (Role.ENGINEER, Role.ADMIN),
         "form": form,

@@ -13,6 +13,7 @@ from monitoring.telemetry import WINDOW_SECONDS
 from monitoring.trial_tally import REQUESTS
 from rollouts.decisions import Counts
 from rollouts.judging import Counted, Sums, judge
+from rollouts.measures import Measure, measures
 from rollouts.models import Rollout
 from rollouts.plan import Plan
 from rollouts.verdicts import Verdict
@@ -24,22 +25,23 @@ SUMS = ("exposed", "events", "first_events", "n", "total", "squares")
 
 @dataclass(frozen=True)
 class Looked:
-    """Counts of the present phase, and a verdict for each guardrail; none without a trial."""
+    """Counts of the present phase, a verdict for each guardrail, and what is measured; none without a trial."""
 
     counts: Counts
     verdicts: list[Verdict]
+    measures: list[Measure]
 
 
 def look_at(rollout: Rollout, plan: Plan, *, now: datetime) -> Looked:
     """Return what is known of a rollout at ``now``."""
     if rollout.trial is None:
-        return Looked(Counts(), [])
+        return Looked(Counts(), [], [])
     evidence = trial_evidence(rollout.trial, now=now, since=rollout.phase_started_at)
     at = counts_by_guard(rollout.trial, now)
     counted = {found.guard.name: Counted(at.get(found.guard.name, {}), found.pairs) for found in evidence.guards}
     requests = sum(exposure.candidate_since for exposure in evidence.exposures)
     counts = _counts(rollout, now, evidence.distinct_keys, evidence.last_candidate_at, counted, requests)
-    return Looked(counts, judge(plan, counted))
+    return Looked(counts, judge(plan, counted), measures(plan, counted))
 
 
 def counts_by_guard(trial: Trial, now: datetime) -> dict[str, dict[int, tuple[Sums, Sums]]]:

@@ -14,6 +14,7 @@ from rollouts.decisions import Decision
 from rollouts.links import links_for
 from rollouts.models import Rollout, RolloutVerdict
 from rollouts.plan import Plan
+from rollouts.selectors.looking import look_at
 from rollouts.services.costs import charge
 from rollouts.services.moves import PROCESS, calm, move, warn
 from rollouts.services.starting import open_trial
@@ -37,7 +38,7 @@ def begin_step(
     if rollout.trial is None:
         open_trial(rollout, plan)
     else:
-        _push_evidence(rollout)
+        _push_evidence(rollout, now=now)
     deadline = rollout.deadline_at or now + timedelta(seconds=plan.max_duration_s)
     move(
         rollout, Event.STEP, reason, action="rollout.step", actor=actor, step=step, weight_bp=plan.steps[step].weight_bp, shadow_bp=0,
@@ -80,7 +81,7 @@ def approvals_hold(rollout: Rollout) -> bool:
 
 def promote(rollout: Rollout, reason: str, *, by: User, now: datetime, actor: Actor | None = None) -> None:
     """Make the candidate champion: alias and state move in this transaction; the rollout is locked."""
-    _push_evidence(rollout)
+    _push_evidence(rollout, now=now)
     move(rollout, Event.PROMOTE, reason, action="rollout.promote", actor=actor, **_ended(rollout, reason, now))
     promotion_complete(promotion_id=rollout.promotion_id, by=by, actor=actor, process="" if actor else PROCESS)
     _close(rollout, now=now)
@@ -88,7 +89,7 @@ def promote(rollout: Rollout, reason: str, *, by: User, now: datetime, actor: Ac
 
 def roll_back(rollout: Rollout, reason: str, *, now: datetime, actor: Actor | None = None) -> None:
     """Give all traffic back to the champion, because the candidate failed; the rollout is locked."""
-    _push_evidence(rollout)
+    _push_evidence(rollout, now=now)
     move(rollout, Event.FAIL, reason, action="rollout.roll_back", actor=actor, **_ended(rollout, reason, now))
     _give_back(rollout, reason, now=now, actor=actor)
     severity = Alert.Severity.WARNING if actor else Alert.Severity.CRITICAL
@@ -97,7 +98,7 @@ def roll_back(rollout: Rollout, reason: str, *, now: datetime, actor: Actor | No
 
 def abort(rollout: Rollout, reason: str, *, now: datetime, actor: Actor | None = None) -> None:
     """Give all traffic back to the champion, whatever the verdicts; the rollout is locked."""
-    _push_evidence(rollout)
+    _push_evidence(rollout, now=now)
     move(rollout, Event.ABORT, reason, action="rollout.abort", actor=actor, **_ended(rollout, reason, now))
     _give_back(rollout, reason, now=now, actor=actor)
     if actor is None:
@@ -150,20 +151,19 @@ def _verdicts(rollout: Rollout) -> dict[str, object]:
     }
 
 
-def _push_evidence(rollout: Rollout) -> None:
-    """Hand the registry what the phase that ends here showed of the candidate: it stays, however the rollout ends."""
+def _push_evidence(rollout: Rollout, *, now: datetime) -> None:
+    """Hand the registry what the phase that ends here measured of the candidate: it stays, however the rollout ends."""
     candidate = rollout.candidate
     if candidate.artifact_state != ArtifactState.VERIFIED or not (rollout.weight_bp or rollout.shadow_bp):
         return
-    shadow = bool(rollout.shadow_bp)
-    where = "shadow" if shadow else f"step {rollout.step + 1} at {rollout.weight_bp / 100:g}%"
-    for row in latest_verdicts(rollout):
-        value = row.detail.get("canary")
-        if value is None:
-            continue
+    where = f"step {rollout.step + 1} at {rollout.weight_bp / 100:g}%" if rollout.weight_bp else "shadow"
+    verdicts = {row.metric: row for row in latest_verdicts(rollout)}
+    for one in look_at(rollout, rollout.plan, now=now).measures:
+        verdict = verdicts.get(one.guard)
         evidence_record(
-            version=candidate, metric=row.metric, value=value, sample_size=min(row.n, 2**31 - 1),
-            kind=Evidence.Kind.SHADOW if shadow else Evidence.Kind.CANARY, data_set="production",
-            data_slice=f"rollout {rollout.pk}, {where}",
-            detail={"rollout": rollout.pk, "champion": rollout.champion.number, "outcome": row.outcome, "verdict": row.detail},
+            version=candidate, metric=one.metric, value=one.value, ci_low=one.low, ci_high=one.high,
+            sample_size=min(one.n, 2**31 - 1), kind=Evidence.Kind.SHADOW if one.shadow else Evidence.Kind.CANARY,
+            against=rollout.champion if one.against else None, data_set="production",
+            detail={"rollout": rollout.pk, "phase": where, "champion": rollout.champion.number, "guardrail": one.guard}
+            | ({"outcome": verdict.outcome, "verdict": verdict.detail} if verdict else {}),
         )  # fmt: skip

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from registry.audit_trail import audit
+from registry.selectors import Check
 from rollouts.decisions import Counts, Known
 from rollouts.models import Rollout, RolloutVerdict
 from rollouts.plan import Plan
+from rollouts.selectors.criteria import criteria_checks
 from rollouts.selectors.looking import look_at
 from rollouts.services.moves import PROCESS
 from rollouts.verdicts import Outcome, Verdict
@@ -26,13 +28,14 @@ class Seen:
 
     counts: Counts
     verdicts: list[Known]
+    criteria: list[Check]
 
 
 def observe(rollout: Rollout, plan: Plan, *, now: datetime) -> Seen:
     """Judge what was counted until ``now`` and keep the verdicts; the rollout is locked."""
     looked = look_at(rollout, plan, now=now)
     rows = [_keep(rollout, verdict, now) for verdict in looked.verdicts]
-    return Seen(looked.counts, known_of(plan, rows))
+    return Seen(looked.counts, known_of(plan, rows), criteria_checks(rollout, looked.measures, now=now))
 
 
 def known_of(plan: Plan, rows: list[RolloutVerdict]) -> list[Known]:

@@ -1,5 +1,6 @@
 """What people do to a rollout: each act with its reason, in the log and in the audit trail."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from registry.access import Actor
@@ -7,12 +8,13 @@ from registry.audit_trail import audited
 from registry.errors import ConflictError, CriteriaError, FourEyesError, InvalidError
 from registry.models import ApiToken, Role
 from registry.selectors import contributor_ids, policy_for
-from rollouts.decisions import SHADOWED, Known
+from rollouts.decisions import SHADOWED
 from rollouts.freezes import frozen
 from rollouts.models import Rollout
+from rollouts.selectors.criteria import Phase, criteria_gates, due_in
 from rollouts.services.carrying import LAPSED, abort, approvals_hold, begin_step, promote, roll_back
 from rollouts.services.moves import calm, locked, move
-from rollouts.services.observing import observe
+from rollouts.services.observing import Seen, observe
 from rollouts.states import Ask, Event, State
 from rollouts.verdicts import Outcome
 
@@ -73,7 +75,8 @@ def rollout_advance(*, actor: Actor, rollout_id: int, reason: str, now: datetime
         raise ConflictError("This rollout is paused; resume it first.")
     plan = rollout.plan
     _refuse_frozen(rollout, now)
-    known = _refuse_failed(rollout, now)
+    seen = _refuse_failed(rollout, now)
+    known = seen.verdicts
     if state is State.SHADOW and (
         missing := [k for k in known if k.guard.kind in SHADOWED and k.guard.decides and k.outcome is not Outcome.PASS]
     ):
@@ -81,6 +84,7 @@ def rollout_advance(*, actor: Actor, rollout_id: int, reason: str, now: datetime
             "What only a shadow can show has not passed yet, and could never pass later.",
             unmet=[{"rule": k.sentence, "who": "More requests; or a promotion whose plan does without."} for k in missing],
         )  # fmt: skip
+    _refuse_unmet(rollout, seen)
     step = 0 if state is State.SHADOW else rollout.step + 1
     if step < len(plan.steps):
         begin_step(rollout, plan, step, reason.strip(), now=now, actor=actor)
@@ -171,7 +175,8 @@ def _promote(rollout: Rollout, actor: Actor, reason: str, now: datetime) -> None
             unmet=[{"rule": "a decision by somebody else", "who": f"another approver of {team.name}"}],
         )
     actor.require_fresh_login(policy_for(rollout.model))
-    known = _refuse_failed(rollout, now)
+    seen = _refuse_failed(rollout, now)
+    known = seen.verdicts
     dark = [k for k in known if k.guard.decides and k.outcome is Outcome.NO_DATA]
     if dark or not known:
         raise CriteriaError(
@@ -180,6 +185,7 @@ def _promote(rollout: Rollout, actor: Actor, reason: str, now: datetime) -> None
                 {"rule": k.sentence, "who": "Traffic, or labels; or a promotion whose plan does without."} for k in dark
             ],
         )
+    _refuse_unmet(rollout, seen, phases=(Phase.SHADOW, Phase.CANARY))
     if not approvals_hold(rollout):
         raise CriteriaError(
             "The approvals that this rests on hold no longer.",
@@ -188,9 +194,9 @@ def _promote(rollout: Rollout, actor: Actor, reason: str, now: datetime) -> None
     promote(rollout, reason.strip(), by=actor.user, now=now, actor=actor)
 
 
-def _refuse_failed(rollout: Rollout, now: datetime) -> list[Known]:
-    known = observe(rollout, rollout.plan, now=now).verdicts
-    failed = [k for k in known if k.outcome is Outcome.FAIL]
+def _refuse_failed(rollout: Rollout, now: datetime) -> Seen:
+    seen = observe(rollout, rollout.plan, now=now)
+    failed = [k for k in seen.verdicts if k.outcome is Outcome.FAIL]
     if failed:
         raise CriteriaError(
             "A guardrail fails, so this rollout goes back by itself within seconds.",
@@ -199,7 +205,18 @@ def _refuse_failed(rollout: Rollout, now: datetime) -> list[Known]:
                 for k in failed
             ],
         )
-    return known
+    return seen
+
+
+def _refuse_unmet(rollout: Rollout, seen: Seen, phases: Iterable[str] = ()) -> None:
+    """Refuse to pass what blocking criteria ask for, in the phases that end unless others are named."""
+    unmet = [gate for gate in criteria_gates(seen.criteria, phases or due_in(rollout)) if not gate.met]
+    who = {check.criterion.position: check.who for check in seen.criteria}
+    if unmet:
+        raise CriteriaError(
+            "Acceptance criteria of this promotion are not met.",
+            unmet=[{"rule": gate.text, "who": who[int(gate.name.removeprefix("criterion:"))]} for gate in unmet],
+        )
 
 
 def _refuse_frozen(rollout: Rollout, now: datetime) -> None:

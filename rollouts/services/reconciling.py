@@ -12,6 +12,7 @@ from rollouts.decisions import Action, Decision, Situation, decide
 from rollouts.gateways import not_loaded
 from rollouts.models import LoadRefusal, Rollout
 from rollouts.plan import Plan
+from rollouts.selectors.criteria import criteria_gates, due_in
 from rollouts.services.carrying import (
     LAPSED,
     abort,
@@ -102,6 +103,7 @@ def situation_of(rollout: Rollout, seen: Seen, *, now: datetime, obstacle: str =
         deadline=rollout.deadline_at,
         counts=seen.counts,
         verdicts=seen.verdicts,
+        criteria=criteria_gates(seen.criteria, due_in(rollout)),
     )
 
 

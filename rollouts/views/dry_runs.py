@@ -19,7 +19,8 @@ from rollouts.plan import Plan
 from rollouts.plan_text import PlanTextError, plan_from_yaml, plan_to_yaml
 from rollouts.recordings import parted_spans, trial_spans
 from rollouts.units import show_share
-from rollouts.views.plans import shown_plan, typed_plan
+from rollouts.views.plan_editor import typed_plan
+from rollouts.views.plans import shown_plan
 
 RATIOS = ("1", "1.5", "2", "4")
 POINTS = 60
