@@ -8,7 +8,7 @@ SQL = Path(__file__).parent / "sql/waivers_in_rollouts.sql"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0022_what_to_do_about_alerts")]
+    dependencies = [("registry", "0023_score_references")]
 
     operations = [
         migrations.RemoveConstraint(model_name="evidence", name="evidence_once_per_job"),
