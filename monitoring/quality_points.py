@@ -15,6 +15,8 @@ class QualityPoint:
         predictions: all predictions of the span.
         good, total: events, where the metric counts them (a right answer is good); None where it does not.
         provisional: labels may still come: the maturity lag has not passed for the whole span.
+        reason: why there is no value; empty where there is one.
+        estimated: computed without labels, from what the version's reference promised; it cannot see concept drift.
     """
 
     at: datetime
@@ -26,6 +28,8 @@ class QualityPoint:
     good: int | None
     total: int | None
     provisional: bool
+    reason: str = ""
+    estimated: bool = False
 
     @property
     def coverage(self) -> float | None:

@@ -6,6 +6,7 @@ SCHEDULES = [
     Schedule("Ship the prediction log", "monitoring.tasks.ship", 2),
     Schedule("Ship labels", "monitoring.tasks.ship_labels", 10),
     Schedule("Join predictions of trials with their labels", "monitoring.tasks.count_labelled", 30),
+    Schedule("Count quality from late labels", "monitoring.tasks.count_quality", 30),
     Schedule("Tell the registry about budgets and traffic", "monitoring.tasks.push_facts", 30),
     Schedule("Note the first inputs of champions", "monitoring.tasks.push_references", 60),
     Schedule("Sum up histograms of inputs", "monitoring.tasks.sum_up", 300),

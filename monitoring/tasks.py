@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from jobs.tasks import nudge
-from monitoring import labelled, labels, rollup, services, shipping, trial_tidying
+from monitoring import labelled, labels, quality_counting, rollup, services, shipping, trial_tidying
 
 
 @shared_task
@@ -23,6 +23,12 @@ def ship_labels() -> None:
 def count_labelled() -> None:
     """Take anew what became of predictions of open trials."""
     labelled.count_labelled(now=timezone.now())
+
+
+@shared_task
+def count_quality() -> None:
+    """Count anew the quality of hours whose predictions or labels changed."""
+    quality_counting.count_quality(now=timezone.now())
 
 
 @shared_task

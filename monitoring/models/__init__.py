@@ -3,6 +3,7 @@
 from monitoring.models.drift import DriftReport, DriftReportQuerySet
 from monitoring.models.labels import Label
 from monitoring.models.log import DEFAULT_KEEP_DAYS, MAX_KEEP_DAYS, MIN_KEEP_DAYS, STRICTNESS, LogPolicy, Treatment
+from monitoring.models.quality import QualityCursor, QualityDue, QualityPolicy, QualityWindow, Span
 from monitoring.models.slos import Slo, SloQuerySet
 from monitoring.models.telemetry import (
     CountsModel,
@@ -35,9 +36,14 @@ __all__ = [
     "FeatureHistogram",
     "Label",
     "LogPolicy",
+    "QualityCursor",
+    "QualityDue",
+    "QualityPolicy",
+    "QualityWindow",
     "ShippedSegment",
     "Slo",
     "SloQuerySet",
+    "Span",
     "TelemetryHour",
     "TelemetryWindow",
     "Treatment",

@@ -4,6 +4,7 @@ from monitoring.services.alerting import alert_observe
 from monitoring.services.drift import DRIFT_ALERT, MAX_HOURS, drift_report_start, drift_tell
 from monitoring.services.facts import FIRST_ROWS, facts_push, references_push
 from monitoring.services.log import LOG_KEEPERS, log_policy_change
+from monitoring.services.quality import QUALITY_OWNERS, quality_policy_change
 from monitoring.services.slos import EDGES_MS, SLO_OWNERS, WINDOW_DAYS, said_in_words, slo_create, slo_delete
 from monitoring.services.trials import trial_close, trial_open
 
@@ -13,6 +14,7 @@ __all__ = [
     "FIRST_ROWS",
     "LOG_KEEPERS",
     "MAX_HOURS",
+    "QUALITY_OWNERS",
     "SLO_OWNERS",
     "WINDOW_DAYS",
     "alert_observe",
@@ -20,6 +22,7 @@ __all__ = [
     "drift_tell",
     "facts_push",
     "log_policy_change",
+    "quality_policy_change",
     "references_push",
     "said_in_words",
     "slo_create",

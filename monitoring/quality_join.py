@@ -1,0 +1,90 @@
+"""The queries that join predictions with their labels, in the lake."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+from deltalake import DeltaTable, QueryBuilder
+
+from monitoring.labels import TABLE as LABELS
+from monitoring.models.quality import QualityPolicy
+from monitoring.quality_sums import Kind
+
+Tables = dict[str, DeltaTable]  # one state of each, whatever is added meanwhile
+DAY = timedelta(days=1)
+BATCH = {"datafusion.execution.batch_size": "65536"}
+
+
+def joined(
+    tables: Tables, *, model_id: int, hours: Sequence[datetime], policy: QualityPolicy
+) -> Iterator[pa.RecordBatch]:
+    """Yield the answered predictions of some hours of one day, with what became of them; of a prediction's labels the newest counts.
+
+    Columns: ``request_id``, ``version``, ``arm``, ``hour`` (since the epoch), ``score``, ``number``, and, where the policy needs them,
+    ``outputs``, ``inputs`` and ``value``. Only labels of these predictions are sorted, so memory grows with the hours alone.
+    """
+    wanted = ["score"] if policy.compares is Kind.PROBABILITY and not policy.output else ["outputs"]
+    wanted += ["inputs"] if policy.slices else []
+    made = f"FROM predictions WHERE {_of(model_id, hours)}"
+    select = f"SELECT p.request_id, p.version, p.arm, p.hour, {', '.join(f'p.{name}' for name in wanted)}"
+    # numbers and constants alone go into these queries
+    predictions = f"(SELECT *, to_unixtime(at) / 3600 AS hour {made}) p"
+    if LABELS not in tables:
+        return _batches(
+            tables, f"{select}, CAST(NULL AS DOUBLE) AS number, CAST(NULL AS VARCHAR) AS value FROM {predictions}"
+        )
+    newest = (
+        "SELECT request_id, row, number, value, row_number() OVER"  # noqa: S608
+        " (PARTITION BY request_id, row ORDER BY time DESC, received_at DESC) AS place FROM labels l"
+        f" WHERE model_id = {model_id} AND day >= DATE '{(min(hours) - DAY).date()}'"
+        f" AND EXISTS (SELECT 1 FROM (SELECT request_id, row {made}) q WHERE q.request_id = l.request_id AND q.row = l.row)"
+    )
+    labels = f"(SELECT * FROM ({newest}) WHERE place = 1) l"  # noqa: S608
+    on = "l.request_id = p.request_id AND l.row = p.row"
+    return _batches(tables, f"{select}, l.number, l.value FROM {predictions} LEFT JOIN {labels} ON {on}")
+
+
+def labelled_hours(
+    tables: Tables, *, model_id: int, since: datetime, received: datetime, ids: tuple[str, str]
+) -> set[datetime]:
+    """Return the hours of predictions made after ``since`` that have a label which came at ``received`` or later.
+
+    Args:
+        ids: the least and the greatest request id of those labels, by which files are passed over.
+    """
+    low, high = (_text(end) for end in ids)
+    batches = _batches(
+        tables,
+        "SELECT DISTINCT to_unixtime(p.at) / 3600 AS hour FROM predictions p JOIN ("  # noqa: S608
+        f"SELECT DISTINCT request_id, row FROM labels WHERE model_id = {model_id} AND day >= DATE '{received.date()}'"
+        f" AND received_at >= to_timestamp_micros({_micros(received)})"
+        f") l ON l.request_id = p.request_id AND l.row = p.row WHERE p.model_id = {model_id} AND p.day >= DATE '{since.date()}'"
+        f" AND p.at > to_timestamp_micros({_micros(since)}) AND p.request_id BETWEEN {low} AND {high}",
+    )
+    return {datetime.fromtimestamp(hour * 3600, UTC) for batch in batches for hour in batch["hour"].to_pylist()}
+
+
+def _of(model_id: int, hours: Sequence[datetime]) -> str:
+    """Return the condition for answered predictions of some hours; those that named their version are nobody's quality."""
+    starts = sorted(round(hour.timestamp()) for hour in hours)
+    days = sorted({hour.date() for hour in hours})
+    return (
+        f"model_id = {model_id} AND day BETWEEN DATE '{days[0]}' AND DATE '{days[-1]}' AND NOT pinned AND status = 200"
+        f" AND at >= to_timestamp_micros({starts[0]}000000) AND at < to_timestamp_micros({starts[-1] + 3600}000000)"
+        f" AND to_unixtime(at) / 3600 IN ({', '.join(str(start // 3600) for start in starts)})"
+    )
+
+
+def _batches(tables: Tables, sql: str) -> Iterator[pa.RecordBatch]:
+    builder = QueryBuilder(BATCH)
+    for name, table in tables.items():
+        builder = builder.register(name, table)
+    yield from pa.RecordBatchReader.from_stream(builder.execute(sql))
+
+
+def _micros(at: datetime) -> int:
+    return round(at.timestamp()) * 1_000_000
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

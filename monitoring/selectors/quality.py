@@ -1,0 +1,102 @@
+"""How good predictions were, by when they were made, as far as labels tell by now."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from monitoring.models.quality import QualityPolicy, QualityWindow, Span
+from monitoring.quality_metrics import BY_KIND, Measured, measure
+from monitoring.quality_points import QualityPoint
+from monitoring.quality_sums import Kind, Sums, add_all
+from monitoring.selectors.quality_policy import quality_policy_of
+from registry.errors import InvalidError
+from registry.models import ModelVersion, RegisteredModel
+from serving.contract import SHADOW
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def quality_metrics(model: RegisteredModel) -> list[str]:
+    """Return the metrics that a model's labels support, the most telling first."""
+    policy = quality_policy_of(model)
+    names = list(BY_KIND[policy.compares])
+    return [name for name in names if name != "within_tolerance" or policy.tolerance is not None]
+
+
+def quality_series(
+    model: RegisteredModel, *, metric: str, since: datetime, until: datetime, span: timedelta,
+    version: ModelVersion | None = None, arm: str | None = None, slice_: str | None = None, now: datetime | None = None,
+) -> list[QualityPoint]:  # fmt: skip
+    """Return a metric span by span, in order of time; spans without predictions are left out.
+
+    Args:
+        metric: one of :func:`quality_metrics`.
+        since, until: spans that began in [since, until), the first one from its own start on.
+        span: whole hours, or whole days; counted from the epoch, UTC.
+        version: of all that answered callers if None.
+        arm: all but shadow copies if None.
+        slice_: such as ``origin=JFK``; all predictions if None.
+
+    Raises:
+        InvalidError: the metric is none of the model's, or the span is not of whole hours.
+    """
+    policy = quality_policy_of(model)
+    if metric not in BY_KIND[policy.compares]:
+        known = ", ".join(quality_metrics(model))
+        raise InvalidError(f"metric must be one of {known}, not {metric!r}.", field="metric")
+    buckets = windows_by_span(policy, since=since, until=until, span=span, version=version, arm=arm, slice_=slice_)
+    now = now or timezone.now()
+    return [_point(policy, at, span, rows, metric, now) for at, rows in sorted(buckets.items())]
+
+
+def windows_by_span(
+    policy: QualityPolicy, *, since: datetime, until: datetime, span: timedelta, version: ModelVersion | None = None,
+    arm: str | None = None, slice_: str | None = None,
+) -> dict[datetime, list[QualityWindow]]:  # fmt: skip
+    """Return the windows that make up each span; histograms are fetched once they are asked for."""
+    if span < HOUR or span % HOUR:
+        raise InvalidError("span must be whole hours: quality is counted by the hour.", field="span")
+    rows = QualityWindow.objects.filter(
+        version__model=policy.model_id, kind=policy.compares, data_slice=slice_ or "",
+        span=Span.HOUR if span % DAY else Span.DAY, started_at__gte=start_of(since, span), started_at__lt=until,
+    )  # fmt: skip
+    rows = rows.filter(arm=arm) if arm else rows.exclude(arm=SHADOW)
+    rows = rows.filter(version=version) if version else rows
+    buckets: dict[datetime, list[QualityWindow]] = {}
+    for row in rows.defer("cells").order_by("started_at", "version", "arm"):
+        buckets.setdefault(start_of(row.started_at, span), []).append(row)
+    return buckets
+
+
+def start_of(at: datetime, span: timedelta) -> datetime:
+    """Return the start of the span that holds an instant."""
+    seconds = span.total_seconds()
+    return datetime.fromtimestamp(at.timestamp() // seconds * seconds, UTC)
+
+
+def sums_of(rows: Iterable[QualityWindow]) -> Sums:
+    """Return windows taken together, with their histograms."""
+    keys = [row.pk for row in rows]
+    return add_all(row.read() for row in QualityWindow.objects.filter(pk__in=keys).order_by("pk"))
+
+
+def _point(
+    policy: QualityPolicy, at: datetime, span: timedelta, rows: list[QualityWindow], metric: str, now: datetime
+) -> QualityPoint:
+    found = _stored(rows[0], metric) if len(rows) == 1 else measured_of(policy.compares, rows, metric)
+    return QualityPoint(
+        at, found.value, found.low, found.high, sum(row.labelled for row in rows), sum(row.predictions for row in rows),
+        found.good, found.total, provisional=at + span + policy.maturity > now, reason=found.reason,
+    )  # fmt: skip
+
+
+def measured_of(kind: Kind, rows: Iterable[QualityWindow], metric: str) -> Measured:
+    """Return a metric of windows taken together."""
+    return measure(kind, sums_of(rows), only=metric)[metric]
+
+
+def _stored(row: QualityWindow, metric: str) -> Measured:
+    fields: Any = row.measured.get(metric)
+    return Measured(*fields) if fields else Measured(reason="not counted")
