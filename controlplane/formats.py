@@ -114,3 +114,10 @@ def stamp(text: str | None) -> str:
     if not text:
         return NOTHING
     return f"{datetime.fromisoformat(text).astimezone(UTC):%d %b %Y, %H:%M} UTC".lstrip("0")
+
+
+def value(one: object) -> str:
+    """Return a model's input or output as it is read at a glance: a number to five digits, what is missing as such."""
+    if one is None or one != one:
+        return "missing"
+    return f"{one:.5g}" if isinstance(one, float) else str(one)

@@ -56,6 +56,22 @@ def test_metric_has_three_significant_digits(value, text):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
+        (0.1992715299129486, "0.19927"),
+        (1018.1, "1018.1"),
+        (239, "239"),
+        ("AA", "AA"),
+        (None, "missing"),
+        (float("nan"), "missing"),
+        (True, "True"),
+    ],
+)
+def test_inputs_and_outputs_are_read_at_a_glance(value, text):
+    assert formats.value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
         (None, formats.NOTHING), (0.0, "0"), (0.0104, "+0.010"), (-0.008, "\N{MINUS SIGN}0.008"), (4.2, "+4.20"),
         (0.00012, "+0.000120"),
     ],

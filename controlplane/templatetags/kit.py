@@ -29,6 +29,7 @@ register.filter("signed", _of_a_number(formats.signed))
 register.filter("percent", _of_a_number(formats.percent))
 register.filter("duration", _of_a_number(formats.duration))
 register.filter("stamp", formats.stamp)
+register.filter("value", formats.value)
 register.filter("bytes", _of_a_number(formats.size))
 
 
