@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from experiments import flights
+from experiments.describing import Description, describe_rows
 from experiments.frames import SavedFrame
-from experiments.profile import profile_of, quality_checks, split_facts
 
 
 @dataclass(frozen=True)
@@ -35,26 +35,13 @@ class Builder:
     source: str
 
 
-@dataclass(frozen=True)
-class Description:
-    """All that is kept of the rows of a data set version, beside the rows."""
+def describe(builder: Builder, frame: pd.DataFrame, saved: SavedFrame, *, now: datetime, **held_to: Any) -> Description:
+    """Return the description of rows that ``builder`` made and that were saved.
 
-    saved: SavedFrame
-    columns: list[dict[str, str]]
-    time_column: str
-    target: str
-    key: str
-    starts_at: datetime
-    ends_at: datetime
-    splits: dict[str, dict[str, Any]]
-    profile: dict[str, dict[str, Any]]
-    checks: list[dict[str, Any]]
-    source: str
-
-
-def describe(builder: Builder, frame: pd.DataFrame, saved: SavedFrame) -> Description:
-    """Return the description of rows that ``builder`` made and that were saved."""
-    splits = split_facts(frame, splits=builder.splits, time_column=builder.time_column, target=builder.target)
+    Args:
+        now: what freshness is reckoned from.
+        held_to: as in :func:`experiments.describing.describe_rows`.
+    """
     roles = {
         builder.target: ("target", builder.target_meaning),
         builder.time_column: ("time", "decides the split; UTC"),
@@ -64,15 +51,9 @@ def describe(builder: Builder, frame: pd.DataFrame, saved: SavedFrame) -> Descri
     for name, kind in saved.types.items():
         role, meaning = roles.get(name) or ("feature", builder.features[name])
         columns.append({"name": name, "type": kind, "role": role, "meaning": meaning})
-    times = frame[builder.time_column]
-    return Description(
-        saved=saved, columns=columns, time_column=builder.time_column, target=builder.target, key=builder.key,
-        starts_at=times.min().to_pydatetime(), ends_at=times.max().to_pydatetime(), splits=splits,
-        profile=profile_of(frame), source=builder.source,
-        checks=quality_checks(
-            frame, features=list(builder.features), target=builder.target, time_column=builder.time_column,
-            key=builder.key, splits=splits,
-        ),
+    return describe_rows(
+        frame, saved, columns=columns, time_column=builder.time_column, target=builder.target, key=builder.key,
+        splits=builder.splits, source=builder.source, now=now, **held_to,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 TYPES = {pa.int64(): "long", pa.float64(): "double", pa.bool_(): "boolean", pa.large_string(): "string"}
 INSTANT = pa.timestamp("us", tz="UTC")
+GROUP_ROWS = 131_072  # of a file, so that one with many columns is read in little memory
 
 
 class DataChangedError(Exception):
@@ -41,13 +42,21 @@ def save_frame(frame: pd.DataFrame, root: Path) -> SavedFrame:
     Raises:
         TypeError: a column holds something other than whole numbers, numbers, truth values, text or instants.
     """
-    table = _table(frame)
+    return save_table(_table(frame), root)
+
+
+def save_table(table: pa.Table, root: Path) -> SavedFrame:
+    """Write rows under ``root``, named by their digest; writing the same rows again changes nothing.
+
+    Args:
+        table: of the types that ``TYPES`` and ``INSTANT`` name.
+    """
     digest = content_digest(table)
     file = f"{digest.removeprefix('sha256:')}.parquet"
     root.mkdir(parents=True, exist_ok=True)
     if not (root / file).exists():
         partial = root / f".{file}.{id(table)}"
-        pq.write_table(table, partial, compression="zstd")
+        pq.write_table(table, partial, compression="zstd", row_group_size=GROUP_ROWS)
         partial.replace(root / file)
     return SavedFrame(file, digest, table.num_rows, {field.name: _type(field) for field in table.schema})
 

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -19,13 +20,19 @@ from experiments import metrics, tracking
 from experiments.builders import BUILDERS, describe
 from experiments.frames import load_frame, save_frame
 from experiments.metrics import Floats
-from experiments.models import Dataset, DatasetVersion, Evaluation
+from experiments.models import ContractCheck, Dataset, DatasetVersion, Evaluation
 from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES
 from experiments.pipelines.contract import Trained, TrainingRows
 from experiments.scoring import predict
 from experiments.selectors import dataset_rows, slices_of, split_rows, training_data_of
-from experiments.services import dataset_version_add, evaluation_record, training_register
+from experiments.services import (
+    contract_check_record,
+    dataset_version_add,
+    evaluation_record,
+    stop_where_broken,
+    training_register,
+)
 from experiments.services.training import TrainingResult
 from experiments.suites import measure
 from jobs.kinds import JobContext
@@ -57,15 +64,24 @@ def dataset_build(ctx: JobContext) -> None:
     ctx.progress(0.6, "Writing and hashing rows")
     saved = save_frame(frame, settings.DATA_ROOT)
     ctx.progress(0.8, "Describing columns and checking quality")
-    description = describe(builder, frame, saved)
+    contract, before = dataset.contract_in_force(), dataset.versions.first()
+    description = describe(
+        builder, frame, saved, now=timezone.now(), contract=contract.contract.rules if contract else [],
+        previous_rows=before.rows if before else None,
+    )  # fmt: skip
     for check in description.checks:
         ctx.log(f"{'passed' if check['passed'] else 'FAILED'}: {check['name']} ({check['detail']})")
+    actor, job = _actor(ctx), Job.objects.get(pk=ctx.job_id)
+    report = partial(
+        contract_check_record, actor=actor, dataset=dataset, contract=contract, saved=saved, results=description.results,
+        occasion=ContractCheck.Occasion.BUILD, job=job,
+    )  # fmt: skip
+    stop_where_broken(report, description.results)
     result: dict[str, Any] = {"digest": saved.digest, "rows": saved.rows}
     with ctx.finish(result):
-        version = dataset_version_add(
-            actor=_actor(ctx), dataset=dataset, description=description, job=Job.objects.get(pk=ctx.job_id)
-        )
+        version = dataset_version_add(actor=actor, dataset=dataset, description=description, job=job)
         result["version"] = version.path
+        result["checks"] = report(version=version).path
 
 
 def train(ctx: JobContext) -> None:

@@ -1,4 +1,4 @@
-"""What a data set looks like, and whether it may be trusted. Pure: rows in, plain JSON out."""
+"""What a data set looks like. Pure: rows in, plain JSON out."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ import pandas as pd
 BINS = 24
 TOP = 10
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-MOST_MISSING = 0.9
 
 
 def profile_of(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -54,36 +53,6 @@ def split_facts(
 
 
 def in_interval(frame: pd.DataFrame, time_column: str, start: str, until: str) -> pd.DataFrame:
-    """Return the rows with ``start <= time < until``; both are ISO days, UTC."""
+    """Return the rows with ``start <= time < until``; both are ISO days or instants, UTC where they name no zone."""
     times = frame[time_column]
-    return frame[(times >= pd.Timestamp(start, tz="UTC")) & (times < pd.Timestamp(until, tz="UTC"))]
-
-
-def quality_checks(
-    frame: pd.DataFrame, *, features: list[str], target: str, time_column: str, key: str,
-    splits: dict[str, dict[str, Any]],
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Return each check as {name, passed, detail}."""
-    twice = int(frame[key].duplicated().sum())
-    unlabelled = int((~frame[target].isin([0, 1])).sum())
-    constant = [name for name in features if frame[name].nunique() < 2]
-    empty = [name for name in features if frame[name].isna().mean() > MOST_MISSING]
-    one_sided = [name for name, facts in splits.items() if not 0 < facts["positives"] < facts["rows"]]
-    train, later = splits["train"], [facts["from"] for name, facts in splits.items() if name != "train"]
-    return [
-        _check("Each row is named once", twice == 0, f"{twice} repeated values of {key}"),
-        _check("Each row has a label", unlabelled == 0, f"{unlabelled} rows whose {target} is neither 0 nor 1"),
-        _check("Rows are in order of time", bool(frame[time_column].is_monotonic_increasing), f"by {time_column}"),
-        _check("Training rows come first", all(day >= train["until"] for day in later), f"until {train['until']}"),
-        _check("Each split holds both outcomes", not one_sided, ", ".join(one_sided) or f"{len(splits)} splits"),
-        _check("No feature is constant", not constant, ", ".join(constant) or f"{len(features)} features"),
-        _check(
-            f"No feature is more than {MOST_MISSING:.0%} empty",
-            not empty,
-            ", ".join(empty) or f"{len(features)} features",
-        ),
-    ]
-
-
-def _check(name: str, passed: bool, detail: str) -> dict[str, Any]:
-    return {"name": name, "passed": passed, "detail": detail}
+    return frame[(times >= pd.to_datetime(start, utc=True)) & (times < pd.to_datetime(until, utc=True))]

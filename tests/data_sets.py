@@ -2,6 +2,7 @@
 
 import pandas as pd
 from django.conf import settings
+from django.utils import timezone
 
 from experiments.builders import Builder, describe
 from experiments.frames import save_frame
@@ -25,7 +26,7 @@ def make_data(team, features: pd.DataFrame) -> DatasetVersion:
     )  # fmt: skip
     actor = make_actor(team)
     dataset = dataset_create(actor=actor, team=team, name=f"small-{actor.user.pk}")
-    description = describe(builder, frame, save_frame(frame, settings.DATA_ROOT))
+    description = describe(builder, frame, save_frame(frame, settings.DATA_ROOT), now=timezone.now())
     return dataset_version_add(actor=actor, dataset=dataset, description=description)
 
 

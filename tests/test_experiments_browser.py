@@ -1,6 +1,7 @@
 """The pages of data sets, runs and training in a real browser: both widths, both themes, no fault."""
 
 import pytest
+from django.utils import timezone
 
 from experiments.builders import BUILDERS, describe
 from experiments.flights import FlightsParams
@@ -21,7 +22,7 @@ def run(settings):
     data = dataset_version_add(
         actor=actor,
         dataset=dataset_create(actor=actor, team=actor.user.memberships.get().team, name="flights-2013"),
-        description=describe(BUILDERS["flights"], rows, save_frame(rows, settings.DATA_ROOT)),
+        description=describe(BUILDERS["flights"], rows, save_frame(rows, settings.DATA_ROOT), now=timezone.now()),
     )
     return make_run(data)
 

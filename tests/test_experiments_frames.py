@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from experiments.frames import DataChangedError, load_frame, save_frame
-from experiments.profile import profile_of, quality_checks, split_facts
+from experiments.profile import profile_of, split_facts
 
 
 def rows():
@@ -88,36 +88,6 @@ def test_profile_of_a_category_names_the_most_frequent():
     found = profile_of(pd.DataFrame({"origin": ["JFK", "EWR", "JFK"]}))
 
     assert found["origin"]["top"] == [["JFK", 2], ["EWR", 1]]
-
-
-def sound(**change):
-    frame = pd.DataFrame(
-        {
-            "x": [1.0, 2.0, 3.0, 4.0], "label": [0, 1, 1, 0], "id": list("abcd"),
-            "at": pd.to_datetime(["2013-01-01", "2013-01-02", "2013-02-01", "2013-02-02"], utc=True),
-        }
-    ).assign(**change)  # fmt: skip
-    splits = split_facts(
-        frame, splits={"train": ("2013-01-01", "2013-02-01"), "held_out": ("2013-02-01", "2013-03-01")},
-        time_column="at", target="label",
-    )  # fmt: skip
-    checks = quality_checks(frame, features=["x"], target="label", time_column="at", key="id", splits=splits)
-    return [check["name"] for check in checks if not check["passed"]]
-
-
-@pytest.mark.parametrize(
-    ("change", "failed"),
-    [
-        ({}, []),
-        ({"id": list("abca")}, ["Each row is named once"]),
-        ({"label": [0, 1, 2, 0]}, ["Each row has a label", "Each split holds both outcomes"]),
-        ({"label": [0, 0, 1, 0]}, ["Each split holds both outcomes"]),
-        ({"x": 1.0}, ["No feature is constant"]),
-        ({"x": np.nan}, ["No feature is constant", "No feature is more than 90% empty"]),
-    ],
-)
-def test_quality_checks_name_what_is_wrong(change, failed):
-    assert sound(**change) == failed
 
 
 def test_half_open_splits_share_no_row():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import mlflow
 import numpy as np
 import pytest
+from django.utils import timezone
 
 from experiments.builders import BUILDERS, describe
 from experiments.flights import FlightsParams
@@ -48,7 +49,7 @@ def world(mlflow_server, settings, rows, request, monkeypatch):
     name = request.node.name.removeprefix("test_").replace("_", "-")[:50]
     team = make_team(name)
     engineer = make_actor(team)
-    description = describe(BUILDERS["flights"], rows, save_frame(rows, settings.DATA_ROOT))
+    description = describe(BUILDERS["flights"], rows, save_frame(rows, settings.DATA_ROOT), now=timezone.now())
     data = dataset_version_add(
         actor=engineer, dataset=dataset_create(actor=engineer, team=team, name=name), description=description
     )

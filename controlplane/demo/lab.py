@@ -8,6 +8,7 @@ import mlflow
 import onnx
 import pandas as pd
 from django.conf import settings
+from django.utils import timezone
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
@@ -58,7 +59,9 @@ def lab_data() -> DatasetVersion | None:
         )
     except ConflictError:
         return None
-    described = describe(BUILDERS["flights"], sample_rows, save_frame(sample_rows, settings.DATA_ROOT))
+    described = describe(
+        BUILDERS["flights"], sample_rows, save_frame(sample_rows, settings.DATA_ROOT), now=timezone.now()
+    )
     return dataset_version_add(actor=engineer, dataset=dataset, description=described)
 
 

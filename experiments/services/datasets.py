@@ -8,7 +8,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from experiments.builders import BUILDERS, Description
+from experiments.builders import BUILDERS
+from experiments.describing import Description
 from experiments.models import Dataset, DatasetVersion
 from experiments.params import parse
 from jobs.models import Job
@@ -79,9 +80,21 @@ def dataset_version_add(
         RoleError: the actor is no engineer of the team.
     """
     actor.require(dataset.team, Role.ENGINEER)
+    same = version_of_rows(dataset, description)
+    return same or version_make(actor=actor, dataset=dataset, description=description, job=job)
+
+
+def version_of_rows(dataset: Dataset, description: Description) -> DatasetVersion | None:
+    """Return the version that holds these rows already, if there is one, and hold up others that add to the data set."""
     Dataset.objects.filter(pk=dataset.pk).update(last_number=F("last_number"))  # holds the row's lock
-    if same := dataset.versions.filter(digest=description.saved.digest).first():
-        return same
+    return dataset.versions.filter(digest=description.saved.digest).first()
+
+
+def version_make(
+    *, actor: Actor, dataset: Dataset, description: Description, job: Job | None, parent: DatasetVersion | None = None,
+    **fields: Any,
+) -> DatasetVersion:  # fmt: skip
+    """Write the next version, which follows ``parent`` or the one before, and tell of it."""
     Dataset.objects.filter(pk=dataset.pk).update(last_number=F("last_number") + 1)
     version = DatasetVersion.objects.create(
         dataset=dataset, number=Dataset.objects.values_list("last_number", flat=True).get(pk=dataset.pk),
@@ -89,7 +102,7 @@ def dataset_version_add(
         columns=description.columns, time_column=description.time_column, target=description.target,
         key=description.key, starts_at=description.starts_at, ends_at=description.ends_at, splits=description.splits,
         profile=description.profile, checks=description.checks, source=description.source,
-        parent=dataset.versions.first(), job=job, created_by=actor.user,
+        parent=parent or dataset.versions.first(), job=job, created_by=actor.user, **fields,
     )  # fmt: skip
     audit(
         action="dataset.version", subject=version.path, actor=actor, team=dataset.team.slug,

@@ -6,6 +6,7 @@ REVOKE INSERT, UPDATE, DELETE ON django_migrations, registry_audithead, registry
 REVOKE UPDATE, DELETE ON registry_auditevent, registry_approval, registry_evidence, registry_criterionreview FROM %(app)s;
 REVOKE UPDATE, DELETE ON monitoring_logpolicy, registry_promotionpolicy, registry_revalidation, registry_comment,
     registry_modelversion_contributors FROM %(app)s;
+REVOKE UPDATE, DELETE ON experiments_datacontract, experiments_contractcheck FROM %(app)s;
 REVOKE DELETE ON registry_promotion, registry_rollback, registry_waiver, registry_retirement, registry_alert FROM %(app)s;
 REVOKE UPDATE, DELETE ON rollouts_rolloutplan, rollouts_rolloutact FROM %(app)s;
 REVOKE DELETE ON rollouts_rollout, rollouts_rolloutverdict FROM %(app)s;
