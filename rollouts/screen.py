@@ -18,7 +18,7 @@ from rollouts.lines import GuardLines, rollout_lines
 from rollouts.models import Rollout, RolloutVerdict
 from rollouts.plan import Guardrail, Plan
 from rollouts.plan_checks import PAIRED
-from rollouts.selectors.criteria import Phase, criteria_checks
+from rollouts.selectors.criteria import criteria_checks, criteria_of
 from rollouts.selectors.looking import look_at
 from rollouts.services.moves import elapsed
 from rollouts.states import State
@@ -197,7 +197,6 @@ def screen(rollout: Rollout, *, now: datetime) -> Screen:
     evidence = trial_evidence(rollout.trial, now=now, since=rollout.phase_started_at) if rollout.trial else None
     is_shadow = state is State.SHADOW or (state is State.AWAITING and not began and plan.shadow is not None)
     mark, word = lead(rollout)
-    asked = rollout.promotion.criteria_set.criteria.exclude(phase=Phase.BEFORE_APPROVAL).exists()
     drawn = rows(rollout, now=now)
     return Screen(
         mark=mark,
@@ -210,12 +209,14 @@ def screen(rollout: Rollout, *, now: datetime) -> Screen:
         figures=_figures(rollout, plan, is_shadow, elapsed_s, evidence, now) if state.is_open and state is not State.PENDING else [],
         rows=drawn,
         shadow=_shadow(rollout, plan, evidence, state),
-        criteria=_criteria(rollout, plan, now) if asked else [],
+        criteria=_criteria(rollout, plan, now),
         stale=state.is_open and rollout.checked_at is not None and now - rollout.checked_at > STALE_AFTER,
     )  # fmt: skip
 
 
 def _criteria(rollout: Rollout, plan: Plan, now: datetime) -> list[Check]:
+    if not criteria_of(rollout):
+        return []
     measured = look_at(rollout, plan, now=now).measures if State(rollout.state).is_open else None
     return criteria_checks(rollout, measured, now=now)
 

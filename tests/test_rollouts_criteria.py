@@ -2,18 +2,22 @@
 
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from django.db import connection
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitoring.models import QualityWindow
+from monitoring.quality_sums import Kind, probabilities
 from registry.errors import CriteriaError
 from registry.models import Evidence, Role
 from registry.selectors import promotion_checks, rollout_checks
 from registry.services import waiver_ask, waiver_grant
 from rollouts import services
 from rollouts.measures import newcombe, paired, wilson
+from rollouts.selectors.criteria import criteria_checks
 from rollouts.states import State
 from tests import factories
 from tests.rollouts import (
@@ -173,3 +177,48 @@ def test_paired_difference_is_mirrored(gained, lost, alike):
     n = gained + lost + alike
     value, low, high = paired(gained, lost, n)
     assert paired(lost, gained, n) == pytest.approx((-value, -high, -low))
+
+
+def label(version, arm, *, right, n=400):
+    """Count an hour of a version's predictions, all of them labelled."""
+    sums = probabilities(np.where(np.arange(n) < right, 0.9, 0.1), np.ones(n), threshold=0.5)
+    QualityWindow.objects.create(
+        version=version, arm=arm, kind=Kind.PROBABILITY, span=3600, started_at=NOW, predictions=n, labelled=n,
+        right=sums.right, cells=sums.cells.pack(), sums=sums.sums,
+    )  # fmt: skip
+
+
+def test_labels_of_the_canarys_own_hours_are_held_against_criteria():
+    sure = {**BEFORE, "metric": "accuracy", "threshold": 0.8, "basis": "interval", "phase": "canary"}
+    rollout = look(make_judged(sure))
+    label(rollout.candidate, "canary", right=380)
+    rollout.refresh_from_db()
+
+    early = criteria_checks(rollout, [], now=NOW + timedelta(hours=2))
+    due = criteria_checks(rollout, [], now=NOW + timedelta(days=2))
+
+    assert [check.status for check in early] == ["not_measured"]  # those that came by then may be those that come early
+    assert [(check.status, check.evidence.value, check.evidence.sample_size) for check in due] == [
+        ("passed", 0.95, 400)
+    ]
+
+
+def test_labels_of_both_arms_are_compared():
+    better = {
+        **BEFORE,
+        "metric": "accuracy",
+        "threshold": -0.02,
+        "basis": "interval",
+        "phase": "canary",
+        "against_champion": True,
+    }
+    rollout = look(make_judged(better))
+    label(rollout.candidate, "canary", right=380)
+    [unknown] = criteria_checks(rollout, [], now=NOW + timedelta(days=2))
+    label(rollout.champion, "champion", right=320)
+
+    [check] = criteria_checks(rollout, [], now=NOW + timedelta(days=2))
+
+    assert unknown.status == "not_measured"
+    assert (check.status, check.evidence.value) == ("passed", pytest.approx(0.15))
+    assert check.evidence.ci_low < 0.15 < check.evidence.ci_high

@@ -8,6 +8,7 @@ from registry.selectors import Check, CheckStatus, rollout_checks
 from rollouts.decisions import Gate
 from rollouts.measures import Measure
 from rollouts.models import Rollout
+from rollouts.selectors.labelled import labelled_evidence
 
 Phase = AcceptanceCriterion.Phase
 
@@ -18,7 +19,10 @@ def criteria_checks(rollout: Rollout, measured: Iterable[Measure] | None, *, now
     Args:
         measured: what is measured now; None where the rollout is over, and what it recorded counts.
     """
-    found = None if measured is None else [evidence_of(rollout, one, now=now) for one in measured]
+    asked = criteria_of(rollout)
+    if not asked:
+        return []
+    found = None if measured is None else evidence_so_far(rollout, measured, asked, now=now)
     at = rollout.ended_at or now
     return [
         check
@@ -27,13 +31,25 @@ def criteria_checks(rollout: Rollout, measured: Iterable[Measure] | None, *, now
     ]
 
 
+def criteria_of(rollout: Rollout) -> list[AcceptanceCriterion]:
+    """Return what the promotion asks of a shadow or a canary."""
+    return list(rollout.promotion.criteria_set.criteria.exclude(phase=Phase.BEFORE_APPROVAL))
+
+
+def evidence_so_far(
+    rollout: Rollout, measured: Iterable[Measure], asked: list[AcceptanceCriterion], *, now: datetime
+) -> list[Evidence]:
+    """Return what guardrails counted and labels tell of the candidate by now, as evidence that is not recorded."""
+    return [evidence_of(rollout, one, now=now) for one in measured] + labelled_evidence(rollout, asked, now=now)
+
+
 def evidence_of(rollout: Rollout, measure: Measure, *, now: datetime) -> Evidence:
     """Return a measure as evidence that is not recorded."""
     return Evidence(
         version=rollout.candidate, kind=Evidence.Kind.SHADOW if measure.shadow else Evidence.Kind.CANARY,
         metric=measure.metric, value=measure.value, ci_low=measure.low, ci_high=measure.high, sample_size=measure.n,
         against=rollout.champion if measure.against else None, artifact_digest=rollout.candidate.artifact_digest,
-        data_set="production", measured_at=now,
+        data_set="production", measured_at=now, detail={"guardrail": measure.guard},
     )  # fmt: skip
 
 
@@ -58,7 +74,7 @@ def due_in(rollout: Rollout) -> list[str]:
 def _said(check: Check) -> str:
     asked = f"{check.title} {check.sign} {check.criterion.threshold:g}"
     if check.evidence is None or check.status is CheckStatus.NOT_MEASURED:
-        missing = "no interval is measured" if check.evidence else "nothing in this rollout has measured it"
+        missing = "no interval is measured" if check.evidence else "nothing in this rollout has measured it yet"
         return f"{asked}: {missing}."
     low, high = check.evidence.ci_low, check.evidence.ci_high
     within = "" if low is None or high is None else f" ({low:.3g} to {high:.3g})"

@@ -8,12 +8,13 @@ from django.db import connection
 
 from monitoring.services import trial_close
 from registry.access import Actor
-from registry.models import Alert, ArtifactState, Evidence
+from registry.models import Alert, ArtifactState
 from registry.services import evidence_record, promotion_complete, promotion_roll_back
 from rollouts.decisions import Decision
 from rollouts.links import links_for
 from rollouts.models import Rollout, RolloutVerdict
 from rollouts.plan import Plan
+from rollouts.selectors.criteria import criteria_of, evidence_so_far
 from rollouts.selectors.looking import look_at
 from rollouts.services.costs import charge
 from rollouts.services.moves import PROCESS, calm, move, warn
@@ -158,12 +159,13 @@ def _push_evidence(rollout: Rollout, *, now: datetime) -> None:
         return
     where = f"step {rollout.step + 1} at {rollout.weight_bp / 100:g}%" if rollout.weight_bp else "shadow"
     verdicts = {row.metric: row for row in latest_verdicts(rollout)}
-    for one in look_at(rollout, rollout.plan, now=now).measures:
-        verdict = verdicts.get(one.guard)
+    measured = look_at(rollout, rollout.plan, now=now).measures
+    for one in evidence_so_far(rollout, measured, criteria_of(rollout), now=now):
+        verdict = verdicts.get(one.detail.get("guardrail", ""))
         evidence_record(
-            version=candidate, metric=one.metric, value=one.value, ci_low=one.low, ci_high=one.high,
-            sample_size=min(one.n, 2**31 - 1), kind=Evidence.Kind.SHADOW if one.shadow else Evidence.Kind.CANARY,
-            against=rollout.champion if one.against else None, data_set="production",
-            detail={"rollout": rollout.pk, "phase": where, "champion": rollout.champion.number, "guardrail": one.guard}
+            version=candidate, metric=one.metric, value=one.value, ci_low=one.ci_low, ci_high=one.ci_high,
+            sample_size=min(one.sample_size or 0, 2**31 - 1), kind=one.kind, against=one.against,
+            data_set=one.data_set, data_slice=one.data_slice,
+            detail={"rollout": rollout.pk, "phase": where, "champion": rollout.champion.number, **one.detail}
             | ({"outcome": verdict.outcome, "verdict": verdict.detail} if verdict else {}),
         )  # fmt: skip
