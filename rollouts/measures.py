@@ -114,7 +114,8 @@ def wilson(events: int, n: int) -> Interval:
     share = events / n
     middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return share, max(middle - half, 0.0), min(middle + half, 1.0)
+    # A share of nothing or all is its own bound, which rounding would miss.
+    return share, min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share)
 
 
 def newcombe(events: int, n: int, other_events: int, other_n: int) -> Interval:
