@@ -19,7 +19,12 @@ def locked(rollout_id: int) -> Rollout:
     RegisteredModel.objects.select_for_update().get(pk=model_id)
     rows = Rollout.objects.select_for_update(of=("self",))
     return rows.select_related(
-        "model__team", "champion", "candidate__model__team", "promotion__model__team", "trial"
+        "model__team",
+        "champion",
+        "candidate__model__team",
+        "promotion__model__team",
+        "promotion__criteria_set",
+        "trial",
     ).get(pk=rollout_id)
 
 
