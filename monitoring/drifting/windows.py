@@ -7,8 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from monitoring.features import MISSING, UNSEEN, Feature
-from monitoring.stability import reference_places
+from monitoring.features import MISSING, UNSEEN, Feature, reference_places
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
