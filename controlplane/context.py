@@ -11,7 +11,13 @@ from registry.access import actor_of
 # Section → (URL name, label, second key after `g`).
 NAVIGATION = {
     "Decide": [("inbox", "Inbox", "i"), ("promotions", "Promotions", "p"), ("rollouts", "Rollouts", "u")],
-    "Watch": [("slos", "SLOs", "s"), ("drift", "Drift", "d"), ("alerts", "Alerts", "l"), ("gateways", "Gateways", "w")],
+    "Watch": [
+        ("slos", "SLOs", "s"),
+        ("drift", "Drift", "d"),
+        ("retrainings", "Retraining", "x"),
+        ("alerts", "Alerts", "l"),
+        ("gateways", "Gateways", "w"),
+    ],
     "Build": [("models", "Models", "m"), ("runs", "Runs", "r"), ("datasets", "Data sets", "t"), ("jobs", "Jobs", "j")],
     "Prove": [("predictions", "Predictions", "o"), ("audit", "Audit", "a")],
     "": [("api_docs", "API docs", "h"), ("settings", "Settings", "e")],

@@ -70,6 +70,14 @@ def drift_report(ctx: JobContext) -> None:
         result["report"] = report.path
 
 
+@job_kind("retraining_freeze", queue="monitoring", timeout_s=1800, memory_mb=4096, max_attempts=2)
+def retraining_freeze(ctx: JobContext) -> None:
+    """Freeze the labelled predictions that a retraining learns from as a data set version."""
+    from monitoring import freezing
+
+    freezing.freeze(ctx)
+
+
 @job_kind("lake_compact", queue="monitoring", timeout_s=3600, memory_mb=4096)
 def lake_compact(ctx: JobContext) -> None:
     """Join the small files of a team's days in the lake, and delete the replaced ones that no reader needs any more."""

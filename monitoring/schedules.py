@@ -9,6 +9,7 @@ SCHEDULES = [
     Schedule("Count quality from late labels", "monitoring.tasks.count_quality", 30),
     Schedule("Tell the registry about budgets and traffic", "monitoring.tasks.push_facts", 30),
     Schedule("Note the first inputs of champions", "monitoring.tasks.push_references", 60),
+    Schedule("See to retrainings", "monitoring.tasks.retrain", 5),
     Schedule("Sum up histograms of inputs", "monitoring.tasks.sum_up", 300),
     Schedule("Forget old telemetry", "monitoring.tasks.purge", 600),
     Schedule("Join the lake's small files", "monitoring.tasks.join_files", 1800),

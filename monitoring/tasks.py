@@ -1,10 +1,14 @@
 """Periodic work of monitoring; each is safe to deliver twice."""
 
+import threading
+
 from celery import shared_task
 from django.utils import timezone
 
-from jobs.tasks import nudge
+from jobs.tasks import Hint, nudge
 from monitoring import labelled, labels, quality_counting, rollup, services, shipping, trial_tidying
+
+_turns = threading.BoundedSemaphore(2)  # one that looks, and one that sees what came after that one looked
 
 
 @shared_task
@@ -35,6 +39,18 @@ def count_quality() -> None:
 def push_facts() -> None:
     """Tell the registry about error budgets and traffic."""
     services.facts_push(now=timezone.now())
+
+
+@shared_task(base=Hint)
+def retrain() -> None:
+    """Look whether models are to be trained anew, and move what goes on; where others are at it already, they see to it."""
+    if not _turns.acquire(blocking=False):
+        return
+    try:
+        for queue in services.reconcile_retrainings(now=timezone.now()):
+            nudge.delay(queue)
+    finally:
+        _turns.release()
 
 
 @shared_task

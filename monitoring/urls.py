@@ -6,7 +6,8 @@ from monitoring.api import inputs, watch
 from monitoring.api import labels as labels_api
 from monitoring.api import log as log_api
 from monitoring.api import predictions as predictions_api
-from monitoring.views import drift, labels, log, panels, predictions, slos
+from monitoring.api import retraining as retraining_api
+from monitoring.views import drift, labels, log, panels, predictions, retraining, retraining_policies, slos
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/telemetry-panel/", panels.telemetry_panel, name="telemetry_panel"),
@@ -16,6 +17,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/log-panel/", log.log_panel, name="log_panel"),
     path("models/<str:name>/log/", log.prediction_log, name="prediction_log"),
     path("models/<str:name>/labels/", labels.labels, name="labels"),
+    path("models/<str:name>/retraining-panel/", retraining_policies.retraining_panel, name="retraining_panel"),
+    path("models/<str:name>/retraining/", retraining_policies.model_retraining, name="model_retraining"),
+    path("models/<str:name>/retraining/policy/", retraining_policies.retraining_policy, name="retraining_policy"),
+    path("models/<str:name>/retraining/switch/", retraining_policies.retraining_switch, name="retraining_switch"),
+    path("models/<str:name>/retraining/dry-run/", retraining_policies.retraining_dry_run, name="retraining_dry_run"),
+    path("models/<str:name>/retraining/ask/", retraining.retraining_ask, name="retraining_ask"),
+    path("retraining/", retraining.retrainings, name="retrainings"),
+    path("retraining/<int:pk>/", retraining.retraining, name="retraining"),
+    path("retraining/<int:pk>/start/", retraining.retraining_start, name="retraining_start"),
+    path("retraining/<int:pk>/stop/", retraining.retraining_stop, name="retraining_stop"),
     path("predictions/", predictions.predictions, name="predictions"),
     path("slos/", slos.slos, name="slos"),
     path("slos/new/", slos.slo_new, name="slo_new"),
@@ -33,6 +44,26 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/labels", labels_api.Labels.as_view(), name="api_labels"),
     path("models/<str:name>/log-policy", log_api.OneLogPolicy.as_view(), name="api_log_policy"),
     path("models/<str:name>/drift-reports", watch.ModelDriftReports.as_view(), name="api_model_drift_reports"),
+    path(
+        "models/<str:name>/retraining-policy",
+        retraining_api.ModelRetrainingPolicy.as_view(),
+        name="api_retraining_policy",
+    ),
+    path(
+        "models/<str:name>/retraining-policy/switch",
+        retraining_api.RetrainingPolicySwitch.as_view(),
+        name="api_retraining_policy_switch",
+    ),
+    path(
+        "models/<str:name>/retraining-policy/dry-run",
+        retraining_api.RetrainingDryRun.as_view(),
+        name="api_retraining_dry_run",
+    ),
+    path("models/<str:name>/retrainings", retraining_api.ModelRetrainings.as_view(), name="api_model_retrainings"),
+    path("retrainings", retraining_api.Retrainings.as_view(), name="api_retrainings"),
+    path("retrainings/<int:pk>", retraining_api.OneRetraining.as_view(), name="api_retraining"),
+    path("retrainings/<int:pk>/start", retraining_api.RetrainingStart.as_view(), name="api_retraining_start"),
+    path("retrainings/<int:pk>/stop", retraining_api.RetrainingStop.as_view(), name="api_retraining_stop"),
     path("slos", watch.Slos.as_view(), name="api_slos"),
     path("slos/<int:pk>", watch.OneSlo.as_view(), name="api_slo"),
     path("drift-reports", watch.DriftReports.as_view(), name="api_drift_reports"),

@@ -20,6 +20,7 @@ from registry.models import PROMPT_TAG, AuditEvent, Membership, Role
 from rollouts.links import link_for
 from tests import factories, rollouts
 from tests.api import Api, problem
+from tests.retraining import make_retraining
 from tests.webhooks import make_webhook, sent_to
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +133,7 @@ def foreign(team, settings):
     )  # fmt: skip
     settings.REPORT_ROOT.mkdir()
     (settings.REPORT_ROOT / report.html).write_text("<p>Drift</p>")
+    retraining = make_retraining(champion.model, actor=actor)
     prompt = factories.make_model(other, name=f"{SECRET}-prompt", tags={PROMPT_TAG: "true"})
     put_away = factories.make_model(other, name=f"{SECRET}-once")
     services.model_archive(actor=actor, model=put_away)
@@ -172,6 +174,8 @@ def foreign(team, settings):
         ("jobs", "pk"): job.pk,
         ("datasets", "name"): dataset.name,
         ("slos", "pk"): slo.pk,
+        ("retraining", "pk"): retraining.pk,
+        ("retrainings", "pk"): retraining.pk,
         ("drift", "pk"): report.pk,
         ("drift-reports", "pk"): report.pk,
         "team": other,

@@ -4,6 +4,7 @@ from monitoring.models.drift import DriftReport, DriftReportQuerySet
 from monitoring.models.labels import Label
 from monitoring.models.log import DEFAULT_KEEP_DAYS, MAX_KEEP_DAYS, MIN_KEEP_DAYS, STRICTNESS, LogPolicy, Treatment
 from monitoring.models.quality import QualityCursor, QualityDue, QualityPolicy, QualityWindow, Span
+from monitoring.models.retraining import Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.models.slos import Slo, SloQuerySet
 from monitoring.models.telemetry import (
     CountsModel,
@@ -40,6 +41,9 @@ __all__ = [
     "QualityDue",
     "QualityPolicy",
     "QualityWindow",
+    "Retraining",
+    "RetrainingPolicy",
+    "RetrainingWatch",
     "ShippedSegment",
     "Slo",
     "SloQuerySet",

@@ -5,6 +5,16 @@ from monitoring.services.drift import DRIFT_ALERT, MAX_HOURS, drift_report_start
 from monitoring.services.facts import FIRST_ROWS, facts_push, references_push
 from monitoring.services.log import LOG_KEEPERS, log_policy_change
 from monitoring.services.quality import QUALITY_OWNERS, quality_policy_change
+from monitoring.services.retraining import (
+    reconcile_retrainings,
+    retraining_ask,
+    retraining_frozen,
+    retraining_look,
+    retraining_move,
+    retraining_start,
+    retraining_stop,
+)
+from monitoring.services.retraining_policies import retraining_policy_save, retraining_policy_switch
 from monitoring.services.slos import EDGES_MS, SLO_OWNERS, WINDOW_DAYS, said_in_words, slo_create, slo_delete
 from monitoring.services.trials import trial_close, trial_open
 
@@ -23,7 +33,16 @@ __all__ = [
     "facts_push",
     "log_policy_change",
     "quality_policy_change",
+    "reconcile_retrainings",
     "references_push",
+    "retraining_ask",
+    "retraining_frozen",
+    "retraining_look",
+    "retraining_move",
+    "retraining_policy_save",
+    "retraining_policy_switch",
+    "retraining_start",
+    "retraining_stop",
     "said_in_words",
     "slo_create",
     "slo_delete",

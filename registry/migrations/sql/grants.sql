@@ -4,6 +4,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %(app)s;
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO %(app)s;
 REVOKE INSERT, UPDATE, DELETE ON django_migrations, registry_audithead, registry_aliasmove FROM %(app)s;
 REVOKE UPDATE, DELETE ON registry_auditevent, registry_approval, registry_evidence, registry_criterionreview FROM %(app)s;
+REVOKE UPDATE, DELETE ON monitoring_retrainingpolicy FROM %(app)s;
+REVOKE DELETE ON monitoring_retraining FROM %(app)s;
 REVOKE UPDATE, DELETE ON monitoring_logpolicy, registry_promotionpolicy, registry_revalidation, registry_comment,
     registry_modelversion_contributors FROM %(app)s;
 REVOKE UPDATE, DELETE ON experiments_datacontract, experiments_contractcheck FROM %(app)s;

@@ -1,0 +1,130 @@
+"""Retraining policies: each change is a new number; retrainings that began keep the one they began with."""
+
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from experiments.models import Dataset
+from experiments.params import parse
+from experiments.pipelines.catalogue import PIPELINES
+from experiments.suites import SUITE
+from monitoring.models import RetrainingPolicy
+from monitoring.retraining.checks import policy_document, read_policy
+from monitoring.retraining.parts import Policy, PolicyError
+from monitoring.selectors.quality import quality_metrics
+from registry.access import WRITERS, Actor
+from registry.audit_trail import audit, audited
+from registry.errors import ConflictError, InvalidError
+from registry.models import RegisteredModel, Role
+
+COMPARED = ("average_precision",)  # what the suite compares two versions in, on the same rows
+FULL_TIER = 3
+
+
+@audited()
+def retraining_policy_save(
+    *, actor: Actor, model: RegisteredModel, document: Any, reason: str, enabled: bool = True
+) -> RetrainingPolicy:
+    """Put the next number of a model's retraining policy in force; what it starts is done in the actor's name.
+
+    Args:
+        document: as :func:`monitoring.retraining.checks.read_policy` takes it.
+        enabled: whether it starts anything.
+
+    Raises:
+        RoleError: the actor is no engineer of the team.
+        InvalidError: the policy contradicts itself or the model, or the reason is empty; names the field.
+        ConflictError: nothing would change, or the model is put away.
+    """
+    actor.require(model.team, Role.ENGINEER)
+    return _add(actor, model, policy_document(policy_checked(document, model)), reason, enabled=enabled)
+
+
+@audited()
+def retraining_policy_switch(*, actor: Actor, model: RegisteredModel, enabled: bool, reason: str) -> RetrainingPolicy:
+    """Have the policy in force start retrainings, or none until it is switched on again: its next number says so.
+
+    Raises:
+        RoleError: the actor may only look; or is no engineer, in whose name it could start anything.
+        InvalidError: the reason is empty.
+        ConflictError: the model has no policy, or it is as asked.
+    """
+    actor.require(model.team, *((Role.ENGINEER,) if enabled else WRITERS))
+    latest = model.retraining_policies.first()
+    if latest is None:
+        raise ConflictError(f"{model.name} has no retraining policy to switch.")
+    if latest.enabled == enabled:
+        raise ConflictError(f"It is switched {'on' if enabled else 'off'} already.")
+    document = policy_document(policy_checked(latest.document, model)) if enabled else latest.document
+    return _add(actor, model, document, reason, enabled=enabled)
+
+
+def _add(
+    actor: Actor, model: RegisteredModel, document: dict[str, Any], reason: str, *, enabled: bool
+) -> RetrainingPolicy:
+    """Put the next number of a model's retraining policy in force, on or off."""
+    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
+    if model.archived_at or model.retired_at:
+        raise ConflictError(f"{model.name} is put away; nothing of it is trained.")
+    if not reason.strip():
+        raise InvalidError("Say what changed, and why; it stays with the policy.", field="reason")
+    latest = model.retraining_policies.first()
+    if latest and (latest.document, latest.enabled, latest.made_by_id) == (document, enabled, actor.user.pk):
+        raise ConflictError("This is what holds already; nothing was changed.")
+    policy = RetrainingPolicy.objects.create(
+        model=model, number=latest.number + 1 if latest else 1, enabled=enabled, document=document,
+        reason=reason.strip(), made_by=actor.user,
+    )  # fmt: skip
+    policy.refresh_from_db(fields=["made_at"])
+    audit(
+        action="retraining_policy.save", subject=f"{model.path}retraining/", actor=actor, team=model.team.slug,
+        payload={"number": policy.number, "reason": policy.reason, "before": _said(latest), "after": _said(policy)},
+    )  # fmt: skip
+    return policy
+
+
+def policy_checked(document: Any, model: RegisteredModel) -> Policy:
+    """Return the policy that a document holds, if the model can follow it.
+
+    Raises:
+        InvalidError: names the field that is wrong.
+    """
+    try:
+        policy = read_policy(document)
+    except PolicyError as error:
+        raise InvalidError(error.message[:1].upper() + error.message[1:], field=error.field) from None
+    if policy.pipeline not in PIPELINES:
+        raise InvalidError(f"There is no such pipeline; there are {', '.join(PIPELINES)}.", field="pipeline")
+    try:
+        params = asdict(parse(PIPELINES[policy.pipeline].params, policy.params))
+    except InvalidError as error:
+        raise InvalidError(str(error), field=error.field.replace("/", ".")) from None
+    if policy.suite != SUITE:
+        raise InvalidError(f"There is no such suite; there is {SUITE}.", field="suite")
+    if policy.metric not in COMPARED:
+        raise InvalidError(
+            f"Two versions are compared on the same rows in {' or '.join(COMPARED)} alone.", field="metric"
+        )
+    known = quality_metrics(model)
+    for i, condition in enumerate(policy.when.leaves()):
+        if condition.kind == "quality" and condition.metric not in known:
+            raise InvalidError(
+                f"Labels of {model.name} tell {', '.join(known)}, not {condition.metric}.",
+                field=f"when.conditions[{i}].metric",
+            )
+    if not Dataset.objects.filter(team=model.team, name=policy.dataset).exists():
+        raise InvalidError(
+            f"{model.team.name} has no data set {policy.dataset}; make an empty one, and its versions come from here.",
+            field="dataset",
+        )
+    if policy.automation == "full" and model.risk_tier != FULL_TIER:
+        raise InvalidError(
+            f"Only models of risk tier {FULL_TIER} may be promoted by themselves; {model.name} is of tier {model.risk_tier}.",
+            field="automation",
+        )
+    return msgspec.structs.replace(policy, params=params)
+
+
+def _said(policy: RetrainingPolicy | None) -> dict[str, Any] | None:
+    return {"enabled": policy.enabled, **policy.document} if policy else None
