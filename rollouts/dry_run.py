@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 import numpy as np
 
 from rollouts.decisions import Action, Counts, Known, Situation, decide
-from rollouts.judging import Counted, Sums, judge
+from rollouts.judging import PART_S, Counted, Place, Sums, judge
 from rollouts.plan import Plan
 from rollouts.states import Ask, State
 from rollouts.verdicts import Outcome, Verdict
@@ -143,12 +143,12 @@ class _Walk:
 
     def __init__(self, plan: Plan, now: datetime, told: set[str]) -> None:
         self.plan, self.now, self.told = plan, now, told
-        self.state, self.step = State.PENDING, 0
+        self.opened, self.state, self.step = now, State.PENDING, 0
         self.began, self.deadline = now, now + timedelta(seconds=plan.max_duration_s)
         self.in_phase = self.total = 0
         self.held = ""
         self.moves: list[Move] = []
-        self.counted: dict[str, dict[int, tuple[Sums, Sums]]] = {}
+        self.counted: dict[str, dict[Place, tuple[Sums, Sums]]] = {}
         self.highest: dict[str, tuple[float, float]] = {}
         self.curves: dict[str, list[tuple[datetime, float, float]]] = {}
         self.verdicts: list[Verdict] = []
@@ -170,11 +170,12 @@ class _Walk:
             return
         self.in_phase += requests
         self.total += requests
+        part = int((self.now - self.opened).total_seconds() // PART_S)
         for name, at in sums.items():
             known = self.counted.setdefault(name, {})
             for weight, arms in at.items():
-                before = known.get(weight, (Sums(), Sums()))
-                known[weight] = (_add(before[0], arms[0]), _add(before[1], arms[1]))
+                before = known.get((weight, part), (Sums(), Sums()))
+                known[weight, part] = (before[0] + arms[0], before[1] + arms[1])
 
     def look(self) -> tuple[str, str] | None:
         """Judge and take at most one step; the outcome and its reason where it ends."""
@@ -227,7 +228,3 @@ class _Walk:
         """Return the story."""
         verdicts = [verdict for verdict in self.verdicts if verdict.metric in self.told]
         return Replay(outcome, self.now, reason, self.moves, verdicts, self.curves, self.unknown, self.total)
-
-
-def _add(one: Sums, other: Sums) -> Sums:
-    return Sums(*(getattr(one, f.name) + getattr(other, f.name) for f in fields(Sums)))

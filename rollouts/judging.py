@@ -1,7 +1,8 @@
 """From what is counted of a trial to a verdict for each guardrail of a plan. Pure: sums in, verdicts out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from operator import add
 
 from monitoring.guards import EVENTS, Guard
 from monitoring.guards import Kind as CountedKind
@@ -11,7 +12,9 @@ from rollouts.plan_parts import Guardrail, Plan
 from rollouts.verdicts import Coverage, Exposure, Origin, Pairs, Sample, Verdict
 from serving.contract import BASIS_POINTS
 
-LATE = 0.1  # of the prior, for harm that begins with a later step: it need not first outweigh all that went well before
+LATE = 0.1  # of the prior, for harm that begins with a later part: it need not first outweigh all that went well before
+PART_S = 6 * 3600  # a part ends with its step, and a long step has a new one so often
+Place = tuple[int, int]  # the candidate's weight, and which length of a part since the rollout opened
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,10 @@ class Sums:
     total: float = 0.0
     squares: float = 0.0
 
+    def __add__(self, other: "Sums") -> "Sums":
+        """Return both taken together."""
+        return Sums(*map(add, astuple(self), astuple(other)))
+
     @property
     def sample(self) -> Sample:
         """The values measured."""
@@ -33,15 +40,25 @@ class Sums:
 
 @dataclass(frozen=True)
 class Counted:
-    """What one guardrail counted: by the candidate's weight, rising, of (champion, candidate); and of pairs."""
+    """What one guardrail counted: by the candidate's weight and the part, of (champion, candidate); and of pairs."""
 
-    at: Mapping[int, tuple[Sums, Sums]] = field(default_factory=dict)
+    at: Mapping[Place, tuple[Sums, Sums]] = field(default_factory=dict)
     pairs: PairSums = field(default_factory=PairSums)
 
     @property
     def failures(self) -> int:
         """Keys that had an event in either arm."""
         return sum(arm.first_events for arms in self.at.values() for arm in arms)
+
+
+def by_weight(at: Mapping[Place, tuple[Sums, Sums]]) -> dict[int, tuple[Sums, Sums]]:
+    """Return what both arms counted at each weight that parts callers, rising."""
+    found: dict[int, tuple[Sums, Sums]] = {}
+    for (weight, _), (champion, canary) in sorted(at.items()):
+        if 0 < weight < BASIS_POINTS:
+            before = found.get(weight, (Sums(), Sums()))
+            found[weight] = (before[0] + champion, before[1] + canary)
+    return found
 
 
 def guards_of(plan: Plan) -> list[Guard]:
@@ -116,14 +133,13 @@ def _judge(guard: Guardrail, counted: Counted, alpha: float, alpha_pass: float) 
             higher_is_better=guard.higher_is_better, alpha_pass=alpha_pass,
         )  # fmt: skip
     higher = False if guard.kind == "quality" else guard.higher_is_better  # a loss is better low
-    weights = [weight for weight in counted.at if 0 < weight < BASIS_POINTS]
+    arms = list(by_weight(counted.at).values())
     found = verdicts.judge_mean(
-        guard.name, [counted.at[w][0].sample for w in weights], [counted.at[w][1].sample for w in weights],
+        guard.name, [champion.sample for champion, _ in arms], [canary.sample for _, canary in arms],
         alpha=alpha, allowed=guard.margin, higher_is_better=higher, alpha_pass=alpha_pass,
     )  # fmt: skip
     if guard.kind != "quality":
         return found
-    arms = [counted.at[weight] for weight in weights]
     return verdicts.judge_labelled(found, [Coverage(a.exposed, a.n, b.exposed, b.n) for a, b in arms])
 
 
@@ -136,12 +152,12 @@ def _rights(guard: Guardrail, pairs: PairSums) -> Pairs:
 
 
 def _failures(guard: Guardrail, counted: Counted, alpha: float, alpha_pass: float) -> Verdict:
-    at = {weight: arms for weight, arms in counted.at.items() if 0 < weight < BASIS_POINTS}
+    at = {place: arms for place, arms in sorted(counted.at.items()) if 0 < place[0] < BASIS_POINTS}
     return verdicts.judge_failures(
         guard.name,
         [
             Origin(weight / BASIS_POINTS, canary.first_events, champion.first_events, part)
-            for part, (weight, (champion, canary)) in enumerate(at.items())
+            for part, ((weight, _), (champion, canary)) in enumerate(at.items())
         ],
         Exposure(
             canary=sum(canary.exposed for _, canary in at.values()),

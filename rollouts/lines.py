@@ -12,8 +12,9 @@ from django.db.models.functions import Cast, Extract
 from monitoring.models import TelemetryHour, TelemetryWindow, TrialPairs, TrialWindow
 from monitoring.selectors.trials import SUMS
 from monitoring.telemetry import LATENCY_BINS, WINDOW_SECONDS, quantile
-from rollouts.judging import LATE
+from rollouts.judging import LATE, Place
 from rollouts.models import Rollout
+from rollouts.selectors.parts import part_of_row
 from rollouts.verdicts import Origin, evidence_over_time
 from serving.contract import BASIS_POINTS, CANARY, CHAMPION
 
@@ -125,11 +126,13 @@ def _by_step(
 
 
 def _counted(rollout: Rollout, since: datetime, until: datetime, margins: dict[str, float]) -> dict[str, GuardLines]:
+    assert rollout.trial  # noqa: S101  the caller asked
     windows = TrialWindow.objects.filter(trial=rollout.trial, arm__in=(CHAMPION, CANARY)).exclude(guard="")
+    windows = windows.annotate(part=part_of_row(rollout.trial))
     values: dict[str, dict[str, Line]] = defaultdict(lambda: {CHAMPION: [None] * STEPS, CANARY: [None] * STEPS})
     sums: dict[tuple[str, str, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
-    origins: dict[str, dict[tuple[int, int], list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
-    for row in _by_step(windows, since, until, names=SUMS, by=("weight_bp", "arm")):
+    origins: dict[str, dict[tuple[int, Place], list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+    for row in _by_step(windows, since, until, names=SUMS, by=("weight_bp", "part", "arm")):
         guard, arm, place = str(row["guard"]), str(row["arm"]), min(max(int(row["place"]) - 1, 0), STEPS - 1)
         part = sums[guard, arm, place]
         measured = bool(row["sum_n"])
@@ -137,7 +140,9 @@ def _counted(rollout: Rollout, since: datetime, until: datetime, margins: dict[s
         part[1] += float(row["sum_n"] if measured else row["sum_exposed"])
         values[guard][arm][place] = part[0] / part[1] if part[1] else None
         if not measured and 0 < int(row["weight_bp"]) < BASIS_POINTS:
-            origins[guard][place, int(row["weight_bp"])][arm == CANARY] += int(row["sum_first_events"])
+            origins[guard][place, (int(row["weight_bp"]), int(row["part"]))][arm == CANARY] += int(
+                row["sum_first_events"]
+            )
     found = {}
     for guard, arms in values.items():
         against, favour = _evidence(origins.get(guard, {}), margins.get(guard, 2.0))
@@ -145,13 +150,13 @@ def _counted(rollout: Rollout, since: datetime, until: datetime, margins: dict[s
     return found
 
 
-def _evidence(origins: dict[tuple[int, int], list[int]], margin: float) -> tuple[Line, Line]:
+def _evidence(origins: dict[tuple[int, Place], list[int]], margin: float) -> tuple[Line, Line]:
     if not origins or margin <= 1:
         return [], []
-    parts = {weight: part for part, weight in enumerate(sorted({weight for _, weight in origins}))}
+    parts = {at: part for part, at in enumerate(sorted({at for _, at in origins}))}
     windows = [
-        (place, Origin(weight / BASIS_POINTS, canary, champion, part=parts[weight]))
-        for (place, weight), (champion, canary) in sorted(origins.items())
+        (place, Origin(at[0] / BASIS_POINTS, canary, champion, part=parts[at]))
+        for (place, at), (champion, canary) in sorted(origins.items())
     ]
     against: Line = [None] * STEPS
     favour: Line = [None] * STEPS

@@ -8,10 +8,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rollouts.judging import Counted, Sums
+from rollouts.judging import Counted, Sums, by_weight
 from rollouts.plan_parts import Guardrail, Plan
 from rollouts.verdicts import Sample
-from serving.contract import BASIS_POINTS
 
 Z = 1.959964  # of a normal distribution, two-sided 95%
 METRICS = {"errors": "error_rate", "timeouts": "timeout_rate", "slow": "slow_rate", "agreement": "agreement"}
@@ -92,18 +91,8 @@ def _of(guard: Guardrail, counted: Counted) -> Iterator[tuple[bool, bool, Interv
 
 def _arms(counted: Counted) -> tuple[Sums, Sums]:
     """Return what champion and candidate counted at all weights together."""
-    at = [arms for weight, arms in counted.at.items() if 0 < weight < BASIS_POINTS]
-    return _sum(champion for champion, _ in at), _sum(canary for _, canary in at)
-
-
-def _sum(arms: Iterator[Sums]) -> Sums:
-    total = Sums()
-    for one in arms:
-        total = Sums(
-            total.exposed + one.exposed, total.events + one.events, total.first_events + one.first_events,
-            total.n + one.n, total.total + one.total, total.squares + one.squares,
-        )  # fmt: skip
-    return total
+    arms = by_weight(counted.at).values()
+    return sum((champion for champion, _ in arms), Sums()), sum((canary for _, canary in arms), Sums())
 
 
 def wilson(events: int, n: int) -> Interval:

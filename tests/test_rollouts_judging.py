@@ -15,11 +15,26 @@ def failing(requests, failures):
 def test_harm_of_a_later_step_need_not_outweigh_a_good_one():
     """In the first step a tenth of the failures are the candidate's, as many as its weight makes likely; then half instead of a quarter."""
     plan = Plan(steps=[Step(1_000), Step(2_500)], guardrails=[Guardrail("errors", "errors")])
-    counted = {1_000: (failing(180_000, 1_800), failing(20_000, 200)), 2_500: (failing(3_000, 30), failing(1_000, 30))}
+    counted = {
+        (1_000, 0): (failing(180_000, 1_800), failing(20_000, 200)),
+        (2_500, 0): (failing(3_000, 30), failing(1_000, 30)),
+    }
 
     (verdict,) = judge(plan, {"errors": Counted(counted)})
 
     assert verdict.outcome is Outcome.FAIL
+
+
+def test_nor_need_harm_that_begins_within_a_long_step():
+    """The same, but the weight stays: what went well for six hours is another part."""
+    plan = Plan(steps=[Step(1_000)], guardrails=[Guardrail("errors", "errors")])
+    well, ill = (failing(180_000, 1_800), failing(20_000, 200)), (failing(3_000, 30), failing(333, 25))
+
+    (parted,) = judge(plan, {"errors": Counted({(1_000, 0): well, (1_000, 1): ill})})
+    (pooled,) = judge(plan, {"errors": Counted({(1_000, 0): (well[0] + ill[0], well[1] + ill[1])})})
+
+    assert parted.outcome is Outcome.FAIL
+    assert pooled.outcome is not Outcome.FAIL
 
 
 @pytest.mark.parametrize(

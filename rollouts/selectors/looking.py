@@ -12,10 +12,11 @@ from monitoring.selectors import trial_evidence
 from monitoring.telemetry import WINDOW_SECONDS
 from monitoring.trial_tally import REQUESTS
 from rollouts.decisions import Counts
-from rollouts.judging import Counted, Sums, judge
+from rollouts.judging import Counted, Place, Sums, judge
 from rollouts.measures import Measure, measures
 from rollouts.models import Rollout
 from rollouts.plan import Plan
+from rollouts.selectors.parts import part_of_row
 from rollouts.verdicts import Verdict
 from serving.contract import CANARY, CHAMPION
 
@@ -44,18 +45,19 @@ def look_at(rollout: Rollout, plan: Plan, *, now: datetime) -> Looked:
     return Looked(counts, judge(plan, counted), measures(plan, counted))
 
 
-def counts_by_guard(trial: Trial, now: datetime) -> dict[str, dict[int, tuple[Sums, Sums]]]:
-    """Return what each guardrail counted, by the candidate's weight: of champion and candidate; shadows apart."""
+def counts_by_guard(trial: Trial, now: datetime) -> dict[str, dict[Place, tuple[Sums, Sums]]]:
+    """Return what each guardrail counted, by the candidate's weight and the part: of champion and candidate; shadows apart."""
     windows = TrialWindow.objects.filter(trial=trial, started_at__lte=now, arm__in=(CHAMPION, CANARY)).exclude(
         guard=REQUESTS
     )
-    found: dict[str, dict[int, dict[str, Sums]]] = {}
-    rows: Any = windows.values("guard", "weight_bp", "arm").annotate(**{f"sum_{name}": Sum(name) for name in SUMS})
-    for row in rows.order_by("guard", "weight_bp"):
+    found: dict[str, dict[Place, dict[str, Sums]]] = {}
+    placed = windows.annotate(part=part_of_row(trial)).values("guard", "weight_bp", "part", "arm")
+    rows: Any = placed.annotate(**{f"sum_{name}": Sum(name) for name in SUMS})
+    for row in rows.order_by("guard", "weight_bp", "part"):
         sums = Sums(*(row[f"sum_{name}"] for name in SUMS))
-        found.setdefault(row["guard"], {}).setdefault(row["weight_bp"], {})[row["arm"]] = sums
+        found.setdefault(row["guard"], {}).setdefault((row["weight_bp"], row["part"]), {})[row["arm"]] = sums
     return {
-        name: {weight: (arms.get(CHAMPION, Sums()), arms.get(CANARY, Sums())) for weight, arms in at.items()}
+        name: {place: (arms.get(CHAMPION, Sums()), arms.get(CANARY, Sums())) for place, arms in at.items()}
         for name, at in found.items()
     }
 
