@@ -107,3 +107,11 @@ def lake_retain(ctx: JobContext) -> None:
     ctx.progress(1.0, "Deleting files")
     with ctx.finish({"partitions": len(due), "rows": sum(p.rows for p in due), "deleted": tidying.sweep()}):
         pass
+
+
+@job_kind("quality_reference", queue="monitoring", timeout_s=900, memory_mb=3072, max_attempts=2)
+def quality_reference(ctx: JobContext) -> None:
+    """Predict the labelled rows that a version was measured on, and keep what estimates without labels rest on."""
+    from monitoring import quality_fitting
+
+    quality_fitting.fit_reference(ctx)

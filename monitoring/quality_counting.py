@@ -6,10 +6,9 @@ changes nothing: an hour stays due until the transaction that replaces its windo
 """
 
 import time
-from collections.abc import Iterator
-from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,20 +19,21 @@ from django.db.models.functions import TruncHour
 from monitoring import labels, lake
 from monitoring.lake_changes import Added, added_since, hours_of
 from monitoring.locks import alone_under
-from monitoring.models import QualityCursor, QualityDue, QualityWindow, Span, TelemetryHour
-from monitoring.models.quality import HORIZON, QualityPolicy
-from monitoring.quality_join import Tables, joined, labelled_hours
-from monitoring.quality_metrics import measure
-from monitoring.quality_rows import counted
-from monitoring.quality_sums import Key, Kind, Sums, add_all
+from monitoring.models import QualityCursor, QualityDue, QualityReference, TelemetryHour
+from monitoring.models.quality import HORIZON
+from monitoring.quality_join import Tables, joined, labelled_hours, paired
+from monitoring.quality_pairs import PairSums
+from monitoring.quality_replacing import replace_pairs, replace_windows
+from monitoring.quality_rows import Losses, PairKey, counted, counted_pairs
+from monitoring.quality_sums import Key, Sums
 from monitoring.selectors.quality_policy import quality_policy_of
-from registry.models import ModelVersion, RegisteredModel
+from registry.models import RegisteredModel
+from serving.contract import SHADOW
 
 ADVISORY_LOCK = 0x514C_5459  # "QLTY": one at a time counts quality
 TURN_S = 20.0  # what is still due then waits for the next turn
 CHUNK_ROWS = 250_000  # predictions that are joined at once; bounds the memory
 PAUSES = 20  # between two looks for changed labels, in lengths of the last one
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def count_quality(*, now: datetime) -> int:
@@ -124,50 +124,28 @@ def _chunk(due: QualityDue) -> list[datetime]:
 
 def _count(model: RegisteredModel, hours: list[datetime]) -> int:
     policy = quality_policy_of(model)
+    references = {
+        r.version.number: r for r in QualityReference.objects.filter(version__model=model).select_related("version")
+    }
+    losses = {number: of for number, reference in references.items() if (of := _losses(reference))}
     tables: Tables = {name: table for name in (lake.PREDICTIONS, labels.TABLE) if (table := lake.open_table(name))}
-    found: dict[Key, Sums] = {}
+    windows: dict[Key, Sums] = {}
+    pairs: dict[PairKey, PairSums] = {}
     if lake.PREDICTIONS in tables:
-        batches = joined(tables, model_id=model.pk, hours=hours, policy=policy)
-        found = counted(batches, kind=policy.compares, policy=policy)
+        batches = joined(tables, model_id=model.pk, hours=hours, policy=policy, inputs=bool(losses))
+        windows = counted(batches, policy=policy, losses=losses)
+        if any(key.arm == SHADOW for key in windows):
+            pairs = counted_pairs(paired(tables, model_id=model.pk, hours=hours, policy=policy), policy=policy)
     with transaction.atomic():
-        _replace(model, policy, found)
+        replace_windows(model, policy, windows, references)
+        replace_pairs(model, policy, pairs, hours={key.started_at for key in windows})
         QualityDue.objects.filter(model=model, started_at__in=hours).delete()
     return len(hours)
 
 
-def _replace(model: RegisteredModel, policy: QualityPolicy, found: dict[Key, Sums]) -> None:
-    """Put these windows in the place of those of their hours, and the days in the place of theirs.
+def _losses(reference: QualityReference) -> Losses | None:
+    if not reference.losses:
+        return None
+    from monitoring.estimating.direct import LossModel  # heavy: LightGBM
 
-    An hour whose predictions the lake keeps no longer stays as it was counted.
-    """
-    versions = dict(ModelVersion.objects.filter(model=model).values_list("number", "pk"))
-    hours = {key.started_at for key in found}
-    windows = QualityWindow.objects.filter(version__model=model)
-    windows.filter(span=Span.HOUR, started_at__in=[_at(hour) for hour in hours]).delete()
-    known = {
-        key._replace(version=versions[key.version]): sums for key, sums in found.items() if key.version in versions
-    }
-    QualityWindow.objects.bulk_create(_rows(known, policy.compares, Span.HOUR))
-    for day in sorted({_at(hour // Span.DAY * Span.DAY) for hour in hours}):
-        windows.filter(span=Span.DAY, started_at=day).delete()
-        parts: dict[Key, list[Sums]] = {}
-        for window in windows.filter(
-            span=Span.HOUR, started_at__gte=day, started_at__lt=day + DAY, kind=policy.compares
-        ):
-            key = Key(window.version_id, window.arm, window.data_slice, day.timestamp())
-            parts.setdefault(key, []).append(window.read())
-        days = {key: add_all(sums) for key, sums in parts.items()}
-        QualityWindow.objects.bulk_create(_rows(days, policy.compares, Span.DAY))
-
-
-def _rows(found: dict[Key, Sums], kind: Kind, span: Span) -> Iterator[QualityWindow]:
-    for key, sums in sorted(found.items(), key=lambda item: item[0]):
-        yield QualityWindow(
-            version_id=key.version, arm=key.arm, data_slice=key.data_slice, span=span, started_at=_at(key.started_at),
-            kind=kind, predictions=sums.predictions, labelled=sums.labelled, right=sums.right, cells=sums.cells.pack(),
-            sums=sums.sums, measured={name: astuple(value) for name, value in measure(kind, sums).items()},
-        )  # fmt: skip
-
-
-def _at(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return msgspec.convert(reference.losses, LossModel).losses

@@ -9,6 +9,7 @@ from deltalake import DeltaTable, QueryBuilder
 from monitoring.labels import TABLE as LABELS
 from monitoring.models.quality import QualityPolicy
 from monitoring.quality_sums import Kind
+from serving.contract import SHADOW
 
 Tables = dict[str, DeltaTable]  # one state of each, whatever is added meanwhile
 DAY = timedelta(days=1)
@@ -16,32 +17,55 @@ BATCH = {"datafusion.execution.batch_size": "65536"}
 
 
 def joined(
-    tables: Tables, *, model_id: int, hours: Sequence[datetime], policy: QualityPolicy
+    tables: Tables, *, model_id: int, hours: Sequence[datetime], policy: QualityPolicy, inputs: bool = False
 ) -> Iterator[pa.RecordBatch]:
     """Yield the answered predictions of some hours of one day, with what became of them; of a prediction's labels the newest counts.
 
-    Columns: ``request_id``, ``version``, ``arm``, ``hour`` (since the epoch), ``score``, ``number``, and, where the policy needs them,
-    ``outputs``, ``inputs`` and ``value``. Only labels of these predictions are sorted, so memory grows with the hours alone.
+    Columns: ``request_id``, ``version``, ``arm``, ``hour`` (since the epoch), ``number`` and ``value`` (of the label), ``score`` or
+    ``outputs``, and ``inputs`` where they are asked for. Only labels of these predictions are sorted, so memory grows with the hours alone.
     """
-    wanted = ["score"] if policy.compares is Kind.PROBABILITY and not policy.output else ["outputs"]
-    wanted += ["inputs"] if policy.slices else []
-    made = f"FROM predictions WHERE {_of(model_id, hours)}"
-    select = f"SELECT p.request_id, p.version, p.arm, p.hour, {', '.join(f'p.{name}' for name in wanted)}"
-    # numbers and constants alone go into these queries
-    predictions = f"(SELECT *, to_unixtime(at) / 3600 AS hour {made}) p"
+    wanted = ["request_id", "version", "arm", "hour", _judged(policy), *(["inputs"] if inputs or policy.slices else [])]
+    predictions = f"(SELECT *, to_unixtime(at) / 3600 AS hour FROM predictions WHERE {_of(model_id, hours)}) p"  # noqa: S608
+    label, join = _labels(tables, model_id, hours)
+    return _batches(tables, f"SELECT {', '.join(f'p.{name}' for name in wanted)}, {label} FROM {predictions}{join}")  # noqa: S608
+
+
+def paired(
+    tables: Tables, *, model_id: int, hours: Sequence[datetime], policy: QualityPolicy
+) -> Iterator[pa.RecordBatch]:
+    """Yield what shadows answered of the same rows, beside what the caller was answered, with what became of them.
+
+    Columns: ``champion`` and ``challenger`` (numbers of versions), ``hour``, ``number`` and ``value``, and ``theirs`` and ``ours``: score or
+    outputs of champion and challenger.
+    """
+    judged, of = _judged(policy), _of(model_id, hours)
+    sides = (
+        f"(SELECT *, to_unixtime(at) / 3600 AS hour FROM predictions WHERE {of} AND arm <> '{SHADOW}') p"  # noqa: S608
+        f" JOIN (SELECT * FROM predictions WHERE {of} AND arm = '{SHADOW}') s"
+        " ON s.request_id = p.request_id AND s.row = p.row AND s.at = p.at"
+    )
+    label, join = _labels(tables, model_id, hours)
+    of_both = f"p.version AS champion, s.version AS challenger, p.hour, p.{judged} AS theirs, s.{judged} AS ours"
+    return _batches(tables, f"SELECT {of_both}, {label} FROM {sides}{join}")  # noqa: S608
+
+
+def _judged(policy: QualityPolicy) -> str:
+    return "score" if policy.compares is Kind.PROBABILITY and not policy.output else "outputs"
+
+
+def _labels(tables: Tables, model_id: int, hours: Sequence[datetime]) -> tuple[str, str]:
+    """Return the columns of the label of a prediction ``p``, and the join that brings them. Numbers and constants alone are put in."""
     if LABELS not in tables:
-        return _batches(
-            tables, f"{select}, CAST(NULL AS DOUBLE) AS number, CAST(NULL AS VARCHAR) AS value FROM {predictions}"
-        )
+        return "CAST(NULL AS DOUBLE) AS number, CAST(NULL AS VARCHAR) AS value", ""
     newest = (
         "SELECT request_id, row, number, value, row_number() OVER"  # noqa: S608
         " (PARTITION BY request_id, row ORDER BY time DESC, received_at DESC) AS place FROM labels l"
-        f" WHERE model_id = {model_id} AND day >= DATE '{(min(hours) - DAY).date()}'"
-        f" AND EXISTS (SELECT 1 FROM (SELECT request_id, row {made}) q WHERE q.request_id = l.request_id AND q.row = l.row)"
+        f" WHERE model_id = {model_id} AND day >= DATE '{(min(hours) - DAY).date()}' AND EXISTS ("
+        f"SELECT 1 FROM (SELECT request_id, row FROM predictions WHERE {_of(model_id, hours)}) q"
+        " WHERE q.request_id = l.request_id AND q.row = l.row)"
     )
-    labels = f"(SELECT * FROM ({newest}) WHERE place = 1) l"  # noqa: S608
     on = "l.request_id = p.request_id AND l.row = p.row"
-    return _batches(tables, f"{select}, l.number, l.value FROM {predictions} LEFT JOIN {labels} ON {on}")
+    return "l.number, l.value", f" LEFT JOIN (SELECT * FROM ({newest}) WHERE place = 1) l ON {on}"  # noqa: S608
 
 
 def labelled_hours(

@@ -8,8 +8,10 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from experiments import metrics
 from experiments.metrics import Z_95, Interval, Ranked, Reliability, wilson_interval
@@ -199,8 +201,8 @@ class Binned:
         scores = np.tile(middles()[used], 2)
         return cls(labels, scores, metrics.ranked(labels, scores), used)
 
-    def weights(self, no: Ints, yes: Ints) -> Ints:
-        """Return the counts of the rows."""
+    def weights(self, no: npt.NDArray[Any], yes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the counts of the rows; expected ones may be fractions."""
         return np.concatenate([no[self.used], yes[self.used]])
 
     def reliability(self, weights: Ints) -> Reliability:

@@ -125,15 +125,23 @@ def probabilities(scores: Floats, labels: Floats, *, threshold: float) -> Sums:
     )  # fmt: skip
 
 
-def numbers(values: Floats, labels: Floats, *, tolerance: float | None) -> Sums:
+def numbers(
+    values: Floats,
+    labels: Floats,
+    *,
+    tolerance: float | None,
+    expected: tuple[Floats | None, Floats | None] = (None, None),
+) -> Sums:
     """Count predicted numbers; right is who lies no further from the label than ``tolerance``.
 
     Sums: of the error (prediction minus label) ``error``, ``absolute``, ``squares`` and ``quads``; of the label ``size`` (its absolute
-    value) and ``size_squares``; ``cross``, size times absolute error.
+    value) and ``size_squares``; ``cross``, size times absolute error. Where losses are expected: of how many predictions they are
+    (``expected``), ``expected_absolute`` and ``expected_squares``.
 
     Args:
         values: (n,); NaN of predictions without a number, which are not counted.
         labels: (n,); NaN where none is known.
+        expected: (n,) absolute and squared error that each probably has; NaN where nothing is expected.
     """
     sound = np.isfinite(values)
     known = np.isfinite(values) & np.isfinite(labels)
@@ -145,8 +153,16 @@ def numbers(values: Floats, labels: Floats, *, tolerance: float | None) -> Sums:
             "error": math.fsum(error), "absolute": math.fsum(absolute), "squares": math.fsum(error**2),
             "quads": math.fsum(error**4), "size": math.fsum(size), "size_squares": math.fsum(size**2),
             "cross": math.fsum(size * absolute),
-        },
+        } | _expected(*expected),
     )  # fmt: skip
+
+
+def _expected(absolute: Floats | None, squares: Floats | None) -> dict[str, float]:
+    if absolute is None or squares is None:
+        return {}
+    known = np.isfinite(absolute)
+    of = {"expected_absolute": math.fsum(absolute[known]), "expected_squares": math.fsum(squares[known])}
+    return {"expected": float(known.sum())} | of
 
 
 def categories(pairs: Iterable[tuple[object, object]]) -> Sums:

@@ -7,6 +7,7 @@ SCHEDULES = [
     Schedule("Ship labels", "monitoring.tasks.ship_labels", 10),
     Schedule("Join predictions of trials with their labels", "monitoring.tasks.count_labelled", 30),
     Schedule("Count quality from late labels", "monitoring.tasks.count_quality", 30),
+    Schedule("Learn what quality is estimated from", "monitoring.tasks.fit_quality", 60),
     Schedule("Tell the registry about budgets and traffic", "monitoring.tasks.push_facts", 30),
     Schedule("Note the first inputs of champions", "monitoring.tasks.push_references", 60),
     Schedule("See to retrainings", "monitoring.tasks.retrain", 5),

@@ -36,6 +36,13 @@ def count_quality() -> None:
 
 
 @shared_task
+def fit_quality() -> None:
+    """Queue what estimates of quality rest on, of versions that answer and have none."""
+    for job in services.quality_references_start(now=timezone.now()):
+        nudge.delay(job.queue)
+
+
+@shared_task
 def push_facts() -> None:
     """Tell the registry about error budgets and traffic."""
     services.facts_push(now=timezone.now())

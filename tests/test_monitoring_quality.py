@@ -141,7 +141,7 @@ def test_a_second_look_at_the_same_hours_changes_nothing(version):
     assert everything() == before
 
 
-@pytest.mark.parametrize("where", ["measure", "_replace"])
+@pytest.mark.parametrize("where", ["replace_windows", "replace_pairs"])
 def test_who_is_killed_while_counting_is_followed_by_one_that_counts_the_same(version, monkeypatch, where):
     many(version, OUTCOMES)
     with monkeypatch.context() as patch:

@@ -110,15 +110,15 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
         "brier_score",
         "accuracy",
     )
-    rounds = 120
+    rounds = 60
     held = dict.fromkeys(names, 0)
     for seed in range(rounds):
         found = measure(Kind.PROBABILITY, counted(*drawn(800, 1000 + seed)))
         for name in names:
             held[name] += found[name].low <= truth[name] <= found[name].high
 
-    # 0.95 of 120 is 114 with a standard deviation of 2.4; percentiles are a little short for few events
-    assert all(count >= 105 for count in held.values()), held
+    # 0.95 of 60 is 57 with a standard deviation of 1.7; percentiles are a little short for few events
+    assert all(count >= 51 for count in held.values()), held
 
 
 def test_numbers():

@@ -3,7 +3,15 @@
 from monitoring.models.drift import DriftReport, DriftReportQuerySet
 from monitoring.models.labels import Label
 from monitoring.models.log import DEFAULT_KEEP_DAYS, MAX_KEEP_DAYS, MIN_KEEP_DAYS, STRICTNESS, LogPolicy, Treatment
-from monitoring.models.quality import QualityCursor, QualityDue, QualityPolicy, QualityWindow, Span
+from monitoring.models.quality import (
+    QualityCursor,
+    QualityDue,
+    QualityPairs,
+    QualityPolicy,
+    QualityReference,
+    QualityWindow,
+    Span,
+)
 from monitoring.models.retraining import Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.models.slos import Slo, SloQuerySet
 from monitoring.models.telemetry import (
@@ -39,7 +47,9 @@ __all__ = [
     "LogPolicy",
     "QualityCursor",
     "QualityDue",
+    "QualityPairs",
     "QualityPolicy",
+    "QualityReference",
     "QualityWindow",
     "Retraining",
     "RetrainingPolicy",

@@ -8,7 +8,9 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from experiments.models import DatasetVersion
 from monitoring.features import Cells
+from monitoring.quality_pairs import PairSums
 from monitoring.quality_sums import Kind, Sums
 from registry.models import ModelVersion, RegisteredModel, Task
 
@@ -117,7 +119,8 @@ class QualityWindow(models.Model):
     )
     cells = models.BinaryField(help_text="probabilities by bin, as monitoring.features.Cells packs them")
     sums = models.JSONField(default=dict)
-    measured = models.JSONField(default=dict, help_text="{metric: [value, low, high]}; or why there is none")
+    measured = models.JSONField(default=dict, help_text="{metric: fields of monitoring.quality_metrics.Measured}")
+    estimated = models.JSONField(default=dict, help_text="the same without labels; empty where there is no reference")
 
     class Meta:
         indexes = [models.Index(fields=["span", "started_at"], name="quality_window_age")]
@@ -137,6 +140,50 @@ class QualityWindow(models.Model):
     def read(self) -> Sums:
         """Return what was counted."""
         return Sums(self.predictions, self.labelled, self.right, Cells.unpack(bytes(self.cells)), self.sums)
+
+
+class QualityPairs(models.Model):
+    """What a shadow answered beside the version that answered the caller, of predictions with a label. See ``monitoring.quality_pairs``."""
+
+    champion = models.ForeignKey(ModelVersion, models.PROTECT, related_name="+", help_text="that answered the caller")
+    challenger = models.ForeignKey(ModelVersion, models.PROTECT, related_name="quality_pairs")
+    span = models.PositiveIntegerField(choices=Span)
+    started_at = models.DateTimeField(help_text="a multiple of the span, UTC")
+    kind = models.CharField(max_length=20)
+    labelled = models.PositiveBigIntegerField(help_text="predictions that both made, with a label")
+    cells = models.BinaryField(help_text="pairs of probabilities by bin and label")
+    sums = models.JSONField(default=dict)
+    measured = models.JSONField(default=dict, help_text="{metric: difference, challenger minus champion}")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["challenger", "champion", "span", "started_at"], name="quality_pairs_key")
+        ]
+
+    def __str__(self) -> str:
+        return f"quality of {self.challenger} beside v{self.champion.number} from {self.started_at:%Y-%m-%d %H:%M}"
+
+    def read(self) -> PairSums:
+        """Return what was counted."""
+        return PairSums(self.labelled, Cells.unpack(bytes(self.cells)), self.sums)
+
+
+class QualityReference(models.Model):
+    """Labelled rows that a version was measured on, as far as an estimate without labels needs them."""
+
+    version = models.OneToOneField(ModelVersion, models.PROTECT, related_name="quality_reference")
+    data = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=20)
+    rows = models.PositiveBigIntegerField()
+    cells = models.BinaryField(help_text="probabilities by bin and label")
+    losses = models.JSONField(null=True, help_text="as monitoring.estimating.direct.LossModel; of numbers alone")
+    measured = models.JSONField(default=dict, help_text="the metrics on these rows")
+    refusal = models.CharField(max_length=300, blank=True, help_text="why nothing can be estimated from it")
+    job = models.OneToOneField("jobs.Job", models.PROTECT, related_name="quality_reference")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"quality reference of {self.version}"
 
 
 class QualityDue(models.Model):

@@ -6,16 +6,18 @@ from typing import Any
 
 from django.utils import timezone
 
-from monitoring.models.quality import QualityPolicy, QualityWindow, Span
+from monitoring.models.quality import QualityPolicy, QualityReference, QualityWindow, Span
 from monitoring.quality_metrics import BY_KIND, Measured, measure
 from monitoring.quality_points import QualityPoint
 from monitoring.quality_sums import Kind, Sums, add_all
 from monitoring.selectors.quality_policy import quality_policy_of
+from monitoring.selectors.quality_reference import estimated_of
 from registry.errors import InvalidError
 from registry.models import ModelVersion, RegisteredModel
 from serving.contract import SHADOW
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+NOT_ESTIMATED = Measured(reason="no reference to estimate from")
 
 
 def quality_metrics(model: RegisteredModel) -> list[str]:
@@ -43,12 +45,16 @@ def quality_series(
         InvalidError: the metric is none of the model's, or the span is not of whole hours.
     """
     policy = quality_policy_of(model)
-    if metric not in BY_KIND[policy.compares]:
-        known = ", ".join(quality_metrics(model))
-        raise InvalidError(f"metric must be one of {known}, not {metric!r}.", field="metric")
+    _check_metric(model, policy, metric)
     buckets = windows_by_span(policy, since=since, until=until, span=span, version=version, arm=arm, slice_=slice_)
     now = now or timezone.now()
     return [_point(policy, at, span, rows, metric, now) for at, rows in sorted(buckets.items())]
+
+
+def _check_metric(model: RegisteredModel, policy: QualityPolicy, metric: str) -> None:
+    if metric not in BY_KIND[policy.compares]:
+        known = ", ".join(quality_metrics(model))
+        raise InvalidError(f"metric must be one of {known}, not {metric!r}.", field="metric")
 
 
 def windows_by_span(
@@ -100,3 +106,41 @@ def measured_of(kind: Kind, rows: Iterable[QualityWindow], metric: str) -> Measu
 def _stored(row: QualityWindow, metric: str) -> Measured:
     fields: Any = row.measured.get(metric)
     return Measured(*fields) if fields else Measured(reason="not counted")
+
+
+def estimated_series(
+    model: RegisteredModel, *, metric: str, since: datetime, until: datetime, span: timedelta,
+    version: ModelVersion | None = None, now: datetime | None = None,
+) -> list[QualityPoint]:  # fmt: skip
+    """Return what a metric probably is, span by span, before labels are there: a proxy, ``estimated=True`` in each point.
+
+    It cannot see concept drift: where the same inputs come to mean another outcome, it stays where it was.
+
+    Args: as :func:`quality_series`. Raises: the same.
+    """
+    policy = quality_policy_of(model)
+    _check_metric(model, policy, metric)
+    found = windows_by_span(policy, since=since, until=until, span=span, version=version)
+    now = now or timezone.now()
+    return [_estimate(policy, at, span, rows, metric, now) for at, rows in sorted(found.items())]
+
+
+def _estimate(
+    policy: QualityPolicy, at: datetime, span: timedelta, rows: list[QualityWindow], metric: str, now: datetime
+) -> QualityPoint:
+    of = {row.version_id for row in rows}
+    if len(rows) == 1:
+        found = _read(rows[0].estimated, metric)
+    elif len(of) == 1:
+        reference = QualityReference.objects.select_related("version").filter(version__in=of).first()
+        found = estimated_of(reference, sums_of(rows), policy).get(metric, NOT_ESTIMATED)
+    else:
+        found = Measured(reason="several versions answered; ask for one")
+    return QualityPoint(
+        at, found.value, found.low, found.high, sum(row.labelled for row in rows), sum(row.predictions for row in rows),
+        None, None, provisional=at + span + policy.maturity > now, reason=found.reason, estimated=True,
+    )  # fmt: skip
+
+
+def _read(fields: dict[str, Any], metric: str) -> Measured:
+    return Measured(*fields[metric]) if metric in fields else NOT_ESTIMATED

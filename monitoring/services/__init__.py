@@ -5,6 +5,7 @@ from monitoring.services.drift import DRIFT_ALERT, MAX_HOURS, drift_report_start
 from monitoring.services.facts import FIRST_ROWS, facts_push, references_push
 from monitoring.services.log import LOG_KEEPERS, log_policy_change
 from monitoring.services.quality import QUALITY_OWNERS, quality_policy_change
+from monitoring.services.quality_reference import quality_references_start
 from monitoring.services.retraining import (
     reconcile_retrainings,
     retraining_ask,
@@ -33,6 +34,7 @@ __all__ = [
     "facts_push",
     "log_policy_change",
     "quality_policy_change",
+    "quality_references_start",
     "reconcile_retrainings",
     "references_push",
     "retraining_ask",
