@@ -78,7 +78,9 @@ def fitted(team, settings, frame, *, task, objective):
     actor = make_actor(team)
     dataset = dataset_create(actor=actor, team=team, name=f"small-{task}")
     data = dataset_version_add(
-        actor=actor, dataset=dataset, description=describe(builder, rows, save_frame(rows, settings.DATA_ROOT))
+        actor=actor,
+        dataset=dataset,
+        description=describe(builder, rows, save_frame(rows, settings.DATA_ROOT), now=timezone.now()),
     )
     learned = frame.iloc[: len(frame) // 2]
     booster = lightgbm.train(
