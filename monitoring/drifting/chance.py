@@ -19,7 +19,7 @@ BRIDGES = 10_000
 DEALS = 4_000
 FEW = 10  # rows expected on the rarer side of an edge, below which its count is not near enough to normal
 MUCH = 0.1  # share of a distance that such edges may make
-DOUBTFUL = 0.2  # a p-value above is never refined: it would raise no alarm
+OPEN = 1e-12, 0.05  # a p-value beyond is not refined: there is nothing to decide
 _NEAR, _FAR = 100, 20  # draws beyond the points through which the tail is drawn on
 
 Norm = Callable[[Floats], Floats]  # (…, bins) differences of shares to (…,) distances
@@ -78,7 +78,8 @@ def chance_of(method: Method, steps: Floats, reference: Integers, current: Integ
     bridges = Chance(_bridges(method, steps.tobytes(), (reference / m).tobytes()), scale)
 
     def against(distance: float) -> Chance:
-        if bridges.p_value(distance) > DOUBTFUL or not few_decide(method, steps, reference + current, min(n, m)):
+        settled = not OPEN[0] < bridges.p_value(distance) < OPEN[1]
+        if settled or not few_decide(method, steps, reference + current, min(n, m)):
             return bridges
         return Chance(_dealt(norm_of(method, steps), reference + current, n))
 

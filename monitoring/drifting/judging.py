@@ -90,8 +90,11 @@ def _shape(reference: Reference, current: Binned, level: float, floor: EffectFlo
     steps = np.empty(0)
     if number:
         before, now = inside(before), inside(now)
-        steps = line_of(reference.edges, before).steps
-    statistics = _statistics(before, now, steps if number else None)
+        line = line_of(reference.edges, before)
+        statistics = _statistics(before, now, line.steps)
+        before, now, steps = line.grouped(before), line.grouped(now), line.group_steps
+    else:
+        statistics = _statistics(before, now, None)
     distance = float(norm_of(method, steps)(distances.differences(before, now)))
     if not distance or before.size < 2:
         return _Shape(method, distance, 1.0, least, least, n, m, statistics)

@@ -12,6 +12,7 @@ import numpy as np
 from monitoring.drifting.windows import Floats, Integers
 
 REACH = 10.0
+MOST_GROUPS = 64  # of neighbouring bins: chance is drawn for these, and more would tell no more apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +20,19 @@ class Line:
     """The bins of a number from below to above, those out of range taken into the outermost.
 
     Attributes:
-        steps: distance from each bin's place to the next one's, in standard deviations of the reference as it stands there.
-        spread: that standard deviation, in the feature's unit; 0 for a constant.
+        steps: (k - 1,) distance from each bin's place to the next one's, in standard deviations of the reference as it stands there; 0
+            throughout for a constant.
+        starts: (g,) bins at which the g ≤ ``MOST_GROUPS`` groups begin that decide.
+        group_steps: (g - 1,) the same distance taken together by the group whose beginning is nearest.
     """
 
     steps: Floats
-    spread: float
+    starts: Integers
+    group_steps: Floats
+
+    def grouped(self, counts: Integers) -> Integers:
+        """Return counts by group."""
+        return np.add.reduceat(counts, self.starts)
 
 
 def inside(counts: Integers) -> Integers:
@@ -45,7 +53,13 @@ def line_of(edges: Floats, counts: Integers) -> Line:
     places = _within_reach(_places(edges), counts)
     shares = counts / max(counts.sum(), 1)
     spread = float(np.sqrt(shares @ (places - shares @ places) ** 2))
-    return Line(np.diff(places) / spread if spread else np.zeros(places.size - 1), spread)
+    steps = np.diff(places) / spread if spread else np.zeros(places.size - 1)
+    starts = np.arange(0, places.size, -(-places.size // MOST_GROUPS))
+    bounds = np.append(
+        (starts[1:-1] + starts[2:]) // 2, places.size
+    )  # steps up to the middle of a group are of its beginning
+    first = np.concatenate([[0], bounds])[: starts.size - 1] if starts.size > 1 else starts[:0]
+    return Line(steps, starts, np.add.reduceat(steps, first) if first.size else steps[:0])
 
 
 def _places(edges: Floats) -> Floats:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from monitoring.features import MISSING, UNSEEN, Feature, reference_places
+from monitoring.features import BROKEN, MISSING, UNSEEN, Feature, reference_places
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -176,4 +176,4 @@ def binned_of(feature: Feature, counted: Mapping[int, int]) -> Binned:
     counts = np.zeros(size, np.int64)
     within = [place for place in counted if place < size]
     counts[within] = [counted[place] for place in within]
-    return Binned(counts, missing=counted.get(MISSING, 0), unseen=counted.get(UNSEEN, 0))
+    return Binned(counts, *(counted.get(place, 0) for place in (MISSING, UNSEEN, BROKEN)))
