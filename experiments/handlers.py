@@ -73,8 +73,8 @@ def dataset_build(ctx: JobContext) -> None:
         ctx.log(f"{'passed' if check['passed'] else 'FAILED'}: {check['name']} ({check['detail']})")
     actor, job = _actor(ctx), Job.objects.get(pk=ctx.job_id)
     report = partial(
-        contract_check_record, actor=actor, dataset=dataset, contract=contract, saved=saved, results=description.results,
-        occasion=ContractCheck.Occasion.BUILD, job=job,
+        contract_check_record, actor=actor, dataset=dataset, contract=contract, digest=saved.digest, rows=saved.rows,
+        results=description.results, occasion=ContractCheck.Occasion.BUILD, job=job,
     )  # fmt: skip
     stop_where_broken(report, description.results)
     result: dict[str, Any] = {"digest": saved.digest, "rows": saved.rows}

@@ -14,6 +14,22 @@ def dataset_build(ctx: JobContext) -> None:
     handlers.dataset_build(ctx)
 
 
+@job_kind("contract_propose", queue="training", timeout_s=900, memory_mb=2048, max_attempts=2)
+def contract_propose(ctx: JobContext) -> None:
+    """Read a draft of a contract off a data set version."""
+    from experiments import contract_jobs
+
+    contract_jobs.contract_propose(ctx)
+
+
+@job_kind("contract_check", queue="training", timeout_s=1800, memory_mb=2048, max_attempts=2)
+def contract_check(ctx: JobContext) -> None:
+    """Hold a data set version to a contract, and keep what was found."""
+    from experiments import contract_jobs
+
+    contract_jobs.contract_check(ctx)
+
+
 @job_kind("train", queue="training", timeout_s=3600, memory_mb=4096, max_attempts=2)
 def train(ctx: JobContext) -> None:
     """Train, log the run to MLflow, and register the version with its lineage; its evaluation is queued with it."""

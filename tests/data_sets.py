@@ -17,7 +17,7 @@ def make_data(team, features: pd.DataFrame) -> DatasetVersion:
     """Keep rows of one hour each from 2026 on, of which the first two thirds are for training and the rest for replay."""
     count = len(features)
     at = pd.date_range("2026-01-01", periods=count, freq="h", tz="UTC").astype("datetime64[us, UTC]")
-    frame = features.assign(late=0, at=at, name=[f"row-{n}" for n in range(count)])
+    frame = features.assign(late=[n % 2 for n in range(count)], at=at, name=[f"row-{n}" for n in range(count)])
     until = f"{at[count * 2 // 3]:%Y-%m-%d}"
     builder = Builder(
         name="small", title="", params=object, build=lambda _: frame, features=dict.fromkeys(map(str, features), "for tests"),

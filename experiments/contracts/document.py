@@ -108,4 +108,5 @@ def _compile(pattern: str, where: str) -> None:
     try:
         pl.Series([""]).str.contains(pattern)
     except pl.exceptions.ComputeError as error:
-        raise ContractError(where, f"no regular expression: {str(error).strip().splitlines()[-1]}") from None
+        told = str(error).partition("\n\n")[0].rpartition("error: ")[2]
+        raise ContractError(where, f"no regular expression: {told}") from None

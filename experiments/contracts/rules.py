@@ -352,7 +352,10 @@ KINDS: dict[str, type[Rule]] = {str(kind.__struct_config__.tag): kind for kind i
 def document_of(rule: Rule) -> dict[str, Any]:
     """Return a rule as plain values: its kind and column first, what is usual left out."""
     given = msgspec.to_builtins(rule)
-    usual = {f.encode_name: f.default for f in msgspec.structs.fields(rule) if f.default is not msgspec.NODEFAULT}
+    usual = {
+        f.encode_name: f.default_factory() if f.default_factory is not msgspec.NODEFAULT else f.default
+        for f in msgspec.structs.fields(rule) if not f.required
+    }  # fmt: skip
     first = {name: given[name] for name in ("kind", "column", "columns") if name in given}
     last = {"severity": rule.severity, "reason": rule.reason}
     between = {

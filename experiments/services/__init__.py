@@ -1,17 +1,33 @@
 """Every write of experiments: one action, one function, one transaction, one audit event."""
 
 from experiments.services.batch import batch_record, batch_start
-from experiments.services.contracts import ContractBrokenError, contract_check_record, stop_where_broken
+from experiments.services.contracts import (
+    CONTRACT_KEEPERS,
+    ContractBrokenError,
+    contract_change,
+    contract_check_record,
+    contract_check_start,
+    contract_draft_drop,
+    contract_draft_save,
+    contract_propose_start,
+    stop_where_broken,
+)
 from experiments.services.datasets import dataset_build_start, dataset_create, dataset_version_add
 from experiments.services.evaluation import evaluation_record, evaluation_start
 from experiments.services.freezing import dataset_version_freeze
 from experiments.services.training import training_register, training_start
 
 __all__ = [
+    "CONTRACT_KEEPERS",
     "ContractBrokenError",
     "batch_record",
     "batch_start",
+    "contract_change",
     "contract_check_record",
+    "contract_check_start",
+    "contract_draft_drop",
+    "contract_draft_save",
+    "contract_propose_start",
     "dataset_build_start",
     "dataset_create",
     "dataset_version_add",

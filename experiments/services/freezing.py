@@ -68,7 +68,8 @@ def dataset_version_freeze(
         previous_rows=before.rows if before else None,
     )  # fmt: skip
     report = partial(
-        contract_check_record, actor=actor, dataset=dataset, contract=contract, saved=saved, results=description.results,
+        contract_check_record, actor=actor, dataset=dataset, contract=contract, digest=saved.digest,
+        rows=saved.rows, results=description.results,
         occasion=ContractCheck.Occasion.FREEZE, job=job,
     )  # fmt: skip
     stop_where_broken(report, description.results)
