@@ -11,6 +11,7 @@ SCHEDULES = [
     Schedule("Tell the registry about budgets and traffic", "monitoring.tasks.push_facts", 30),
     Schedule("Note the first inputs of champions", "monitoring.tasks.push_references", 60),
     Schedule("See to retrainings", "monitoring.tasks.retrain", 5),
+    Schedule("Hold inputs to data contracts", "monitoring.tasks.hold_to_contracts", 60),
     Schedule("Sum up histograms of inputs", "monitoring.tasks.sum_up", 300),
     Schedule("Forget old telemetry", "monitoring.tasks.purge", 600),
     Schedule("Join the lake's small files", "monitoring.tasks.join_files", 1800),

@@ -67,6 +67,12 @@ def push_references() -> None:
 
 
 @shared_task
+def hold_to_contracts() -> None:
+    """Hold the latest inputs of every champion to its data contract."""
+    services.live_checks_make(now=timezone.now())
+
+
+@shared_task
 def sum_up() -> None:
     """Sum up the feature histograms of hours and days that have passed."""
     rollup.sum_up(now=timezone.now())
@@ -78,6 +84,7 @@ def purge() -> None:
     rollup.purge(now=timezone.now())
     labels.purge_labels(now=timezone.now())
     trial_tidying.purge_trials(now=timezone.now())
+    services.live_checks_forget(now=timezone.now())
 
 
 @shared_task

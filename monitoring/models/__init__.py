@@ -1,5 +1,6 @@
 """What monitoring remembers: counts of predictions, objectives, drift, and what is kept of the log."""
 
+from monitoring.models.contracts import LiveCheck, LiveContract
 from monitoring.models.drift import DriftReport, DriftReportQuerySet
 from monitoring.models.labels import Label
 from monitoring.models.log import DEFAULT_KEEP_DAYS, MAX_KEEP_DAYS, MIN_KEEP_DAYS, STRICTNESS, LogPolicy, Treatment
@@ -44,6 +45,8 @@ __all__ = [
     "FailedKey",
     "FeatureHistogram",
     "Label",
+    "LiveCheck",
+    "LiveContract",
     "LogPolicy",
     "QualityCursor",
     "QualityDue",

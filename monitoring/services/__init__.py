@@ -1,6 +1,7 @@
 """Every write that is asked of monitoring: one action, one function, one transaction, one audit event."""
 
 from monitoring.services.alerting import alert_observe
+from monitoring.services.contracts import live_check_record, live_checks_forget, live_checks_make, live_contract_choose
 from monitoring.services.drift import DRIFT_ALERT, MAX_HOURS, drift_report_start, drift_tell
 from monitoring.services.facts import FIRST_ROWS, facts_push, references_push
 from monitoring.services.log import LOG_KEEPERS, log_policy_change
@@ -32,6 +33,10 @@ __all__ = [
     "drift_report_start",
     "drift_tell",
     "facts_push",
+    "live_check_record",
+    "live_checks_forget",
+    "live_checks_make",
+    "live_contract_choose",
     "log_policy_change",
     "quality_policy_change",
     "quality_references_start",
