@@ -275,6 +275,33 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Host names and networks that webhooks may reach although they are not public, also without TLS.
 WEBHOOK_ALLOWED_HOSTS: list[str] = env.list("WEBHOOK_ALLOWED_HOSTS", default=[])
 
+# --- alerts --------------------------------------------------------------------------------------------------------
+# The mail server that alerts are sent by. Without one a demo writes mails as files into VAR_DIR/mail, and production sends none.
+EMAIL_HOST: str = env.str("EMAIL_HOST", "")
+EMAIL_PORT: int = env.int("EMAIL_PORT", 587)  # of the mail server
+EMAIL_HOST_USER: str = env.str("EMAIL_HOST_USER", "")  # how to log in there; empty: without
+EMAIL_HOST_PASSWORD: str = env.str("EMAIL_HOST_PASSWORD", "")  # of that user
+EMAIL_USE_TLS: bool = env.bool("EMAIL_USE_TLS", True)  # ask for TLS after connecting, as port 587 expects
+EMAIL_USE_SSL: bool = env.bool("EMAIL_USE_SSL", False)  # TLS from the first byte, as port 465 expects
+EMAIL_TIMEOUT = 10
+EMAIL_SUBJECT_PREFIX = ""
+EMAIL_FILE_PATH = str(VAR_DIR / "mail")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'filebased'}.EmailBackend"
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", "control-plane@localhost")  # who alerts come from
+MAIL_WORKS = bool(EMAIL_HOST) or not PRODUCTION
+# Domains of mailing lists that channels may send to; members get mail at their own address, whatever its domain.
+ALERT_MAIL_DOMAINS: list[str] = env.list("ALERT_MAIL_DOMAINS", default=[])
+# What chat channels may speak to, by the schemes of apprise; those with a host of their own are held to WEBHOOK_ALLOWED_HOSTS.
+ALERT_CHAT_SCHEMES: list[str] = env.list(
+    "ALERT_CHAT_SCHEMES",
+    default=["slack", "workflows", "discord", "gchat", "wxteams", "pagerduty", "opsgenie", "mmosts", "rockets", "matrixs",
+             "ntfys", "json", "jsons"],
+)  # fmt: skip
+ALERT_GROUP_SECONDS: int = env.int("ALERT_GROUP_SECONDS", 10)  # what comes up within so long is told in one message
+ALERT_STORM_MESSAGES: int = env.int(
+    "ALERT_STORM_MESSAGES", 10
+)  # to one receiver within ten minutes; more make a digest
+
 # --- gateways of other hosts ---------------------------------------------------------------------------------------
 # How many may wait at one web process for something new; each takes one of its threads. More are told to ask again.
 GATEWAYS_WAITING: int = env.int("GATEWAYS_WAITING", 4)
@@ -305,6 +332,7 @@ FOLLOW_UPS = {
         "token.create", "token.revoke", "version.archive", "rollout.abort", "rollout.roll_back",
         "rollout.shadow", "rollout.step",
     ),
+    "registry.tasks.tell_alerts": ("alert.raise", "alert.return", "silence.end"),
     "rollouts.tasks.reconcile": (
         "alias.rollback", "promotion.approve", "rollout.resume", "trial.count", "version.load_refused",
     ),

@@ -1,4 +1,4 @@
-"""Who sends the outbox's messages of kind ``webhook``."""
+"""Who sends the outbox's messages: of kind ``webhook`` here, of kind ``alert`` in ``alert_sender``."""
 
 import base64
 import hashlib
@@ -15,9 +15,11 @@ from jobs.models import OutboxMessage
 from jobs.senders import Answer, declare_sender
 from jobs.states import Delivery
 from registry.adapters import workspace_of
+from registry.alert_sender import AlertSender
 from registry.audit_trail import audit
 from registry.errors import InvalidError
 from registry.models import Webhook
+from registry.selectors.channels import KIND as ALERT
 from registry.webhooks.addresses import parse_url
 from registry.webhooks.fanout import KIND, TEST
 from registry.webhooks.request import GONE, post
@@ -119,3 +121,4 @@ def _refused(reason: str) -> Callable[[], Answer]:
 
 
 declare_sender(KIND, WebhookSender())
+declare_sender(ALERT, AlertSender())

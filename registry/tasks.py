@@ -5,7 +5,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from jobs.tasks import nudge
+from jobs.tasks import Hint, nudge
 from registry import services
 from registry.converted import converted_path
 from registry.models import AuditCheck, ModelVersion
@@ -61,3 +61,9 @@ def verify_audit_chain() -> None:
 def export_audit_head() -> None:
     """Keep the signed head of the chain outside the database, beside all those before."""
     services.audit_head_export(folder=settings.AUDIT_HEADS)
+
+
+@shared_task(base=Hint)
+def tell_alerts() -> None:
+    """Silence, escalate and tell alerts."""
+    services.alerts_tell()

@@ -96,7 +96,7 @@ def unknown_observe() -> None:
                 process=PROCESS,
             )  # fmt: skip
     for alert in Alert.objects.filter(kind=UNKNOWN, cleared_at__isnull=True).select_related("model"):
-        if alert.key not in keys.get(alert.model_id, set()):
+        if alert.key not in keys.get(alert.model_id or 0, set()):
             alert_clear(model=alert.model, key=alert.key, process=PROCESS)
 
 

@@ -5,7 +5,7 @@ gives a reason; the link alone does nothing. So a link that is forwarded or logg
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
@@ -16,6 +16,7 @@ from rollouts.states import Ask, State
 
 SALT = "rollouts.links"
 LASTS = timedelta(hours=24)
+LABELS = {"continue": "Let it go on", "promote": "Promote", "roll_back": "Roll back"}
 
 
 class LinkError(Exception):
@@ -54,6 +55,14 @@ def links_for(rollout: Rollout, ask: Ask) -> dict[str, str]:
         (["continue"] if ask is not Ask.PROMOTE else []) + (["promote"] if rollout.weight_bp else []) + ["roll_back"]
     )
     return {choice: link_for(rollout, choice, as_seen=then) for choice in choices}
+
+
+def ways(links: dict[str, str], *, now: datetime) -> list[dict[str, str]]:
+    """Return links as an alert shows them: what each means, its path, and until when it holds."""
+    until = (now + LASTS).isoformat(timespec="seconds")
+    return [
+        {"title": LABELS[choice], "path": link.removeprefix(settings.WEB_URL), "until": until} for choice, link in links.items()
+    ]  # fmt: skip
 
 
 def read_link(token: str) -> Meant:

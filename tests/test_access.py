@@ -118,6 +118,10 @@ def foreign(team, settings):
         expires_at=timezone.now() + timedelta(days=1),
     )  # fmt: skip
     alert = services.alert_raise(model=champion.model, kind="drift", title="Inputs drifted", key="drift")
+    silence = services.silence_create(
+        actor=actor, team=other, reason="Maintenance.", ends_at=timezone.now() + timedelta(hours=1)
+    )  # fmt: skip
+    channel = services.channel_create(actor=actor, team=other, kind="mail", name=SECRET, roles=["viewer"])
     old = factories.make_version(champion.model)
     retirement = services.retirement_request(actor=actor, model=champion.model, version=old, reason="Replaced.")
     slo = slo_create(actor=actor, model=champion.model, kind="availability", objective="0.99", window_days=30)
@@ -159,6 +163,10 @@ def foreign(team, settings):
         ("rollbacks", "pk"): rolled_back.pk,
         ("waivers", "pk"): waiver.pk,
         ("alerts", "pk"): alert.pk,
+        ("alerts", "act"): "acknowledge",
+        ("silences", "pk"): silence.pk,
+        ("channels", "pk"): channel.pk,
+        ("messages", "message"): services.channel_test(actor=actor, channel=channel).pk,
         ("retirements", "pk"): retirement.pk,
         ("tokens", "pk"): token.pk,
         ("webhooks", "pk"): webhook.pk,

@@ -1,16 +1,21 @@
 """What monitoring's looks say to the alerts: each look tells what it found, breached or not."""
 
-from registry.audit_trail import audited
+from collections.abc import Sequence
+from datetime import datetime
+
+from monitoring.models import Trial
 from registry.models import Alert, RegisteredModel
-from registry.services import alert_clear, alert_raise
+from registry.services import alert_look
+
+CANARY = ("burn", "quality", "drift")  # while a rollout goes on, these are likely of its making
 
 
-@audited()
 def alert_observe(
     *, model: RegisteredModel, kind: str, key: str, breached: bool | None, title: str, link: str = "",
-    next_step: str = "", severity: str = Alert.Severity.WARNING, process: str,
+    next_step: str = "", severity: str = Alert.Severity.WARNING, process: str, group: str = "",
+    actions: Sequence[dict[str, str]] = (), now: datetime | None = None,
 ) -> None:  # fmt: skip
-    """Tell what one look found; an alert is raised or cleared where that is due.
+    """Tell what one look found; an alert is raised or cleared where that is due, by the rule of its kind.
 
     Args:
         kind: short stable name of what was looked at, such as ``drift``, ``burn`` or ``quality``.
@@ -18,13 +23,13 @@ def alert_observe(
         breached: None where there were no data to judge by: then nothing changes.
         next_step: what to do about it, in a sentence.
         process: who looked, such as ``job:7``.
+        group: what it is told and listed together with; empty: the kind's cause, and while a rollout goes on, that rollout.
+        actions: ways out, each with ``title`` and ``path``.
+        now: when it looked.
     """
-    if breached is None:
-        return
-    if breached:
-        alert_raise(
-            model=model, kind=kind, key=key, title=title, link=link, next_step=next_step, severity=severity,
-            process=process,
-        )  # fmt: skip
-    else:
-        alert_clear(model=model, key=key, process=process)
+    if breached and not group and kind in CANARY and Trial.objects.filter(model=model, closed_at__isnull=True).exists():
+        group = "rollout"
+    alert_look(
+        model=model, kind=kind, key=key, breached=breached, title=title, link=link, next_step=next_step, severity=severity,
+        process=process, group=group, actions=actions, now=now,
+    )  # fmt: skip

@@ -5,7 +5,6 @@ from django.shortcuts import get_object_or_404
 
 from registry.access import Actor
 from registry.models import (
-    Alert,
     Alias,
     CriteriaSet,
     ModelVersion,
@@ -73,11 +72,6 @@ def waivers_of(actor: Actor) -> QuerySet[Waiver]:
     """Return the waivers of the actor's teams."""
     rows = Waiver.objects.filter(promotion__model__team__in=actor.teams())
     return rows.select_related("promotion", "criterion", "asked_by", "decided_by", "revoked_by")
-
-
-def alerts_of(actor: Actor) -> QuerySet[Alert]:
-    """Return the alerts of the actor's teams."""
-    return Alert.objects.filter(model__team__in=actor.teams()).select_related("model__team", "acknowledged_by")
 
 
 def retirements_of(actor: Actor) -> QuerySet[Retirement]:

@@ -2,9 +2,28 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from registry.api.alerts import AlertAcknowledge, Alerts, ModelBudgets
+from registry.api.alert_rules import AlertRules, SilenceConfirm, SilenceEnd, Silences
+from registry.api.alerts import (
+    Alert,
+    AlertAcknowledge,
+    AlertComments,
+    AlertOwner,
+    AlertReopen,
+    AlertResolve,
+    Alerts,
+    ModelBudgets,
+)
 from registry.api.archive import ArchivedModels, ArchivedVersions, ModelRestore, VersionRestore
 from registry.api.audit import EventExport, Events
+from registry.api.channels import (
+    Channel,
+    ChannelMessage,
+    ChannelMessages,
+    ChannelRedeliver,
+    Channels,
+    ChannelTest,
+    Preference,
+)
 from registry.api.criteria import CriteriaAgree, CriteriaDecline, ModelCriteria
 from registry.api.lifecycle import (
     ModelRetire,
@@ -84,6 +103,26 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("policies/versions", PolicyVersions.as_view(), name="api_policy_versions"),
     path("alerts", Alerts.as_view(), name="api_alerts"),
     path("alerts/<int:pk>/acknowledge", AlertAcknowledge.as_view(), name="api_alert_acknowledge"),
+    path("alerts/<int:pk>", Alert.as_view(), name="api_alert"),
+    path("alerts/<int:pk>/resolve", AlertResolve.as_view(), name="api_alert_resolve"),
+    path("alerts/<int:pk>/reopen", AlertReopen.as_view(), name="api_alert_reopen"),
+    path("alerts/<int:pk>/owner", AlertOwner.as_view(), name="api_alert_owner"),
+    path("alerts/<int:pk>/comments", AlertComments.as_view(), name="api_alert_comments"),
+    path("alert-rules", AlertRules.as_view(), name="api_alert_rules"),
+    path("silences", Silences.as_view(), name="api_silences"),
+    path("silences/<int:pk>/confirm", SilenceConfirm.as_view(), name="api_silence_confirm"),
+    path("silences/<int:pk>/end", SilenceEnd.as_view(), name="api_silence_end"),
+    path("channels", Channels.as_view(), name="api_channels"),
+    path("channels/<int:pk>", Channel.as_view(), name="api_channel"),
+    path("channels/<int:pk>/test", ChannelTest.as_view(), name="api_channel_test"),
+    path("channels/<int:pk>/messages", ChannelMessages.as_view(), name="api_channel_messages"),
+    path("channels/<int:pk>/messages/<int:message>", ChannelMessage.as_view(), name="api_channel_message"),
+    path(
+        "channels/<int:pk>/messages/<int:message>/redeliver",
+        ChannelRedeliver.as_view(),
+        name="api_channel_redeliver",
+    ),
+    path("me/alert-mail", Preference.as_view(), name="api_alert_mail"),
     path("models/<str:name>/budgets", ModelBudgets.as_view(), name="api_model_budgets"),
     path("models/<str:name>/revalidations", ModelRevalidations.as_view(), name="api_model_revalidations"),
     path("models/<str:name>/revalidations/due", RevalidationDue.as_view(), name="api_revalidation_due"),

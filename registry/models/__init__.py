@@ -1,5 +1,7 @@
 """What the registry remembers. Rules that SQL can say are repeated here as constraints and in migrations as triggers."""
 
+from registry.models.alert_rules import AlertRule, Silence
+from registry.models.alerts import Alert, AlertEvent, AlertStreak
 from registry.models.aliases import Alias, AliasMove, Rollback
 from registry.models.artifacts import ReferenceProfile, VersionReading
 from registry.models.audit import AuditCheck, AuditEvent, IdempotencyKey
@@ -15,8 +17,9 @@ from registry.models.catalogue import (
     Task,
     VersionTag,
 )
+from registry.models.channels import AlertNotice, AlertPreference, Channel
 from registry.models.criteria import AcceptanceCriterion, CriteriaSet, Evidence
-from registry.models.facts import Alert, DataSetHead, ErrorBudget, VersionTraffic
+from registry.models.facts import DataSetHead, ErrorBudget, VersionTraffic
 from registry.models.fields import DIGEST_HELP
 from registry.models.lifecycle import Retirement, Revalidation
 from registry.models.policies import PromotionPolicy
@@ -32,6 +35,11 @@ __all__ = [
     "PROMPT_TAG",
     "AcceptanceCriterion",
     "Alert",
+    "AlertEvent",
+    "AlertNotice",
+    "AlertPreference",
+    "AlertRule",
+    "AlertStreak",
     "Alias",
     "AliasMove",
     "ApiToken",
@@ -40,6 +48,7 @@ __all__ = [
     "AuditCheck",
     "AuditEvent",
     "Binding",
+    "Channel",
     "Comment",
     "CriteriaSet",
     "CriterionReview",
@@ -64,6 +73,7 @@ __all__ = [
     "Role",
     "Rollback",
     "SavedView",
+    "Silence",
     "Task",
     "Team",
     "VersionReading",

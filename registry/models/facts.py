@@ -1,51 +1,10 @@
-"""What higher apps tell the registry: alerts, error budgets, traffic, and which data a data set holds now."""
+"""What higher apps tell the registry: error budgets, traffic, and which data a data set holds now."""
 
-from django.conf import settings
 from django.db import models
-from django.db.models import Q
 
 from registry.models.catalogue import ModelVersion, RegisteredModel
 from registry.models.fields import DIGEST_HELP
 from registry.models.teams import Team
-
-
-class Alert(models.Model):
-    """Something about a model that a person should know, until it is over. One open row per model and key."""
-
-    class Severity(models.TextChoices):
-        WARNING = "warning", "Warning"
-        CRITICAL = "critical", "Critical"
-
-    model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="alerts")
-    kind = models.CharField(max_length=40, help_text="such as drift, budget, review_overdue")
-    severity = models.CharField(max_length=10, choices=Severity, default=Severity.WARNING)
-    title = models.CharField(max_length=300)
-    link = models.CharField(max_length=500, blank=True, help_text="path of the page that shows the cause")
-    next_step = models.TextField(blank=True, help_text="what to do about it, in a sentence")
-    key = models.CharField(max_length=200, help_text="what raises it again is the same alert")
-    raised_at = models.DateTimeField(auto_now_add=True)
-    cleared_at = models.DateTimeField(null=True, blank=True)
-    acknowledged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
-    )  # fmt: skip
-    acknowledged_at = models.DateTimeField(null=True, blank=True)
-    note = models.TextField(blank=True, help_text="of who acknowledged it")
-
-    class Meta:
-        ordering = ["-id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["model", "key"], condition=Q(cleared_at__isnull=True), name="one_open_alert_per_key"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.title
-
-    @property
-    def kind_words(self) -> str:
-        """Its kind as people read it."""
-        return self.kind.replace("_", " ")
 
 
 class ErrorBudget(models.Model):

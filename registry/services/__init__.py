@@ -1,10 +1,22 @@
 """Every write of the registry: one action, one function, one transaction, one audit event."""
 
-from registry.services.alerts import alert_acknowledge, alert_clear, alert_raise
+from registry.services.alert_acts import alert_acknowledge, alert_comment, alert_own, alert_reopen, alert_resolve
+from registry.services.alert_looks import alert_look
+from registry.services.alert_rules import alert_rule_change, alert_rule_reset
+from registry.services.alert_telling import alerts_tell
+from registry.services.alerts import alert_clear, alert_raise
 from registry.services.aliases import alias_delete, alias_set, rollback, rollback_overdue, rollback_review
 from registry.services.archive import RESTORABLE, model_restore, version_restore
 from registry.services.artifacts import reference_record, version_read_start, version_settle
 from registry.services.audit_heads import audit_head_export
+from registry.services.channels import (
+    channel_create,
+    channel_delete,
+    channel_redeliver,
+    channel_test,
+    channel_update,
+    preference_set,
+)
 from registry.services.criteria import criteria_agree, criteria_decline, criteria_draft
 from registry.services.evidence import evidence_record
 from registry.services.experiments import experiment_record
@@ -45,6 +57,7 @@ from registry.services.rolling_out import (
 from registry.services.saved_views import saved_view_create, saved_view_delete, saved_view_update
 from registry.services.sessions import LoginAttempt, login_attempt, logout_record
 from registry.services.signatures import version_sign
+from registry.services.silences import silence_confirm, silence_create, silence_end
 from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
 from registry.services.teams import team_change, team_create, team_guard, team_join, team_leave
 from registry.services.tokens import Bounds, token_create, token_revoke, token_use, tokens_used
@@ -72,12 +85,25 @@ __all__ = [
     "LoginAttempt",
     "alert_acknowledge",
     "alert_clear",
+    "alert_comment",
+    "alert_look",
+    "alert_own",
     "alert_raise",
+    "alert_reopen",
+    "alert_resolve",
+    "alert_rule_change",
+    "alert_rule_reset",
+    "alerts_tell",
     "alias_delete",
     "alias_set",
     "audit_head_export",
     "budget_record",
     "budgets_keep",
+    "channel_create",
+    "channel_delete",
+    "channel_redeliver",
+    "channel_test",
+    "channel_update",
     "criteria_agree",
     "criteria_decline",
     "criteria_draft",
@@ -101,6 +127,7 @@ __all__ = [
     "policy_change",
     "policy_default",
     "policy_difference",
+    "preference_set",
     "promotion_approve",
     "promotion_comment",
     "promotion_complete",
@@ -128,6 +155,9 @@ __all__ = [
     "saved_view_create",
     "saved_view_delete",
     "saved_view_update",
+    "silence_confirm",
+    "silence_create",
+    "silence_end",
     "team_change",
     "team_create",
     "team_guard",

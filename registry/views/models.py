@@ -14,6 +14,7 @@ from registry.access import Actor, actor_of
 from registry.errors import RefusedError
 from registry.forms.models import ModelForm, champion_choices
 from registry.models import Alert, Alias, ErrorBudget, Promotion, RegisteredModel, Role, Rollback, Task
+from registry.selectors.alerts import grouped, leading
 from registry.states import revalidation_state
 
 OPEN = ("requested", "approved", "rolling_out")
@@ -104,6 +105,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     found = visible_model(actor, name)
     tab = request.GET.get("tab", "versions")
     role = actor.role_in(found.team)
+    opened = found.alerts.filter(cleared_at__isnull=True)
     context = {
         "model": found,
         "tab": tab if tab in {"versions", "champions", "about"} else "versions",
@@ -118,7 +120,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "may_review": role == Role.APPROVER,
         "now": timezone.now(),
         "revalidation": revalidation_state(found.revalidate_by, timezone.now().date()),
-        "alerts": found.alerts.filter(cleared_at__isnull=True),
+        "alerts": grouped(leading(opened)[:5], opened),
         "to_review": found.rollbacks.filter(reviewed_by__isnull=True).select_related("requested_by", "to_version"),
     }
     if context["tab"] == "versions":

@@ -11,13 +11,13 @@ from registry.access import Actor
 from registry.models import Alert, ArtifactState
 from registry.services import evidence_record, promotion_complete, promotion_roll_back
 from rollouts.decisions import Decision
-from rollouts.links import links_for
+from rollouts.links import links_for, ways
 from rollouts.models import Rollout, RolloutVerdict
 from rollouts.plan import Plan
 from rollouts.selectors.criteria import criteria_of, evidence_so_far
 from rollouts.selectors.looking import look_at
 from rollouts.services.costs import charge
-from rollouts.services.moves import PROCESS, calm, move, warn
+from rollouts.services.moves import HEARD, PROCESS, calm, move, warn
 from rollouts.services.starting import open_trial
 from rollouts.states import Ask, Event
 
@@ -53,23 +53,29 @@ def _fresh_phase(now: datetime) -> dict[str, Any]:
     return {"phase_started_at": now, "paused_for": timedelta(), "paused_at": None, "waiting_for": "", "checked_at": now}
 
 
-def ask_for(rollout: Rollout, plan: Plan, decision: Decision, ask: Ask) -> None:
+def ask_for(rollout: Rollout, plan: Plan, decision: Decision, ask: Ask, *, now: datetime) -> None:
     """Wait for a person's decision; weights stay, and so does the watch over them; the rollout is locked."""
     if rollout.trial is None:
         open_trial(rollout, plan)  # the plan is fixed from here on
+    links = links_for(rollout, ask)
     move(
         rollout, Event.ASK, decision.reason, action="rollout.ask", asks=ask, waiting_for=decision.reason,
-        payload={"asks": ask, "gates": [gate.text for gate in decision.gates], "links": links_for(rollout, ask)},
+        payload={"asks": ask, "gates": [gate.text for gate in decision.gates], "links": links},
     )  # fmt: skip
     if decision.silent:
         warn(
             rollout,
             "no_data",
             f"Rollout of v{rollout.candidate.number}: nothing was heard of it for a minute. {decision.reason}",
+            next_step=HEARD,
         )
-    warn(rollout, "awaits", f"Rollout of v{rollout.candidate.number} awaits a decision: {decision.reason}")
+    warn(
+        rollout, "awaits", f"Rollout of v{rollout.candidate.number} awaits a decision: {decision.reason}",
+        next_step="Look at its evidence and decide; the weights stay as they are until then.", actions=ways(links, now=now),
+    )  # fmt: skip
 
 
+AGAIN = "Read why on its page; mend the version or its plan, and ask for a promotion anew."
 LAPSED = "Its approvals hold no longer: a waiver ended, or the policy asks for more by now. It is asked for anew."
 
 
@@ -94,7 +100,7 @@ def roll_back(rollout: Rollout, reason: str, *, now: datetime, actor: Actor | No
     move(rollout, Event.FAIL, reason, action="rollout.roll_back", actor=actor, **_ended(rollout, reason, now))
     _give_back(rollout, reason, now=now, actor=actor)
     severity = Alert.Severity.WARNING if actor else Alert.Severity.CRITICAL
-    warn(rollout, "rolled_back", f"{_back(rollout)} was rolled back. {reason}", severity=severity)
+    warn(rollout, "rolled_back", f"{_back(rollout)} was rolled back. {reason}", severity=severity, next_step=AGAIN)
 
 
 def abort(rollout: Rollout, reason: str, *, now: datetime, actor: Actor | None = None) -> None:
@@ -103,7 +109,7 @@ def abort(rollout: Rollout, reason: str, *, now: datetime, actor: Actor | None =
     move(rollout, Event.ABORT, reason, action="rollout.abort", actor=actor, **_ended(rollout, reason, now))
     _give_back(rollout, reason, now=now, actor=actor)
     if actor is None:
-        warn(rollout, "aborted", f"{_back(rollout)} was aborted. {reason}")
+        warn(rollout, "aborted", f"{_back(rollout)} was aborted. {reason}", next_step=AGAIN)
 
 
 def _back(rollout: Rollout) -> str:

@@ -1,5 +1,6 @@
 """What every move of a rollout has in common: the locks, the line in the log, the audit event."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from rollouts.models import Rollout, RolloutAct
 from rollouts.states import Event, State, next_state
 
 PROCESS = "rollouts"
+HEARD = "See whether gateways still send their log and callers still ask; or roll it back."
 
 
 def locked(rollout_id: int) -> Rollout:
@@ -64,11 +66,14 @@ def key(rollout: Rollout, what: str) -> str:
     return f"rollout:{rollout.pk}:{what}"
 
 
-def warn(rollout: Rollout, what: str, title: str, *, severity: str = Alert.Severity.WARNING) -> None:
+def warn(
+    rollout: Rollout, what: str, title: str, *, next_step: str, severity: str = Alert.Severity.WARNING,
+    actions: Sequence[dict[str, str]] = (),
+) -> None:  # fmt: skip
     """Open an alert about a rollout; the same again is the same alert."""
     alert_raise(
-        model=rollout.model, kind="rollout", key=key(rollout, what), severity=severity, link=rollout.path,
-        title=title if len(title) <= 300 else f"{title[:299]}…", process=PROCESS,
+        model=rollout.model, kind="rollout", key=key(rollout, what), severity=severity, link=rollout.path, next_step=next_step,
+        title=title if len(title) <= 300 else f"{title[:299]}…", actions=actions, process=PROCESS,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from rollouts.services.carrying import (
     roll_back,
 )
 from rollouts.services.costs import charge
-from rollouts.services.moves import calm, elapsed, locked, warn
+from rollouts.services.moves import HEARD, calm, elapsed, locked, warn
 from rollouts.services.observing import Seen, observe
 from rollouts.services.plans import key_column_refused
 from rollouts.services.starting import decided_by, promotions_waiting, rollout_start, yardstick
@@ -131,7 +131,7 @@ def _apply(rollout: Rollout, plan: Plan, decision: Decision, *, now: datetime) -
             begin_step(rollout, plan, decision.step, decision.reason, now=now)
         case Action.ASK:
             assert decision.ask  # noqa: S101  an ask says for what
-            ask_for(rollout, plan, decision, decision.ask)
+            ask_for(rollout, plan, decision, decision.ask, now=now)
         case Action.PROMOTE if not approvals_hold(rollout):
             abort(rollout, LAPSED, now=now)
         case Action.PROMOTE:
@@ -146,9 +146,13 @@ def _hold(rollout: Rollout, decision: Decision, *, now: datetime) -> None:
             rollout,
             "no_data",
             f"Rollout of v{rollout.candidate.number}: nothing was heard of it for a minute. {decision.reason}",
+            next_step=HEARD,
         )
     elif rollout.state == State.PENDING and not rollout.paused_at and now - rollout.started_at >= STUCK:
-        warn(rollout, "no_data", f"Rollout of v{rollout.candidate.number} cannot begin: {decision.reason}")
+        warn(
+            rollout, "no_data", f"Rollout of v{rollout.candidate.number} cannot begin: {decision.reason}",
+            next_step="See on its page what it waits for; gateways may not have loaded the version.",
+        )  # fmt: skip
     else:
         calm(rollout, "no_data")
     waiting_for = rollout.waiting_for if rollout.state == State.AWAITING else decision.reason

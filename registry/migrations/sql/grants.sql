@@ -6,6 +6,8 @@ REVOKE INSERT, UPDATE, DELETE ON django_migrations, registry_audithead, registry
 REVOKE UPDATE, DELETE ON registry_auditevent, registry_approval, registry_evidence, registry_criterionreview FROM %(app)s;
 REVOKE UPDATE, DELETE ON monitoring_retrainingpolicy FROM %(app)s;
 REVOKE DELETE ON monitoring_retraining FROM %(app)s;
+REVOKE UPDATE, DELETE ON registry_alertevent FROM %(app)s;
+REVOKE DELETE ON registry_silence FROM %(app)s;
 REVOKE UPDATE, DELETE ON monitoring_logpolicy, registry_promotionpolicy, registry_revalidation, registry_comment,
     registry_modelversion_contributors FROM %(app)s;
 REVOKE UPDATE, DELETE ON experiments_datacontract, experiments_contractcheck FROM %(app)s;

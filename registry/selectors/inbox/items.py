@@ -19,6 +19,7 @@ class Item:
     note: str
     since: datetime
     due: datetime | None = None
+    actions: tuple[tuple[str, str], ...] = ()  # ways out, as label and path
 
 
 def rule(waiver: Waiver) -> str:

@@ -1,12 +1,15 @@
 """What waits for somebody to look after what serves: rollbacks, retirements, re-validations, alerts, webhooks."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, time
 
 from django.db.models import Q
 from django.utils import timezone
 
 from registry.access import Actor
+from registry.alerting.kinds import KINDS, RUNNING
 from registry.models import Alert, RegisteredModel, Retirement, Role, Rollback, Webhook
+from registry.selectors.alerts import Group, grouped, leading
 from registry.selectors.inbox.items import Item
 from registry.states import DUE_WITHIN, RevalidationState, revalidation_state
 
@@ -65,26 +68,33 @@ def revalidations(actor: Actor, roles: dict[int, str]) -> list[Item]:
     return items
 
 
-# What is a decision of the rules goes to those who decide, whatever else to those who run the model.
-GOVERNANCE_ALERTS = ("review_overdue", "waiver_ended", "revalidation_overdue")
-ALERTED = {True: (Role.APPROVER, Role.ADMIN), False: (Role.ENGINEER, Role.APPROVER)}
+def alerts(actor: Actor, roles: dict[int, str]) -> list[Item]:
+    """Return the open alerts that nobody has taken on, one row for each group; what is silenced waits for nobody."""
+    mine = Q(owner=actor.user)
+    for name, kind in KINDS.items():
+        mine |= Q(kind=name, owner__isnull=True, owner_role="", team__in=_teams(roles, kind.roles))
+    mine |= ~Q(kind__in=KINDS) & Q(owner__isnull=True, owner_role="", team__in=_teams(roles, RUNNING))
+    for role in set(roles.values()):
+        mine |= Q(owner__isnull=True, owner_role=role, team__in=_teams(roles, (role,)))
+    if Role.ADMIN in roles.values():
+        mine |= Q(team__isnull=True, owner__isnull=True)
+    waiting = Alert.objects.open().filter(mine, acknowledged_by__isnull=True, silence__isnull=True)
+    rows = grouped(leading(waiting).select_related("model", "team"), waiting)
+    return [_alert(group) for group in rows]
 
 
-def alerts(roles: dict[int, str]) -> list[Item]:
-    """Return the open alerts that nobody has taken on."""
-    governing, running = (
-        [team for team, role in roles.items() if role in ALERTED[governance]] for governance in (True, False)
-    )
-    mine = Q(model__team__in=governing, kind__in=GOVERNANCE_ALERTS)
-    mine |= Q(model__team__in=running) & ~Q(kind__in=GOVERNANCE_ALERTS)
-    opened = Alert.objects.filter(mine, cleared_at__isnull=True, acknowledged_by__isnull=True)
-    return [
-        Item(
-            "fail" if a.severity == Alert.Severity.CRITICAL else "warn", "Alert", a.title,
-            f"{a.model.name}: nobody has taken it on yet.", f"/alerts/#alert-{a.pk}", a.model, a.kind_words, a.raised_at,
-        )
-        for a in opened.select_related("model")
-    ]  # fmt: skip
+def _teams(roles: dict[int, str], asked: Iterable[str]) -> list[int]:
+    return [team for team, role in roles.items() if role in asked]
+
+
+def _alert(group: Group) -> Item:
+    alert, more = group.first, len(group.alerts) - 1
+    why = alert.next_step or "Nobody has taken it on yet."
+    return Item(
+        "fail" if alert.severity == Alert.Severity.CRITICAL else "warn", "Alert", alert.title, f"{alert.about}: {why}", alert.path,
+        alert.model, f"{alert.kind_words.lower()}{f' and {more} more' if more else ''}", group.since,
+        actions=tuple((action["title"], action["path"]) for action in alert.ways if alert.kind == "rollout"),
+    )  # fmt: skip
 
 
 def webhooks(roles: dict[int, str]) -> list[Item]:

@@ -1,0 +1,93 @@
+"""A team's own rules for its alerts: changed with a reason, and on the trail."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry.access import Actor
+from registry.alerting import rules
+from registry.alerting.kinds import KINDS
+from registry.audit_trail import audit, audited
+from registry.errors import ConflictError, InvalidError
+from registry.models import AlertRule, Membership, RegisteredModel, Role, Team
+from registry.selectors.alert_rules import rule_book
+
+MANAGERS = (Role.ENGINEER, Role.APPROVER, Role.ADMIN)
+
+
+@audited()
+def alert_rule_change(
+    *, actor: Actor, team: Team, kind: str, changes: Mapping[str, Any], reason: str, model: RegisteredModel | None = None
+) -> AlertRule:  # fmt: skip
+    """Change what holds for one kind of a team's alerts, for all its models or for one; what is left out stays.
+
+    Raises:
+        InvalidError: an unknown kind or field, a value that is not acceptable, or no reason; names the field.
+        ConflictError: nothing would change.
+    """
+    known = _checked(actor, team, kind, reason, model)
+    try:
+        wanted = rules.checked(changes, fixed=known.fixed)
+    except rules.RuleError as error:
+        raise InvalidError(str(error), field=error.field) from None
+    _check_owner(team, wanted.get("owner", ""))
+    book = rule_book([team.pk], kind)
+    before = book.of(kind, team.pk, model.pk if model else None)
+    above = book.of(kind, team.pk, None) if model else known.rule
+    after = rules.changed(before, wanted)
+    if after == before:
+        raise ConflictError("This is what holds already; nothing was changed.")
+    kept = {name: value for name, value in rules.as_json(after).items() if value != getattr(above, name)}
+    rule, _ = AlertRule.objects.update_or_create(
+        team=team,
+        model=model,
+        kind=kind,
+        defaults={"changes": kept, "reason": reason.strip(), "changed_by": actor.user},
+    )
+    old, new = rules.as_json(before), rules.as_json(after)
+    differing = [name for name in rules.NAMES if old[name] != new[name]]
+    audit(
+        action="alert_rule.change", subject="/alerts/rules/", actor=actor, team=team.slug,
+        payload={"kind": kind, "model": model.name if model else "", "reason": reason.strip(),
+                 "before": {name: old[name] for name in differing}, "after": {name: new[name] for name in differing}},
+    )  # fmt: skip
+    return rule
+
+
+@audited()
+def alert_rule_reset(
+    *, actor: Actor, team: Team, kind: str, reason: str, model: RegisteredModel | None = None
+) -> None:  # fmt: skip
+    """Give up what a team changed of one kind's rule: the one above it holds again.
+
+    Raises:
+        ConflictError: nothing was changed here.
+    """
+    _checked(actor, team, kind, reason, model)
+    rule = AlertRule.objects.filter(team=team, model=model, kind=kind).first()
+    if rule is None:
+        raise ConflictError("Nothing was changed here.")
+    rule.delete()
+    audit(
+        action="alert_rule.reset", subject="/alerts/rules/", actor=actor, team=team.slug,
+        payload={"kind": kind, "model": model.name if model else "", "before": rule.changes, "reason": reason.strip()},
+    )  # fmt: skip
+
+
+def _checked(actor: Actor, team: Team, kind: str, reason: str, model: RegisteredModel | None) -> Any:
+    actor.require(team, *MANAGERS)
+    Team.objects.select_for_update().get(pk=team.pk)  # two changes at once come one after the other
+    if kind not in KINDS:
+        raise InvalidError(f"There is no kind {kind!r}; there are {', '.join(KINDS)}.", field="kind")
+    if model and model.team_id != team.pk:
+        raise InvalidError(f"{model.name} is no model of {team.name}.", field="model")
+    if not reason.strip():
+        raise InvalidError("A change of a rule needs a reason, which stays with it.", field="reason")
+    return KINDS[kind]
+
+
+def _check_owner(team: Team, owner: str) -> None:
+    kind, _, who = owner.partition(":")
+    if kind == "role" and who not in Role.values:
+        raise InvalidError(f"owner: role is one of {', '.join(Role.values)}.", field="owner")
+    if kind == "person" and not Membership.objects.filter(team=team, user__username=who, user__is_active=True).exists():
+        raise InvalidError(f"owner: {who} is no member of {team.name}.", field="owner")
