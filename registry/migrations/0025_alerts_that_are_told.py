@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='alert',
             name='actions',
-            field=models.JSONField(default=list, help_text='ways out, each with label and path; some end with a day'),
+            field=models.JSONField(default=list, help_text='ways out, each with title and path, and until when where it ends'),
         ),
         migrations.AddField(
             model_name='alert',

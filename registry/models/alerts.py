@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, IntegerField, Q, Value, When
+from django.db.models import Q
 from django.utils import timezone
 
 from registry.alerting.kinds import kind_of
@@ -23,12 +23,6 @@ class AlertQuerySet(models.QuerySet["Alert"]):
         """Keep those of ``teams``, and those of the installation for who looks after it."""
         mine = Q(team__in=teams)
         return self.filter(mine | Q(team__isnull=True) if keeps else mine)
-
-    def ranked(self) -> "AlertQuerySet":
-        """Add ``rank``: 1 for critical, else 0."""
-        return self.annotate(
-            rank=Case(When(severity="critical", then=Value(1)), default=Value(0), output_field=IntegerField())
-        )
 
 
 class Alert(models.Model):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 
 from registry.access import WRITERS, Actor
 from registry.alerting.kinds import kind_of
@@ -70,9 +70,10 @@ class Group:
 
 def leading(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     """Return the one alert of each group that stands for it, the most severe, of those the newest; the worst group first."""
-    chosen = Alert.objects.filter(pk__in=alerts.order_by().values("pk")).ranked()
+    rank = Case(When(severity=Alert.Severity.CRITICAL, then=1), default=0)
+    chosen = Alert.objects.filter(pk__in=alerts.order_by().values("pk")).annotate(rank=rank)
     first = chosen.order_by("group", "-rank", "-id").distinct("group").values("pk")
-    return Alert.objects.filter(pk__in=first).ranked().order_by("-rank", "-id")
+    return Alert.objects.filter(pk__in=first).annotate(rank=rank).order_by("-rank", "-id")
 
 
 def grouped(leaders: Iterable[Alert], alerts: QuerySet[Alert]) -> list[Group]:

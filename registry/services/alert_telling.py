@@ -68,6 +68,7 @@ def _silence(now: datetime) -> None:
 
 
 def _escalate(alerts: list[Alert], book: RuleBook, now: datetime) -> None:
+    """Make what nobody took on in time critical, and have it told again, also to second channels."""
     for alert in alerts:
         minutes = book.of(alert.kind, alert.team_id, alert.model_id).escalate_minutes
         if not minutes or alert.raised_at > now - timedelta(minutes=minutes):
