@@ -251,6 +251,9 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated", "registry.api.permissions.ScopeAndRole"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "registry.api.schema.add_conventions"],
     "ENUM_NAME_OVERRIDES": {
+        "AlertSeverity": "registry.models.Alert.Severity",
+        "ChannelKind": "registry.models.Channel.Kind",
+        "TeamRole": "registry.models.Role",
         "CriteriaState": "registry.models.CriteriaSet.State",
         "DeliveryState": "jobs.models.DELIVERIES",
         "JobState": "jobs.models.STATES",

@@ -19,7 +19,7 @@ from registry.models import Silence as Row
 from registry.selectors.alert_rules import rule_book
 
 
-class RuleSerializer(serializers.Serializer[Any]):
+class AlertRuleSerializer(serializers.Serializer[Any]):
     """The rule that holds for one kind of alert."""
 
     kind = serializers.CharField()
@@ -36,7 +36,7 @@ class RuleQuery(Query):
     model = serializers.CharField(required=False, help_text="name; left out: those of the team's models in general")
 
 
-class RuleBody(Strict):
+class AlertRuleBody(Strict):
     """A change of a rule; fields that are left out stay."""
 
     kind = serializers.ChoiceField(choices=[(kind.name, kind.words) for kind in KINDS.values()])
@@ -94,7 +94,7 @@ class AlertRules(TeamView):
 
     query_class = RuleQuery
 
-    @extend_schema(summary="List alert rules", responses=RuleSerializer(many=True), tags=["Alerts"])
+    @extend_schema(summary="List alert rules", responses=AlertRuleSerializer(many=True), tags=["Alerts"])
     def get(self, request: Request) -> Response:
         """List what holds for each kind of alert, for a team's models or for one of them."""
         team, model = self.team(self.query.get("team")), None
@@ -107,12 +107,14 @@ class AlertRules(TeamView):
              "changed": [name for name in rules.NAMES if getattr(rule, name) != getattr(KINDS[kind].rule, name)]}
             for kind, rule in held.items()
         ]  # fmt: skip
-        return Response(RuleSerializer(told, many=True).data)
+        return Response(AlertRuleSerializer(told, many=True).data)
 
-    @extend_schema(summary="Change an alert rule", request=RuleBody, responses=RuleSerializer, tags=["Alerts"])
+    @extend_schema(
+        summary="Change an alert rule", request=AlertRuleBody, responses=AlertRuleSerializer, tags=["Alerts"]
+    )
     def patch(self, request: Request) -> Response:
         """Change what holds for one kind of alert, with a reason. Asks for engineer, approver or admin."""
-        body = self.body(RuleBody)
+        body = self.body(AlertRuleBody)
         kind = body["kind"]
         team = self.team(body.get("team"))
         model = find_model(self.actor, body["model"]) if body.get("model") else None
@@ -130,7 +132,7 @@ class AlertRules(TeamView):
             "rule": rules.as_json(rule),
             "changed": changed,
         }
-        return Response(RuleSerializer(told).data)
+        return Response(AlertRuleSerializer(told).data)
 
 
 class Silences(TeamView):
