@@ -12,7 +12,8 @@ from django.db.models import Max, Q
 from monitoring.features import Cells, Feature, answer_of, cells_of, features_of
 from monitoring.lake import Segment, signed
 from monitoring.models import FailedKey, FeatureHistogram, ShippedSegment, TelemetryHour, TelemetryWindow
-from monitoring.telemetry import COUNTED, Counts, failures, merge, span_start, tally, window_of
+from monitoring.slo_counting import count_slos
+from monitoring.telemetry import COUNTED, Counts, WindowKey, failures, merge, span_start, tally, window_of
 from monitoring.trial_counting import count_trials
 from registry.follow_ups import follow
 from registry.models import ModelVersion, ReferenceProfile
@@ -47,7 +48,8 @@ def count(batch: list[Segment]) -> None:
     records = [record for segment in new for record in segment.records]
     versions = _versions(records)
     known = [record for record in records if (record.model_id, record.number) in versions]
-    _count_requests(known, versions)
+    windows = _count_requests(known, versions)
+    count_slos(known, windows, versions)
     _count_features(known, versions)
     if count_trials(known):
         follow("trial.count")
@@ -63,7 +65,7 @@ def _versions(records: list[PredictionRecord]) -> Versions:
     return versions
 
 
-def _count_requests(records: list[PredictionRecord], versions: Versions) -> None:
+def _count_requests(records: list[PredictionRecord], versions: Versions) -> dict[WindowKey, Counts]:
     tallies = tally(records)
     for record in _first_failures(records, versions):
         key = window_of(record)
@@ -77,6 +79,7 @@ def _count_requests(records: list[PredictionRecord], versions: Versions) -> None
         hours[hour] = merge(hours.get(hour, Counts()), counts)
     _add(TelemetryWindow, WINDOW_KEY, windows)
     _add(TelemetryHour, HOUR_KEY, hours)
+    return tallies
 
 
 def _first_failures(records: list[PredictionRecord], versions: Versions) -> list[PredictionRecord]:

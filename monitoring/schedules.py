@@ -9,6 +9,7 @@ SCHEDULES = [
     Schedule("Count quality from late labels", "monitoring.tasks.count_quality", 30),
     Schedule("Learn what quality is estimated from", "monitoring.tasks.fit_quality", 60),
     Schedule("Tell the registry about budgets and traffic", "monitoring.tasks.push_facts", 30),
+    Schedule("Watch how fast error budgets burn", "monitoring.tasks.watch_burn", 15),
     Schedule("Note the first inputs of champions", "monitoring.tasks.push_references", 60),
     Schedule("See to retrainings", "monitoring.tasks.retrain", 5),
     Schedule("Hold inputs to data contracts", "monitoring.tasks.hold_to_contracts", 60),

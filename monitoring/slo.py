@@ -6,9 +6,6 @@ from enum import StrEnum
 from monitoring.telemetry import LATENCY_BINS, Counts
 from serving.contract import LATENCY_EDGES_US
 
-FAST_BURN = 14.4  # over 1 h: 2% of a 30-day budget gone in that hour
-SLOW_BURN = 6.0  # over 6 h: 5% of a 30-day budget gone in that time
-
 
 class Standing(StrEnum):
     """How an objective stands."""
@@ -51,9 +48,9 @@ def budget_left(*, bad: int, total: int, objective: float) -> float | None:
     return None if spent is None else 1 - spent
 
 
-def budget_minutes(*, objective: float, window_days: int) -> float:
+def budget_minutes(*, objective: float, window_minutes: float) -> float:
     """Return the error budget as minutes of complete failure within the window."""
-    return (1 - objective) * window_days * 24 * 60
+    return (1 - objective) * window_minutes
 
 
 def slower_than(histogram: Sequence[int], threshold_us: int) -> int:
@@ -95,20 +92,15 @@ def burn_down(steps: Iterable[tuple[int, int]], *, objective: float) -> list[flo
     return left
 
 
-def standing(*, left: float | None, fast: float | None, slow: float | None) -> Standing:
-    """Tell how an objective stands: missed once its budget is spent, burning where that is near.
+def standing(*, left: float | None, burning: bool) -> Standing:
+    """Tell how an objective stands: missed once its budget is spent, burning where a rule calls for a person.
 
     Args:
-        left: share of the budget left; None without traffic in the whole window, which is never good.
-        fast: burn rate over 1 h, None without traffic in it.
-        slow: burn rate over 6 h, None without traffic in it.
-
-    Source: Google SRE Workbook, ch. 5, for the rates that call for a person.
+        left: share of the budget left; None without data in the whole window, which is never good.
+        burning: whether any rule of ``monitoring.slo_burn`` burns in both of its look-backs.
     """
     if left is None:
         return Standing.NO_DATA
     if left < 0:
         return Standing.MISSED
-    if (fast or 0) >= FAST_BURN or (slow or 0) >= SLOW_BURN:
-        return Standing.BURNING
-    return Standing.MET
+    return Standing.BURNING if burning else Standing.MET

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from jobs.tasks import Hint, nudge
-from monitoring import labelled, labels, quality_counting, rollup, services, shipping, trial_tidying
+from monitoring import labelled, labels, quality_counting, rollup, services, shipping, slo_counting, trial_tidying
 
 _turns = threading.BoundedSemaphore(2)  # one that looks, and one that sees what came after that one looked
 
@@ -61,6 +61,12 @@ def retrain() -> None:
 
 
 @shared_task
+def watch_burn() -> None:
+    """Tell the alerts how fast error budgets burn."""
+    services.burn_watch(now=timezone.now())
+
+
+@shared_task
 def push_references() -> None:
     """Note the first inputs of champions whose training rows are not known here."""
     services.references_push()
@@ -82,6 +88,7 @@ def sum_up() -> None:
 def purge() -> None:
     """Forget telemetry past its time."""
     rollup.purge(now=timezone.now())
+    slo_counting.tidy_counts(now=timezone.now())
     labels.purge_labels(now=timezone.now())
     trial_tidying.purge_trials(now=timezone.now())
     services.live_checks_forget(now=timezone.now())

@@ -7,7 +7,8 @@ from monitoring.api import labels as labels_api
 from monitoring.api import log as log_api
 from monitoring.api import predictions as predictions_api
 from monitoring.api import retraining as retraining_api
-from monitoring.views import drift, labels, log, panels, predictions, retraining, retraining_policies, slos
+from monitoring.api import slos as slos_api
+from monitoring.views import drift, labels, log, panels, predictions, prices, retraining, retraining_policies, slos
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/telemetry-panel/", panels.telemetry_panel, name="telemetry_panel"),
@@ -27,10 +28,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("retraining/<int:pk>/", retraining.retraining, name="retraining"),
     path("retraining/<int:pk>/start/", retraining.retraining_start, name="retraining_start"),
     path("retraining/<int:pk>/stop/", retraining.retraining_stop, name="retraining_stop"),
+    path("models/<str:name>/prices/", prices.prices, name="prices"),
     path("predictions/", predictions.predictions, name="predictions"),
     path("slos/", slos.slos, name="slos"),
     path("slos/new/", slos.slo_new, name="slo_new"),
     path("slos/<int:pk>/", slos.slo, name="slo"),
+    path("slos/<int:pk>/edit/", slos.slo_edit, name="slo_edit"),
     path("slos/<int:pk>/delete/", slos.slo_delete, name="slo_delete"),
     path("drift/", drift.drift, name="drift"),
     path("drift/start/", drift.drift_report_start, name="drift_report_start"),
@@ -64,8 +67,9 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("retrainings/<int:pk>", retraining_api.OneRetraining.as_view(), name="api_retraining"),
     path("retrainings/<int:pk>/start", retraining_api.RetrainingStart.as_view(), name="api_retraining_start"),
     path("retrainings/<int:pk>/stop", retraining_api.RetrainingStop.as_view(), name="api_retraining_stop"),
-    path("slos", watch.Slos.as_view(), name="api_slos"),
-    path("slos/<int:pk>", watch.OneSlo.as_view(), name="api_slo"),
+    path("models/<str:name>/prices", slos_api.Prices.as_view(), name="api_prices"),
+    path("slos", slos_api.Slos.as_view(), name="api_slos"),
+    path("slos/<int:pk>", slos_api.OneSlo.as_view(), name="api_slo"),
     path("drift-reports", watch.DriftReports.as_view(), name="api_drift_reports"),
     path("drift-reports/<int:pk>", watch.OneDriftReport.as_view(), name="api_drift_report"),
 ]

@@ -10,7 +10,7 @@ from jobs.models import Job
 from jobs.services import job_create
 from monitoring.models import DriftReport, Slo
 from monitoring.shipping import ship
-from registry.models import Role
+from registry.models import AuditEvent, Role
 from tests.api import Api, problem
 from tests.browser import check_page, log_in
 from tests.data_sets import make_data, make_trained_champion
@@ -134,9 +134,9 @@ def test_drift_panel_offers_a_comparison_to_who_may_start_one(client, champion):
 def test_objective_is_set_shown_and_deleted(client, champion):
     call(champion, 200, latency_us=3_000)
     sign_in(client, champion.model.team, Role.PRODUCT)
-    asked = {"model": "flight-delay", "kind": "latency", "percent": "99", "window_days": "30", "threshold_ms": "2"}
+    asked = {"model": "flight-delay", "percent": "99", "window": "30", "time_zone": "UTC", "threshold_ms": "2"}
 
-    set_ = client.post("/slos/new/", asked)
+    set_ = client.post("/slos/new/?kind=latency", asked)
 
     slo = Slo.objects.get()
     assert set_["Location"] == slo.path
@@ -149,15 +149,79 @@ def test_objective_is_set_shown_and_deleted(client, champion):
     assert not Slo.objects.exists()
 
 
-def test_form_explains_why_a_limit_must_be_an_edge(client, champion):
+@pytest.mark.parametrize(
+    ("kind", "fields", "said"),
+    [
+        ("latency", {"threshold_ms": "3"}, "Select a valid choice"),
+        ("availability", {"time_zone": "Mars"}, "IANA name"),
+        ("availability", {"only": "origin"}, "origin is not input=value"),
+        ("availability", {"slice_s": "300"}, "share of good requests from which on a slice is good"),
+        (
+            "freshness",
+            {"column": "x", "column_holds": "age", "max_age": "0", "age_unit": "60"},
+            "greater than or equal to 1",
+        ),
+        ("cost", {"slice_s": "300", "slice_target": "0"}, "must be the cost of 1,000 predictions"),
+    ],
+)
+def test_form_says_at_the_field_what_is_wrong(client, champion, kind, fields, said):
     sign_in(client, champion.model.team)
-    asked = {"model": "flight-delay", "kind": "latency", "percent": "99", "window_days": "30", "threshold_ms": "3"}
+    asked = {"model": "flight-delay", "percent": "99", "window": "month", "time_zone": "UTC"}
 
-    answer = client.post("/slos/new/", asked)
+    answer = client.post(f"/slos/new/?kind={kind}", asked | fields)
 
     assert answer.status_code == 422
-    assert "Latencies are counted in bins with these edges" in answer.content.decode()
+    assert said in answer.content.decode()
+    assert 'class="err"' in answer.content.decode()
     assert not Slo.objects.exists()
+
+
+def test_each_kind_asks_for_its_own_fields_alone(client, champion):
+    sign_in(client, champion.model.team)
+    own = {"latency": "threshold_ms", "freshness": "max_age", "cost": "For 1,000", "availability": "percent"}
+
+    shown = {kind: client.get(f"/slos/new/?kind={kind}").content.decode() for kind in own}
+
+    for kind, field in (("latency", 'name="threshold_ms"'), ("freshness", 'name="max_age"')):
+        assert [name for name, page in shown.items() if field in page] == [kind]
+
+
+def test_objective_is_edited_with_a_reason(client, champion):
+    sign_in(client, champion.model.team, Role.PRODUCT)
+    client.post("/slos/new/?kind=freshness", {
+        "model": "flight-delay", "percent": "99", "window": "week", "time_zone": "Europe/Berlin", "column": "distance",
+        "column_holds": "instant", "max_age": "2", "age_unit": "3600",
+    })  # fmt: skip
+    slo = Slo.objects.get()
+    form = client.get(f"{slo.path}edit/").context["form"]
+    asked = {name: form.initial.get(name, field.initial) or "" for name, field in form.fields.items()}
+
+    unchanged = client.post(f"{slo.path}edit/", asked | {"reason": "Nothing."})
+    client.post(f"{slo.path}edit/", asked | {"percent": "98", "reason": "The feed is late on Mondays."})
+
+    assert (unchanged.status_code, "Nothing changes" in unchanged.content.decode()) == (422, True)
+    slo.refresh_from_db()
+    assert (str(slo.objective), slo.calendar, slo.max_age_s) == ("0.98000", "week", 7200)
+    assert "The feed is late on Mondays." in client.get(slo.path).content.decode()
+
+
+def test_prices_are_declared_listed_and_never_past(client, champion):
+    sign_in(client, champion.model.team, Role.PRODUCT)
+    price = {"per_1000": "0.25", "per_cpu_hour": "", "currency": "EUR", "reason": "Contract of 2026."}
+
+    nothing = client.post("/models/flight-delay/prices/", price | {"per_1000": ""})
+    client.post("/models/flight-delay/prices/", price)
+    other = client.post("/models/flight-delay/prices/", price | {"currency": "USD"})
+
+    assert (nothing.status_code, other.status_code) == (422, 422)
+    assert "are in EUR" in other.content.decode()
+    assert [(str(p.per_1000), p.currency) for p in champion.model.prices.all()] == [("0.250000", "EUR")]
+    assert "Contract of 2026." in client.get("/models/flight-delay/prices/").content.decode()
+    assert AuditEvent.objects.get(action="price.declare").payload["reason"] == "Contract of 2026."
+    api = Api(champion.model.team)
+    past = {"per_1000": 1, "currency": "EUR", "reason": "x", "starts_at": "2020-01-01T00:00:00Z"}
+    assert problem(api.post("models/flight-delay/prices", past), 400)["errors"][0]["pointer"] == "/starts_at"
+    assert [p["reason"] for p in api.get("models/flight-delay/prices").json()["results"]] == ["Contract of 2026."]
 
 
 def test_viewer_is_offered_and_may_set_nothing(client, champion):
@@ -165,9 +229,12 @@ def test_viewer_is_offered_and_may_set_nothing(client, champion):
     sign_in(client, champion.model.team, Role.VIEWER)
 
     assert "Set an objective" not in client.get("/slos/").content.decode()
-    asked = {"model": "flight-delay", "kind": "availability", "percent": "99", "window_days": "7"}
+    asked = {"model": "flight-delay", "percent": "99", "window": "7", "time_zone": "UTC"}
     assert client.post("/slos/new/", asked).status_code == 422
     assert client.post(f"{slo.path}delete/").status_code == 403
+    assert client.post(f"{slo.path}edit/", asked | {"percent": "1", "reason": "x"}).status_code == 403
+    price = {"per_1000": "1", "currency": "EUR", "reason": "x"}
+    assert client.post("/models/flight-delay/prices/", price).status_code == 403
     assert client.post("/drift/start/", {"model": "flight-delay"}).status_code == 403
 
     assert Slo.objects.get() == slo
@@ -231,16 +298,21 @@ def test_api_sets_lists_reads_and_deletes_objectives(champion):
     made = api.post("slos", {"model": "flight-delay", "kind": "latency", "objective": 0.99, "threshold_ms": 50})
 
     assert made.status_code == 201
-    assert made.json() | {"created_at": 0} == {
-        "id": made.json()["id"], "model": "flight-delay", "kind": "latency", "objective": "0.99000", "window_days": 30,
-        "threshold_ms": 50.0, "standing": "no data", "bad": 0, "total": 0, "sli": None, "budget_left": None,
-        "budget_minutes_left": None, "burn_1h": None, "burn_6h": None, "created_by": api.user.username,
-        "created_at": 0,
+    said = made.json()
+    burn = {"name": "fast", "severity": "page", "share": 0.02, "long_s": 3600, "short_s": 300, "threshold": pytest.approx(14.4),
+            "long": None, "short": None, "burning": None}  # fmt: skip
+    assert (said["burns"][0], len(said["burns"])) == (burn, 4)
+    assert {name: said[name] for name in ("name", "objective", "window_days", "threshold_ms", "standing", "total", "sli")} == {
+        "name": "latency-50ms-30d", "objective": "0.99000", "window_days": 30, "threshold_ms": 50.0, "standing": "no data",
+        "total": 0, "sli": None,
     }  # fmt: skip
     call(champion, 100)
     [listed] = api.get("slos", model="flight-delay").json()["results"]
     assert (listed["standing"], listed["total"], listed["budget_left"]) == ("met", 100, 1.0)
     assert api.get(f"slos/{listed['id']}").json()["sli"] == 1.0
+    edited = api.patch(f"slos/{listed['id']}", {"calendar": "quarter", "reason": "Reported by the quarter."}).json()
+    assert (edited["calendar"], edited["window_days"], edited["total"]) == ("quarter", None, 100)
+    assert api.get("slos", kind="cost").json()["results"] == []
     assert api.delete(f"slos/{listed['id']}").status_code == 204
     assert not Slo.objects.exists()
 

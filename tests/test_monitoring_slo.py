@@ -12,11 +12,14 @@ from monitoring.models import Slo
 from monitoring.shipping import ship
 from monitoring.slo import Standing, standing
 from registry.errors import ConflictError, InvalidError, RoleError
-from registry.models import AuditEvent, Role
+from registry.models import AuditEvent, ModelVersion, Role
 from tests.factories import NOON, make_actor, make_model, make_record, make_segment, make_team, make_version
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.fromtimestamp(NOON, UTC) + timedelta(minutes=10)
+COST = {"kind": "cost", "slice_s": 300, "slice_target": 0.5}
+FRESH = {"kind": "freshness", "column": "taken_at", "column_holds": "instant", "max_age_s": 3600}
+SLICED = {"budgeting": "timeslices", "slice_s": 300, "slice_target": 0.99}
 
 
 def create(model, *, role=Role.PRODUCT, actor=None, **fields):
@@ -37,7 +40,9 @@ def test_slo_is_created_and_audited():
     assert (slo.objective, slo.threshold_us, slo.window_days) == (Decimal("0.995"), 20_000, 7)
     event = AuditEvent.objects.get(action="slo.create")
     assert event.subject == model.path
-    assert event.payload["after"] == {"kind": "latency", "objective": "0.995", "window_days": 7, "threshold_ms": 20.0}
+    assert event.payload == {"slo": slo.pk, "after": {
+        "name": "latency-20ms-7d", "kind": "latency", "objective": "0.995", "window_days": 7, "threshold_ms": 20.0
+    }}  # fmt: skip
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.APPROVER])
@@ -71,6 +76,24 @@ def test_another_team_sees_no_such_model():
         ({"threshold_ms": 20}, "threshold_ms"),
         ({"kind": "latency"}, "threshold_ms"),
         ({"kind": "latency", "threshold_ms": 30}, "threshold_ms"),
+        ({"calendar": "month", "window_days": 30}, "window_days"),
+        ({"calendar": "year", "window_days": None}, "calendar"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"budgeting": "guesses"}, "budgeting"),
+        ({"budgeting": "timeslices", "slice_target": 0.9}, "slice_s"),
+        ({"budgeting": "timeslices", "slice_s": 7, "slice_target": 0.9}, "slice_s"),
+        (SLICED | {"slice_target": 1.5}, "slice_target"),
+        ({"slice_target": 0.9}, "slice_target"),
+        (COST | {"budgeting": "occurrences"}, "budgeting"),
+        (COST | {"slice_target": 0.0}, "slice_target"),
+        (COST | {"slice_target": float("nan")}, "slice_target"),
+        (FRESH | {"column": ""}, "column"),
+        (FRESH | {"column_holds": "feeling"}, "column_holds"),
+        (FRESH | {"max_age_s": 0}, "max_age_s"),
+        ({"column": "x"}, "column"),
+        ({"input_slice": {"origin": ["JFK"]}}, "input_slice"),
+        ({"input_slice": dict.fromkeys("abcdef", 1)}, "input_slice"),
+        ({"name": "Availability!"}, "name"),
     ],
 )
 def test_unsound_objectives_are_refused(fields, field):
@@ -98,6 +121,79 @@ def test_an_objective_is_said_once():
     assert Slo.objects.get().objective == Decimal("0.99")
 
 
+def test_name_is_unique_within_the_model():
+    model = make_model()
+    create(model, name="callers-first")
+    create(make_model(), name="callers-first")
+
+    with pytest.raises(ConflictError, match="callers-first"):
+        create(model, name="callers-first", window_days=7)
+
+    assert model.slos.count() == 1
+
+
+def test_what_no_version_reads_or_the_log_withholds_is_no_slice():
+    version = make_version(make_model(), servable=False)
+    inputs = [{"name": name, "type": "string"} for name in ("origin", "card")]
+    ModelVersion.objects.filter(pk=version.pk).update(signature={"inputs": inputs})
+    services.log_policy_change(
+        actor=make_actor(version.model.team), model=version.model, keep_days=400, columns={"card": "hash"}, reason="x"
+    )
+
+    with pytest.raises(InvalidError, match="it has card, origin"):
+        create(version.model, input_slice={"airport": "JFK"})
+    with pytest.raises(InvalidError, match="withheld"):
+        create(version.model, input_slice={"card": "1"})
+    with pytest.raises(InvalidError, match="withheld"):
+        create(version.model, **FRESH | {"column": "card"})
+
+    assert create(version.model, input_slice={"origin": "JFK"}).name == "availability-origin-jfk-30d"
+
+
+def test_edit_keeps_what_was_promised_before_and_why():
+    model = make_model()
+    slo = create(model, kind="latency", threshold_ms=20)
+    product = make_actor(model.team, Role.PRODUCT)
+
+    edited = services.slo_edit(
+        actor=product, slo=slo, reason="Callers wait longer.", threshold_ms=50.0, calendar="month"
+    )
+
+    assert (edited.threshold_ms, edited.calendar, edited.window_days) == (50.0, "month", None)
+    event = AuditEvent.objects.get(action="slo.edit", subject=slo.path)
+    assert ("threshold_ms", 20.0, 50.0) in event.changes
+    assert (event.payload["reason"], event.payload["counted_anew"]) == ("Callers wait longer.", True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"reason": " ", "objective": "0.9"}, "Say why"),
+        ({"reason": "x"}, "Nothing changes"),
+        ({"reason": "x", "kind": "latency"}, "kind stays"),
+        ({"reason": "x", "objective": "2"}, "share between 0 and 1"),
+    ],
+)
+def test_edit_that_is_refused_changes_nothing(changes, refusal):
+    slo = create(make_model())
+
+    with pytest.raises(InvalidError, match=refusal):
+        services.slo_edit(actor=make_actor(slo.model.team), slo=slo, **changes)
+
+    assert Slo.objects.get().objective == Decimal("0.99")
+    assert not AuditEvent.objects.filter(action="slo.edit").exists()
+
+
+def test_viewers_and_approvers_edit_no_objectives():
+    slo = create(make_model())
+
+    for role in (Role.VIEWER, Role.APPROVER):
+        with pytest.raises(RoleError):
+            services.slo_edit(actor=make_actor(slo.model.team, role), slo=slo, reason="x", objective="0.9")
+
+    assert Slo.objects.get().objective == Decimal("0.99")
+
+
 def test_slo_is_deleted_and_audited():
     model = make_model()
     slo = create(model)
@@ -116,7 +212,8 @@ def test_without_traffic_an_objective_has_no_data():
 
     [status] = selectors.slo_statuses([slo], now=NOW)
 
-    assert (status.sli, status.left, status.minutes_left, status.fast, status.slow) == (None,) * 5
+    assert (status.sli, status.left, status.minutes_left, status.fast.long, status.slow.long) == (None,) * 5
+    assert {burn.burning for burn in status.burns} == {None}
     assert status.standing is Standing.NO_DATA
     assert {step.left for step in status.steps} == {None}
 
@@ -137,7 +234,7 @@ def test_availability_by_exact_values():
     assert (status.bad, status.total, status.sli) == (5, 1000, 0.995)
     assert status.left == pytest.approx(0.5)
     assert status.minutes_left == pytest.approx(0.5 * 432)
-    assert status.fast == status.slow == pytest.approx(0.5)
+    assert status.fast.long == status.slow.long == pytest.approx(0.5)
     assert status.standing is Standing.MET
     assert [step.left for step in status.steps] == pytest.approx([1.0] * 30 + [0.5])
     assert status.steps[-1].at == datetime(2026, 11, 25, tzinfo=UTC)
@@ -159,48 +256,66 @@ def test_latency_by_exact_values():
     assert status.standing is Standing.MISSED
 
 
-def test_burn_rates_look_back_to_the_second_and_the_window_by_the_hour():
+def test_burn_rates_look_back_by_five_minutes_and_the_window_by_the_hour():
     version = make_version(make_model())
-    slo = create(version.model, window_days=1)
+    slo = create(version.model)  # over 30 days: 1 h and 5 min, 6 h and 30 min, …
     hour = 3600
     ship_records(
-        make_record(version, after=0, status=500, outputs={}),  # 10 minutes ago
-        make_record(version, after=-51 * 60),  # 61 minutes ago: outside fast
+        make_record(version, after=0, status=500, outputs={}),  # 12 minutes ago
+        make_record(version, after=-49 * 60),  # 61 minutes ago: in the five minutes that the hour begins in
+        make_record(version, after=-56 * 60),  # 68 minutes ago: outside fast
         make_record(version, after=-5 * hour),
-        make_record(version, after=-5.9 * hour),  # 6 h 4 min ago: outside slow
+        make_record(version, after=-5.95 * hour),  # outside slow
         make_record(version, after=-23 * hour),
-        make_record(version, after=-25 * hour),  # outside the window
+        make_record(version, after=-31 * 24 * hour),  # outside the window
     )
 
-    [status] = selectors.slo_statuses([slo], now=NOW)
+    [status] = selectors.slo_statuses([slo], now=NOW + timedelta(minutes=2))
 
-    assert status.fast == pytest.approx(100.0)
-    assert status.slow == pytest.approx(100 / 3)
-    assert status.total == 5
-    assert [step.left for step in status.steps] == pytest.approx([1] * 24 + [-19])
-    assert [step.total for step in status.steps if step.total] == [1] * 5
+    assert status.fast.long == pytest.approx(100 / 2)
+    assert status.fast.short is None  # nobody asked in the last five minutes
+    assert status.slow.long == pytest.approx(100 / 4)
+    assert [burn.burning for burn in status.burns] == [False, True, True, True]
+    assert status.standing is Standing.MISSED
+    assert (status.bad, status.total) == (1, 6)
+
+
+def test_both_look_backs_have_to_burn():
+    version = make_version(make_model())
+    slo = create(version.model, objective="0.9")
+    ship_records(*[make_record(version, after=-40 * 60, status=500, outputs={}) for _ in range(30)],
+                 *[make_record(version, after=9 * 60) for _ in range(30)])  # fmt: skip
+
+    [status] = selectors.slo_statuses([slo], now=NOW)
+    [before] = selectors.slo_statuses([slo], now=NOW - timedelta(hours=3))
+
+    assert (status.fast.long, status.fast.short, status.fast.burning) == (pytest.approx(5.0), 0.0, False)
+    assert before.fast.burning is None
 
 
 @pytest.mark.parametrize(
-    ("left", "fast", "slow", "expected"),
+    ("left", "burning", "expected"),
     [
-        (None, None, None, Standing.NO_DATA),
-        (0.9, None, None, Standing.MET),
-        (0.9, 14.3, 5.9, Standing.MET),
-        (0.9, 14.4, None, Standing.BURNING),
-        (0.9, 0.0, 6.0, Standing.BURNING),
-        (-0.01, 0.0, 0.0, Standing.MISSED),
+        (None, False, Standing.NO_DATA),
+        (None, True, Standing.NO_DATA),
+        (0.9, False, Standing.MET),
+        (0.9, True, Standing.BURNING),
+        (-0.01, True, Standing.MISSED),
     ],
 )
-def test_standing(left, fast, slow, expected):
-    assert standing(left=left, fast=fast, slow=slow) is expected
+def test_standing(left, burning, expected):
+    assert standing(left=left, burning=burning) is expected
 
 
 def test_queries_do_not_grow_with_objectives(django_assert_num_queries):
-    slos = [create(make_model()) for _ in range(5)]
+    first = make_model()
+    kinds = [{}, COST, FRESH, {"budgeting": "timeslices", "slice_s": 300, "slice_target": 0.9, "window_days": 7}]
+    few = [create(first, **kind) for kind in kinds]
+    many = few + [create(model, **kind) for model in (make_model(), make_model()) for kind in kinds]
 
-    with django_assert_num_queries(5):
-        selectors.slo_statuses(slos, now=NOW)
+    for slos in (few, many):
+        with django_assert_num_queries(4):
+            selectors.slo_statuses(slos, now=NOW)
 
 
 def test_traffic_of_the_last_minutes_by_arm():

@@ -28,7 +28,7 @@ def test_burn_rate_refuses_what_cannot_be(bad, total, objective):
 
 
 def test_budget():
-    assert budget_minutes(objective=0.999, window_days=30) == pytest.approx(43.2)
+    assert budget_minutes(objective=0.999, window_minutes=30 * 24 * 60) == pytest.approx(43.2)
     assert budget_left(bad=29, total=100_000, objective=0.999) == pytest.approx(0.71)
     assert budget_left(bad=200, total=100_000, objective=0.999) == pytest.approx(-1.0)
     assert good_share(bad=29, total=100_000) == pytest.approx(0.99971)

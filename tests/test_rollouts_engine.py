@@ -372,9 +372,6 @@ def test_killed_between_any_two_writes_it_ends_the_same():
 
 def test_budget_that_the_canary_spent_is_charged_to_it():
     rollout = make_canary()
-    slo_create(
-        actor=factories.make_actor(rollout.model.team), model=rollout.model, kind="availability", objective="0.99", window_days=28,
-    )  # fmt: skip
     for model in (TelemetryWindow, TelemetryHour):
         extra = {"weight_bp": 1000, "table_version": 1} if model is TelemetryWindow else {}
         model.objects.create(version=rollout.candidate, arm="canary", started_at=NOW, requests=100, errors=2, **extra)
@@ -385,6 +382,9 @@ def test_budget_that_the_canary_spent_is_charged_to_it():
             requests=900,
             **(extra | {"weight_bp": 9000} if extra else {}),
         )
+    slo_create(
+        actor=factories.make_actor(rollout.model.team), model=rollout.model, kind="availability", objective="0.99", window_days=28,
+    )  # fmt: skip
 
     rollout = look(rollout, 10)
 

@@ -1,6 +1,4 @@
-"""Traffic, objectives and drift."""
-
-from typing import Any
+"""Traffic and drift."""
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -12,8 +10,7 @@ from rest_framework.response import Response
 from jobs.models import Job
 from jobs.tasks import nudge
 from monitoring import selectors, services
-from monitoring.models import DriftReport, Slo
-from monitoring.slo import Standing
+from monitoring.models import DriftReport
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import find_model
 
@@ -48,50 +45,6 @@ class TelemetrySerializer(serializers.Serializer[selectors.Traffic]):
     last = FiguresSerializer()
     arms = ArmSerializer(many=True)
     counted_until = serializers.DateTimeField(allow_null=True, help_text="null if nothing was counted for 48 hours")
-
-
-class SlosSerializer(serializers.ListSerializer[Any]):
-    """Objectives, measured together."""
-
-    def to_representation(self, data: Any) -> list[Any]:
-        """Return each objective with how it stands now."""
-        return super().to_representation(selectors.slo_statuses(data, now=timezone.now()))
-
-
-class SloSerializer(serializers.Serializer[selectors.SloStatus]):
-    """An objective and how it stands."""
-
-    class Meta:
-        list_serializer_class = SlosSerializer
-
-    id = serializers.IntegerField(source="slo.pk")
-    model = serializers.CharField(source="slo.model.name")
-    kind = serializers.ChoiceField(choices=Slo.Kind.choices, source="slo.kind")
-    objective = serializers.DecimalField(6, 5, source="slo.objective")
-    window_days = serializers.IntegerField(source="slo.window_days")
-    threshold_ms = serializers.FloatField(source="slo.threshold_ms", allow_null=True)
-    standing = serializers.ChoiceField(choices=[str(s) for s in Standing])
-    bad = serializers.IntegerField()
-    total = serializers.IntegerField()
-    sli = serializers.FloatField(allow_null=True, help_text="good share in [0, 1]; null without traffic")
-    budget_left = serializers.FloatField(source="left", allow_null=True, help_text="1 untouched, below 0 overspent")
-    budget_minutes_left = serializers.FloatField(source="minutes_left", allow_null=True)
-    burn_1h = serializers.FloatField(source="fast", allow_null=True, help_text="1 spends the budget just in time")
-    burn_6h = serializers.FloatField(source="slow", allow_null=True)
-    created_by = serializers.CharField(source="slo.created_by.username")
-    created_at = serializers.DateTimeField(source="slo.created_at")
-
-
-class SloBody(Strict):
-    """A new objective."""
-
-    model = serializers.CharField()
-    kind = serializers.ChoiceField(choices=Slo.Kind.choices)
-    objective = serializers.DecimalField(max_digits=None, decimal_places=None, help_text="such as 0.999")
-    window_days = serializers.ChoiceField(choices=services.WINDOW_DAYS, default=30)
-    threshold_ms = serializers.FloatField(
-        allow_null=True, default=None, help_text=f"for latency; one of {', '.join(f'{e:g}' for e in services.EDGES_MS)}"
-    )
 
 
 class DriftReportSerializer(serializers.ModelSerializer[DriftReport]):
@@ -154,42 +107,6 @@ class Telemetry(ApiView):
         return Response(TelemetrySerializer(seen).data)
 
 
-class Slos(ApiView):
-    """Service level objectives of the reader's teams."""
-
-    query_class = OfModelQuery
-
-    @extend_schema(summary="List objectives", responses=SloSerializer(many=True), tags=["Monitoring"])
-    def get(self, request: Request) -> Response:
-        """List the objectives of your teams and how they stand, newest first."""
-        rows = Slo.objects.visible_to(self.actor)
-        if name := self.query.get("model"):
-            rows = rows.filter(model__name=name)
-        return self.page(rows, SloSerializer)
-
-    @extend_schema(summary="Set an objective", request=SloBody, responses={201: SloSerializer}, tags=["Monitoring"])
-    def post(self, request: Request) -> Response:
-        """Promise a share of good answers. Asks for the role engineer, product or admin."""
-        values = self.body(SloBody)
-        model = find_model(self.actor, values.pop("model"))
-        return Response(_standing(services.slo_create(actor=self.actor, model=model, **values)), status=201)
-
-
-class OneSlo(ApiView):
-    """One objective."""
-
-    @extend_schema(summary="Get an objective", responses=SloSerializer, tags=["Monitoring"])
-    def get(self, request: Request, pk: int) -> Response:
-        """Return an objective and how it stands."""
-        return Response(_standing(get_object_or_404(Slo.objects.visible_to(self.actor), pk=pk)))
-
-    @extend_schema(summary="Delete an objective", responses={204: None}, tags=["Monitoring"])
-    def delete(self, request: Request, pk: int) -> Response:
-        """Take an objective back; what was measured stays. Asks for the role engineer, product or admin."""
-        services.slo_delete(actor=self.actor, slo=get_object_or_404(Slo.objects.visible_to(self.actor), pk=pk))
-        return Response(status=204)
-
-
 class DriftReports(ApiView):
     """Drift reports of the reader's teams."""
 
@@ -226,7 +143,3 @@ class ModelDriftReports(ApiView):
         job = services.drift_report_start(actor=self.actor, model=model, **self.body(DriftBody))
         nudge.delay_on_commit(job.queue)
         return Response(QueuedSerializer(job).data, status=202)
-
-
-def _standing(slo: Slo) -> Any:
-    return SloSerializer(selectors.slo_statuses([slo], now=timezone.now())[0]).data

@@ -14,7 +14,7 @@ from monitoring.models.quality import (
     Span,
 )
 from monitoring.models.retraining import Retraining, RetrainingPolicy, RetrainingWatch
-from monitoring.models.slos import Slo, SloQuerySet
+from monitoring.models.slos import SLICES, ModelPrice, Slo, SloCount, SloQuerySet, SloSpan
 from monitoring.models.telemetry import (
     CountsModel,
     FailedKey,
@@ -38,6 +38,7 @@ __all__ = [
     "DEFAULT_KEEP_DAYS",
     "MAX_KEEP_DAYS",
     "MIN_KEEP_DAYS",
+    "SLICES",
     "STRICTNESS",
     "CountsModel",
     "DriftReport",
@@ -48,6 +49,7 @@ __all__ = [
     "LiveCheck",
     "LiveContract",
     "LogPolicy",
+    "ModelPrice",
     "QualityCursor",
     "QualityDue",
     "QualityPairs",
@@ -59,7 +61,9 @@ __all__ = [
     "RetrainingWatch",
     "ShippedSegment",
     "Slo",
+    "SloCount",
     "SloQuerySet",
+    "SloSpan",
     "Span",
     "TelemetryHour",
     "TelemetryWindow",

@@ -1,22 +1,26 @@
 """How objectives stand, in a number of queries that does not grow with them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import zip_longest
-from typing import Any
-
-from django.db.models import QuerySet, Sum
-from django.db.models.functions import TruncDay, TruncHour
+from zoneinfo import ZoneInfo
 
 from monitoring import slo as arithmetic
-from monitoring.models import Slo, TelemetryHour, TelemetryWindow
-from monitoring.telemetry import LATENCY_BINS, Counts, merge
-from serving.contract import SHADOW
-
-FAST = timedelta(hours=1)
-SLOW = timedelta(hours=6)
-HOURLY_DAYS = 7  # windows up to this long are drawn by hour
+from monitoring.models import Slo, SloSpan
+from monitoring.selectors.prices import Costs, cost_units, costs, prices_of
+from monitoring.selectors.slo_sums import (
+    LookBacks,
+    Unit,
+    by_slice_and_version,
+    ended,
+    length_of,
+    look_backs_of,
+    spans_of,
+    steps_of,
+)
+from monitoring.slo_burn import Burn, BurnRule, burns, rules_for
+from monitoring.slo_windows import Window, midnight
 
 
 @dataclass(frozen=True)
@@ -30,30 +34,66 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """How far labels have come in the window of an objective on quality.
+
+    Attributes:
+        left: of the budget, what is provisional included; None without any data.
+        provisional, final: spans that count, and ``missing`` those without enough labels, with why.
+    """
+
+    left: float | None
+    provisional: int
+    final: int
+    missing: list[SloSpan]
+    labelled: int
+    predictions: int
+
+    @property
+    def untold(self) -> int:
+        """How many spans have not enough labels."""
+        return len(self.missing)
+
+
+@dataclass(frozen=True)
 class SloStatus:
     """How one objective stands.
 
     Attributes:
-        bad, total: requests in the objective's window.
-        sli: share of good ones; None without traffic.
-        left: share of the error budget left, below 0 where overspent; None without traffic.
-        fast, slow: burn rates over 1 h and 6 h; None without traffic.
-        steps: the window's hours or days, oldest first.
+        bad, total: events, or time slices, in the objective's window; of quality those that are final.
+        sli: share of good ones; None without data.
+        left: share of the error budget left, below 0 where overspent; None without data.
+        burns: how fast it burns, by each rule.
+        steps: the window's hours or days up to now, oldest first.
+        costs: of objectives on cost; ``labels``: of those on quality.
     """
 
     slo: Slo
+    window: Window
     bad: int
     total: int
     sli: float | None
     left: float | None
-    fast: float | None
-    slow: float | None
+    burns: list[Burn]
     steps: list[Step]
+    costs: Costs | None = None
+    labels: Labels | None = None
+    spans: list[SloSpan] = field(default_factory=list)
 
     @property
     def standing(self) -> arithmetic.Standing:
         """Whether the objective is met."""
-        return arithmetic.standing(left=self.left, fast=self.fast, slow=self.slow)
+        return arithmetic.standing(left=self.left, burning=any(burn.burning for burn in self.burns))
+
+    @property
+    def fast(self) -> Burn:
+        """How fast it burns by the rule with the shortest look-backs."""
+        return self.burns[0]
+
+    @property
+    def slow(self) -> Burn:
+        """How fast it burns by the second rule that calls for a person at once."""
+        return self.burns[1]
 
     @property
     def spent(self) -> float | None:
@@ -63,15 +103,17 @@ class SloStatus:
     @property
     def by_hour(self) -> bool:
         """Whether the steps are hours; else they are days."""
-        return self.slo.window_days <= HOURLY_DAYS
+        return self.window.by_hour
+
+    @property
+    def budget_minutes(self) -> float:
+        """The whole budget, as minutes of complete failure."""
+        return arithmetic.budget_minutes(objective=float(self.slo.objective), window_minutes=self.window.minutes)
 
     @property
     def minutes_left(self) -> float | None:
         """What is left of the budget, as minutes of complete failure."""
-        if self.left is None:
-            return None
-        minutes = arithmetic.budget_minutes(objective=float(self.slo.objective), window_days=self.slo.window_days)
-        return self.left * minutes
+        return None if self.left is None else self.left * self.budget_minutes
 
     @property
     def seconds_left(self) -> float | None:
@@ -81,76 +123,113 @@ class SloStatus:
 
 def slo_statuses(slos: Sequence[Slo], *, now: datetime) -> list[SloStatus]:
     """Return how each objective stands, in a number of queries that does not grow with them."""
-    models = {slo.model_id for slo in slos}
-    fast, slow = (_counts_since(models, now - span) for span in (FAST, SLOW))
-    steps = {days: _steps_of_window(slos, days, now) for days in {slo.window_days for slo in slos}}
-    return [
-        _status(slo, steps[slo.window_days].get(slo.model_id, []), fast.get(slo.model_id), slow.get(slo.model_id))
-        for slo in slos
-    ]
+    windows = {slo.pk: slo.window(now) for slo in slos}
+    rules = {slo.pk: rules_for(windows[slo.pk].length) for slo in slos}
+    steps = steps_of(slos, windows, now=now)
+    looks = look_backs_of(slos, windows, rules, now=now)
+    spans = spans_of(slos, windows)
+    dear = [slo for slo in slos if slo.kind == Slo.Kind.COST]
+    prices = prices_of({slo.model_id for slo in dear})
+    since = {
+        slo.pk: min(windows[slo.pk].start, now - max(rule.long for rule in rules[slo.pk])) for slo in dear
+    }  # fmt: skip
+    rows = by_slice_and_version(dear, since)
+    found = []
+    for slo in slos:
+        window = windows[slo.pk]
+        if slo.kind == Slo.Kind.COST:
+            units = cost_units(slo, rows[slo.pk], prices[slo.model_id], now=now)
+            within = [row for row in rows[slo.pk] if row.started_at >= window.start]
+            found.append(
+                _of_units(slo, window, rules[slo.pk], units, now, ended(slo, now), costs(within, prices[slo.model_id]))
+            )  # fmt: skip
+        elif slo.kind == Slo.Kind.QUALITY:
+            found.append(_of_spans(slo, window, rules[slo.pk], spans[slo.pk], now))
+        else:
+            found.append(_of_sums(slo, window, rules[slo.pk], steps[slo.pk], looks, now))
+    return found
 
 
-def _status(slo: Slo, steps: list[tuple[datetime, Counts]], fast: Counts | None, slow: Counts | None) -> SloStatus:
+def _of_sums(
+    slo: Slo, window: Window, rules: list[BurnRule], steps: dict[datetime, Unit], looks: LookBacks, now: datetime
+) -> SloStatus:
+    judged = [steps.get(at, Unit(at, 0, 0)) for at in window.steps(now)]
+    return _status(slo, window, judged, burns(rules, looks[slo.pk], objective=float(slo.objective)))
+
+
+def _of_units(
+    slo: Slo, window: Window, rules: list[BurnRule], units: list[Unit], now: datetime, until: datetime,
+    spent: Costs | None = None,
+) -> SloStatus:  # fmt: skip
+    found = burns(rules, _looked_back(slo, rules, units, until), objective=float(slo.objective))
+    judged = _by_step([unit for unit in units if unit.at >= window.start], window, now)
+    return _status(slo, window, judged, found, costs=spent)
+
+
+def _of_spans(slo: Slo, window: Window, rules: list[BurnRule], spans: list[SloSpan], now: datetime) -> SloStatus:
+    final = [span for span in spans if span.state == SloSpan.State.FINAL]
+    units = [Unit(span.started_at, span.bad, span.total) for span in final if span.total]
+    # Labels come late: look-backs reach back from the end of the last span that is final.
+    last = max((span.started_at for span in final), default=window.start)
+    status = _of_units(slo, window, rules, units, now, last + timedelta(seconds=_seconds(slo)))
+    told = [span for span in spans if span.total]
+    labels = Labels(
+        left=arithmetic.budget_left(
+            bad=sum(span.bad for span in told), total=sum(span.total for span in told), objective=float(slo.objective)
+        ),
+        provisional=sum(span.state == SloSpan.State.PROVISIONAL for span in told),
+        final=len(units),
+        missing=[span for span in final if not span.total],
+        labelled=sum(span.labelled for span in spans),
+        predictions=sum(span.predictions for span in spans),
+    )
+    return replace(status, labels=labels, spans=spans)
+
+
+def _status(
+    slo: Slo, window: Window, judged: list[Unit], found: list[Burn], *, costs: Costs | None = None
+) -> SloStatus:
     objective = float(slo.objective)
-
-    def burn(counts: Counts | None) -> float | None:
-        bad, total = arithmetic.bad_of_total(counts or Counts(), slo.threshold_us)
-        return arithmetic.burn_rate(bad=bad, total=total, objective=objective)
-
-    judged = [(at, *arithmetic.bad_of_total(counts, slo.threshold_us)) for at, counts in steps]
-    bad, total = sum(bad for _, bad, _ in judged), sum(total for _, _, total in judged)
-    shares = arithmetic.burn_down([(bad, total) for _, bad, total in judged], objective=objective)
+    bad, total = sum(unit.bad for unit in judged), sum(unit.total for unit in judged)
+    shares = arithmetic.burn_down([(unit.bad, unit.total) for unit in judged], objective=objective)
     return SloStatus(
-        slo=slo,
-        bad=bad,
-        total=total,
+        slo=slo, window=window, bad=bad, total=total,
         sli=arithmetic.good_share(bad=bad, total=total),
         left=arithmetic.budget_left(bad=bad, total=total, objective=objective),
-        fast=burn(fast),
-        slow=burn(slow),
-        steps=[Step(at, bad, total, left) for (at, bad, total), left in zip_longest(judged, shares)],
-    )
+        burns=found,
+        steps=[Step(u.at, u.bad, u.total, left) for u, left in zip_longest(judged, shares)],
+        costs=costs,
+    )  # fmt: skip
 
 
-def _counts_since(models: Iterable[int], since: datetime) -> dict[int, Counts]:
-    """Return the counts of each model since an instant: windows up to the next full hour, hours from there on."""
-    hour = since.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    counts: dict[int, Counts] = {}
-    for rows in (
-        TelemetryWindow.objects.filter(started_at__gte=since, started_at__lt=hour),
-        TelemetryHour.objects.filter(started_at__gte=hour),
-    ):
-        for key, added in _summed(rows.filter(version__model__in=models), "version__model_id"):
-            counts[key["version__model_id"]] = merge(counts.get(key["version__model_id"], Counts()), added)
-    return counts
+def _seconds(slo: Slo) -> int:
+    return slo.slice_s or length_of(slo)
 
 
-def _steps_of_window(slos: Sequence[Slo], days: int, now: datetime) -> dict[int, list[tuple[datetime, Counts]]]:
-    """Return the counts of each model in a window of ``days``, by hour in a short one, else by day, oldest first."""
-    models = {slo.model_id for slo in slos if slo.window_days == days}
-    by_hour = days <= HOURLY_DAYS
-    step = TruncHour("started_at") if by_hour else TruncDay("started_at")
-    hours = TelemetryHour.objects.filter(started_at__gte=now - timedelta(days=days), version__model__in=models)
-    found = {
-        (key["version__model_id"], key["step"]): counts
-        for key, counts in _summed(hours.annotate(step=step), "version__model_id", "step")
-    }
-    starts = _starts(now - timedelta(days=days), now, by_hour=by_hour)
-    return {model: [(at, found.get((model, at), Counts())) for at in starts] for model in models}
+def _looked_back(
+    slo: Slo, rules: Iterable[BurnRule], units: list[Unit], until: datetime
+) -> dict[str, tuple[int, int, int, int]]:
+    length = timedelta(seconds=_seconds(slo))
+
+    def sums(back: timedelta) -> tuple[int, int]:
+        touched = [unit for unit in units if unit.at + length > until - back]
+        return sum(unit.bad for unit in touched), sum(unit.total for unit in touched)
+
+    return {rule.name: (*sums(rule.long), *sums(rule.short)) for rule in rules}
 
 
-def _starts(since: datetime, now: datetime, *, by_hour: bool) -> list[datetime]:
-    """Return the starts of the hours or days between two instants; those without traffic count too."""
-    length = timedelta(hours=1) if by_hour else timedelta(days=1)
-    at = since.replace(minute=0, second=0, microsecond=0)
-    at = at if by_hour else at.replace(hour=0)
-    return [at + n * length for n in range((now - at) // length + 1)]
+def _by_step(units: list[Unit], window: Window, now: datetime) -> list[Unit]:
+    begin = _hour_of if window.by_hour else _day_of(ZoneInfo(window.zone))
+    sums: dict[datetime, tuple[int, int]] = {}
+    for unit in units:
+        bad, total = sums.get(begin(unit.at), (0, 0))
+        sums[begin(unit.at)] = bad + unit.bad, total + unit.total
+    return [Unit(at, *sums.get(at, (0, 0))) for at in window.steps(now)]
 
 
-def _summed(rows: QuerySet[Any], *by: str) -> Iterator[tuple[dict[str, Any], Counts]]:
-    """Yield the sums over what callers met, grouped and ordered by the fields ``by``."""
-    sums = {f"sum_{name}": Sum(name) for name in ("requests", "errors")}
-    bins = {f"bin_{i}": Sum(f"latency__{i}") for i in range(LATENCY_BINS)}
-    for row in rows.exclude(arm=SHADOW).values(*by).annotate(**sums, **bins).order_by(*by):
-        latency = tuple(int(row[name]) for name in bins)
-        yield row, Counts(requests=int(row["sum_requests"]), errors=int(row["sum_errors"]), latency=latency)
+def _hour_of(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _day_of(zone: ZoneInfo) -> Callable[[datetime], datetime]:
+    return lambda at: midnight(at.astimezone(zone).date(), zone)

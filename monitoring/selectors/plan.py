@@ -6,6 +6,7 @@ from experiments.models import DatasetVersion
 from monitoring.drift import CATEGORICAL_METHOD, DRIFT_SHARE, METHOD_WORDS, NUMERIC_METHOD, THRESHOLD
 from monitoring.models import Slo
 from monitoring.selectors.reference import reference_of
+from monitoring.slo_words import sli_words, slice_words, window_words
 from registry.models import ModelVersion
 
 
@@ -19,8 +20,9 @@ def monitoring_plan(version: ModelVersion) -> dict[str, Any]:
     return {
         "objectives": [
             {
-                "kind": slo.get_kind_display(), "objective": str(slo.objective), "window_days": slo.window_days,
-                "threshold_ms": slo.threshold_ms, "set_by": slo.created_by.get_username(), "path": slo.path,
+                "kind": slo.get_kind_display(), "objective": str(slo.objective), "over": window_words(slo),
+                "counts": sli_words(slo), "only": slice_words(slo), "set_by": slo.created_by.get_username(),
+                "path": slo.path,
             }
             for slo in slos
         ],

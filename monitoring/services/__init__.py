@@ -1,10 +1,12 @@
 """Every write that is asked of monitoring: one action, one function, one transaction, one audit event."""
 
 from monitoring.services.alerting import alert_observe
+from monitoring.services.burning import budget_names, burn_watch
 from monitoring.services.contracts import live_check_record, live_checks_forget, live_checks_make, live_contract_choose
 from monitoring.services.drift import DRIFT_ALERT, MAX_HOURS, drift_report_start, drift_tell
 from monitoring.services.facts import FIRST_ROWS, facts_push, references_push
 from monitoring.services.log import LOG_KEEPERS, log_policy_change
+from monitoring.services.prices import price_declare
 from monitoring.services.quality import QUALITY_OWNERS, quality_policy_change
 from monitoring.services.quality_reference import quality_references_start
 from monitoring.services.retraining import (
@@ -17,19 +19,24 @@ from monitoring.services.retraining import (
     retraining_stop,
 )
 from monitoring.services.retraining_policies import retraining_policy_save, retraining_policy_switch
-from monitoring.services.slos import EDGES_MS, SLO_OWNERS, WINDOW_DAYS, said_in_words, slo_create, slo_delete
+from monitoring.services.slo_terms import EDGES_MS, KINDS, WINDOW_DAYS, Terms, terms_of
+from monitoring.services.slos import SLO_OWNERS, slo_create, slo_delete, slo_edit
 from monitoring.services.trials import trial_close, trial_open
 
 __all__ = [
     "DRIFT_ALERT",
     "EDGES_MS",
     "FIRST_ROWS",
+    "KINDS",
     "LOG_KEEPERS",
     "MAX_HOURS",
     "QUALITY_OWNERS",
     "SLO_OWNERS",
     "WINDOW_DAYS",
+    "Terms",
     "alert_observe",
+    "budget_names",
+    "burn_watch",
     "drift_report_start",
     "drift_tell",
     "facts_push",
@@ -38,6 +45,7 @@ __all__ = [
     "live_checks_make",
     "live_contract_choose",
     "log_policy_change",
+    "price_declare",
     "quality_policy_change",
     "quality_references_start",
     "reconcile_retrainings",
@@ -50,9 +58,10 @@ __all__ = [
     "retraining_policy_switch",
     "retraining_start",
     "retraining_stop",
-    "said_in_words",
     "slo_create",
     "slo_delete",
+    "slo_edit",
+    "terms_of",
     "trial_close",
     "trial_open",
 ]

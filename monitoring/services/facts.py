@@ -7,7 +7,7 @@ from django.db.models import Exists, Max, OuterRef, Sum
 from experiments.selectors import training_data_of
 from monitoring.models import Slo, TelemetryHour, TelemetryWindow
 from monitoring.selectors import slo_statuses
-from monitoring.services.slos import said_in_words
+from monitoring.services.burning import budget_names
 from registry.histograms import number_histogram, profile_of
 from registry.models import ModelVersion, RegisteredModel
 from registry.services import (
@@ -23,14 +23,11 @@ FIRST_ROWS = 5_000  # of production, that stand in for training rows; whose bins
 
 def facts_push(*, now: datetime) -> None:
     """Tell the registry what its gates look at: what is left of each error budget, and which versions still answer."""
-    slos = list(
-        Slo.objects.filter(model__archived_at__isnull=True, model__retired_at__isnull=True).select_related(
-            "model__team"
-        )
-    )
+    slos = list(Slo.objects.watched())
+    names = budget_names(slos)
     told: dict[RegisteredModel, list[str]] = {}
     for status in slo_statuses(slos, now=now):
-        name = said_in_words(status.slo)
+        name = names[status.slo.pk]
         told.setdefault(status.slo.model, []).append(name)
         budget_record(model=status.slo.model, objective=name, remaining=status.left, at=now, link=status.slo.path)
     for model in RegisteredModel.objects.filter(budgets__isnull=False).distinct().select_related("team"):

@@ -1,113 +1,142 @@
-"""Setting and deleting objectives."""
+"""Setting, editing and deleting objectives."""
 
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Unpack
 
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 
 from monitoring.models import Slo
+from monitoring.services.slo_terms import Terms, fields_of, terms_of, told
+from monitoring.slo_burn import BASE
+from monitoring.slo_counting import count_anew, hold_counts
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
 from registry.models import RegisteredModel, Role
-from serving.contract import LATENCY_EDGES_US
+from registry.services import alert_clear
 
 SLO_OWNERS = (Role.ENGINEER, Role.PRODUCT, Role.ADMIN)
-WINDOW_DAYS = (1, 7, 28, 30, 90)
-EDGES_MS = tuple(edge / 1000 for edge in LATENCY_EDGES_US)
+# What decides on what is counted: where one of these changes, counting begins anew.
+COUNTED_BY = ("kind", "threshold_us", "column", "column_holds", "max_age_s", "input_slice")
 
 
 @audited()
-def slo_create(
-    *, actor: Actor, model: RegisteredModel, kind: str, objective: Decimal | float | str, window_days: int,
-    threshold_ms: float | None = None,
-) -> Slo:  # fmt: skip
-    """Promise a share of good answers over a rolling window.
+def slo_create(*, actor: Actor, model: RegisteredModel, **terms: Unpack[Terms]) -> Slo:
+    """Promise a share of good events, or of good time slices, over a window.
 
     Args:
-        kind: ``availability`` (answered, not failed) or ``latency`` (answered within the threshold).
-        objective: promised good share in (0, 1), such as 0.999; at most five decimals.
-        window_days: one of ``WINDOW_DAYS``.
-        threshold_ms: for latency alone; one of ``EDGES_MS``.
+        terms: see :class:`monitoring.services.slo_terms.Terms`; a kind and an objective at least.
 
     Raises:
         InvalidError: a value is not acceptable.
-        ConflictError: the model has this objective already.
+        ConflictError: the model has an objective of this name, or this objective, already.
         RoleError: the actor may not set objectives in the model's team.
     """
     actor.require(model.team, *SLO_OWNERS)
-    share = _objective(objective)
-    if kind not in Slo.Kind.values:
-        raise InvalidError(f"kind must be one of {', '.join(Slo.Kind.values)}.", field="kind")
-    if window_days not in WINDOW_DAYS:
-        raise InvalidError(
-            f"window_days must be one of {', '.join(map(str, WINDOW_DAYS))}.", field="window_days"
-        )  # fmt: skip
-    threshold_us = _threshold_us(kind, threshold_ms)
-    try:
-        with transaction.atomic():
-            slo = Slo.objects.create(
-                model=model, kind=kind, objective=share, window_days=window_days, threshold_us=threshold_us,
-                created_by=actor.user,
-            )  # fmt: skip
-    except IntegrityError:
-        raise ConflictError(
-            f"{model.name} has such an objective over {window_days} days. Delete that one first to replace it."
-        ) from None
-    audit(action="slo.create", subject=model.path, actor=actor, team=model.team.slug, payload={"after": _said(slo)})
+    fields = fields_of(model, terms)
+    hold_counts()
+    _said_once(model, fields)
+    with _named_once(model, fields):
+        slo = Slo.objects.create(model=model, created_by=actor.user, **fields)
+    slo.refresh_from_db(fields=["counted_since"])
+    count_anew(slo)
+    audit(
+        action="slo.create", subject=model.path, actor=actor, team=model.team.slug,
+        payload={"slo": slo.pk, "after": told(slo)},
+    )  # fmt: skip
+    return slo
+
+
+@audited()
+def slo_edit(*, actor: Actor, slo: Slo, reason: str, **terms: Unpack[Terms]) -> Slo:
+    """Change what an objective promises, for a reason; what it promised before stays in the audit trail.
+
+    Where the change decides on what is counted, counting begins anew: from what telemetry kept, or with nothing.
+
+    Args:
+        terms: those that change; the others stay.
+
+    Raises:
+        InvalidError: a value is not acceptable, the reason is empty, or nothing changes.
+        ConflictError: another objective of the model is the same, or has this name.
+        RoleError: the actor may not set objectives in the model's team.
+    """
+    actor.require(slo.model.team, *SLO_OWNERS)
+    if not reason.strip():
+        raise InvalidError("Say why the objective changes: a budget is judged by it.", field="reason")
+    hold_counts()
+    slo = Slo.objects.select_for_update(of=("self",)).select_related("model__team", "created_by").get(pk=slo.pk)
+    before, held = told(slo), {name: getattr(slo, name) for name in COUNTED_BY}
+    if terms.get("kind", slo.kind) != slo.kind:
+        raise InvalidError("The kind stays; set another objective and delete this one.", field="kind")
+    fields = fields_of(slo.model, _with(terms_of(slo), terms))
+    if all(getattr(slo, name) == value for name, value in fields.items()):
+        raise InvalidError("Nothing changes.")
+    _said_once(slo.model, fields, but=slo.pk)
+    anew = any(fields[name] != value for name, value in held.items())
+    with _named_once(slo.model, fields):
+        Slo.objects.filter(pk=slo.pk).update(**fields, **({"counted_since": Now()} if anew else {}))
+    slo.refresh_from_db()
+    if anew:
+        count_anew(slo)
+    audit(
+        action="slo.edit", subject=slo.path, actor=actor, team=slo.model.team.slug,
+        payload={"slo": slo.pk, "reason": reason.strip(), "before": before, "after": told(slo), "counted_anew": anew},
+    )  # fmt: skip
     return slo
 
 
 @audited()
 def slo_delete(*, actor: Actor, slo: Slo) -> None:
-    """Take an objective back; what was measured stays.
+    """Take an objective back with what was counted for it; telemetry stays.
 
     Raises:
         RoleError: the actor may not set objectives in the model's team.
     """
     actor.require(slo.model.team, *SLO_OWNERS)
-    before = _said(slo)
+    before, pk = told(slo), slo.pk
     slo.delete()
+    for name, *_ in BASE:
+        alert_clear(model=slo.model, key=alert_key(pk, name), process="monitoring")
     audit(
-        action="slo.delete", subject=slo.model.path, actor=actor, team=slo.model.team.slug, payload={"before": before}
+        action="slo.delete", subject=slo.model.path, actor=actor, team=slo.model.team.slug,
+        payload={"slo": pk, "before": before},
     )  # fmt: skip
 
 
-def said_in_words(slo: Slo) -> str:
-    """Return an objective as people say it, such as ``latency within 50 ms, 99% over 28 days``."""
-    within = f" within {slo.threshold_ms:g} ms" if slo.threshold_ms else ""
-    return f"{slo.kind}{within}, {float(slo.objective) * 100:g}% over {slo.window_days} days"
+def alert_key(slo_id: int, rule: str) -> str:
+    """Return what tells the alert of one burn rate rule of one objective from others."""
+    return f"slo:{slo_id}:{rule}"
 
 
-def _objective(objective: Decimal | float | str) -> Decimal:
+def _with(terms: Terms, changed: Terms) -> Terms:
+    """Return the terms with what changes; a rolling window takes the calendar's place, and the other way round."""
+    if changed.get("calendar"):
+        terms["window_days"] = None
+    elif changed.get("window_days"):
+        terms["calendar"] = ""
+    if changed.get("budgeting") == Slo.Budgeting.OCCURRENCES:
+        terms["slice_s"] = terms["slice_target"] = None
+    return {**terms, **changed}
+
+
+def _said_once(model: RegisteredModel, fields: dict[str, object], *, but: int = 0) -> None:
+    same = {name: value for name, value in fields.items() if name not in ("name", "description", "objective")}
+    if Slo.objects.filter(model=model, **same).exclude(pk=but).exists():
+        raise ConflictError(
+            f"{model.name} has an objective on the same over the same window. Edit that one, or delete it first."
+        )
+
+
+@contextmanager
+def _named_once(model: RegisteredModel, fields: dict[str, object]) -> Iterator[None]:
+    """Turn a name that is taken into a refusal."""
     try:
-        share = Decimal(str(objective))
-        sound = 0 < share < 1 and share == round(share, 5)
-    except InvalidOperation:
-        sound = False
-    if not sound:
-        raise InvalidError(
-            "objective must be a share between 0 and 1 with at most five decimals, such as 0.999.", field="objective"
-        )
-    return share
-
-
-def _threshold_us(kind: str, threshold_ms: float | None) -> int | None:
-    if kind == Slo.Kind.AVAILABILITY:
-        if threshold_ms is not None:
-            raise InvalidError("threshold_ms belongs to latency objectives; leave it out.", field="threshold_ms")
-        return None
-    if threshold_ms not in EDGES_MS:
-        edges = ", ".join(f"{edge:g}" for edge in EDGES_MS)
-        raise InvalidError(
-            f"threshold_ms must be one of {edges}. Latencies are counted in bins with these edges, so a limit between "
-            "two of them cannot be told from its neighbours.",
-            field="threshold_ms",
-        )
-    return LATENCY_EDGES_US[EDGES_MS.index(threshold_ms)]
-
-
-def _said(slo: Slo) -> dict[str, object]:
-    return {
-        "kind": slo.kind, "objective": str(slo.objective), "window_days": slo.window_days,
-        "threshold_ms": slo.threshold_ms,
-    }  # fmt: skip
+        with transaction.atomic():
+            yield
+    except IntegrityError:
+        raise ConflictError(
+            f"{model.name} has an objective {fields['name']} already. Give this one another name."
+        ) from None

@@ -1,10 +1,12 @@
-"""The lines that pages draw: small ones in tables, and the error budget over its window."""
+"""The small lines that pages draw in tables."""
 
 from typing import Any
 
 from monitoring import charts
+from monitoring.models import SLICES
 from monitoring.selectors import ArmTraffic, SloStatus
 from monitoring.slo import Standing
+from monitoring.slo_words import slice_words, window_words
 from serving.contract import BASIS_POINTS, CHAMPION
 
 WORDS = {
@@ -14,7 +16,6 @@ WORDS = {
     Standing.NO_DATA: ("skipped", "No data"),
 }
 SPARK: dict[str, float] = {"width": 88, "height": 24}
-CHART: dict[str, float] = {"width": 296, "height": 132}
 
 
 def arm_row(arm: ArmTraffic) -> dict[str, Any]:
@@ -37,22 +38,13 @@ def slo_row(status: SloStatus) -> dict[str, Any]:
         "of": status,
         "slo": status.slo,
         "target": float(status.slo.objective),
+        "slice": slice_words(status.slo),
+        "slice_length": SLICES.get(status.slo.slice_s or 0, ""),
+        "budget_s": status.budget_minutes * 60,
+        "over": window_words(status.slo),
+        "counts": "time slices" if status.slo.by_slices else "requests",
         "mark": mark,
         "word": word,
         "tone": tone,
         "line": line,
-    }
-
-
-def burn_down(status: SloStatus) -> dict[str, Any]:
-    """Return the drawing of the budget left over the window; an overspent budget widens the scale downwards."""
-    shares = [step.left for step in status.steps if step.left is not None]
-    low = min(0.0, *shares)
-    height = CHART["height"]
-    grid = [1.0, 0.5, 0.0] if low == 0 else [1.0, 0.0, low]
-    return {
-        "path": charts.line([1.0, *shares], **CHART, low=low, high=1.0),
-        "grid": [(round(height - (share - low) / (1.0 - low) * height, 1), share) for share in grid],
-        "from": status.steps[0].at,
-        "left_y": round(height - (shares[-1] - low) / (1.0 - low) * height, 1),
     }

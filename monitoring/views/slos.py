@@ -1,11 +1,10 @@
-"""Objectives: the list, one of them, setting and deleting them."""
+"""Objectives: the list, one of them, setting, editing and deleting them."""
 
 import json
-from decimal import Decimal
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -13,31 +12,41 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from jobs.paging import page_of
 from monitoring import selectors, services
-from monitoring.forms import SloForm
+from monitoring.forms import FIELDS, FORMS, SloForm
 from monitoring.models import Slo
-from monitoring.slo import FAST_BURN, SLOW_BURN, budget_minutes
-from monitoring.views.drawings import burn_down, slo_row
+from monitoring.slo import Standing
+from monitoring.views.drawings import WORDS, slo_row
+from monitoring.views.slo_drawing import burn_down
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
-from registry.models import RegisteredModel
+from registry.models import Alert, AuditEvent, RegisteredModel
 
-FIELDS = {"objective": "percent"}  # where the form names a field otherwise than the service
+KINDS = [(kind, Slo.Kind(kind).label) for kind in services.KINDS]
+HISTORY = 20
 
 
 @require_GET
 def slos(request: HttpRequest) -> HttpResponse:
     """List the objectives of the reader's teams and how they stand."""
     actor = actor_of(request)
-    name = request.GET.get("model", "")
+    asked = {name: request.GET.get(name, "") for name in ("model", "kind", "standing")}
+    fields = {"model": "model__name", "kind": "kind", "standing": "standing"}
     rows = Slo.objects.visible_to(actor)
-    page = page_of(request, rows.filter(model__name=name) if name else rows, "model__name", "id", size=25)
+    counts = dict(rows.order_by().values_list("standing").annotate(n=Count("pk")))
+    page = page_of(
+        request, rows.filter(**{fields[name]: value for name, value in asked.items() if value}),
+        "model__name", "id", size=25,
+    )  # fmt: skip
     context = {
         "page": page,
         "rows": [slo_row(status) for status in selectors.slo_statuses(page.rows, now=timezone.now())],
-        "name": name,
+        "asked": asked,
+        "name": asked["model"],
+        "filtered": any(asked.values()),
+        "kinds": KINDS,
+        "standings": [(str(s), *WORDS[s], counts.get(str(s), 0)) for s in reversed(Standing)],
         "may_set": _settable(actor).exists(),
-        "rates": {"fast": FAST_BURN, "slow": SLOW_BURN},
-        "snippet": _snippet(name or "<model>"),
+        "snippet": _snippet(asked["model"] or "<model>"),
     }
     template = "monitoring/slos.html#rows" if request.headers.get("HX-Request") else "monitoring/slos.html"
     return render(request, template, context)
@@ -45,38 +54,59 @@ def slos(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def slo_new(request: HttpRequest) -> HttpResponse:
-    """Set an objective."""
+    """Set an objective of the kind that the address names."""
     actor = actor_of(request)
-    form = SloForm(request.POST or None, models=_settable(actor), initial={"model": request.GET.get("model")})
+    kind = request.GET.get("kind", "")
+    kind = kind if kind in FORMS else "availability"
+    models = _settable(actor)
+    form = FORMS[kind](request.POST or None, models=models, initial={"model": request.GET.get("model")})
     if request.method == "POST" and form.is_valid():
-        asked = form.cleaned_data
         try:
-            slo = services.slo_create(
-                actor=actor, model=asked["model"], kind=asked["kind"], objective=asked["percent"] / Decimal(100),
-                window_days=asked["window_days"], threshold_ms=asked["threshold_ms"],
-            )  # fmt: skip
+            slo = services.slo_create(actor=actor, model=form.cleaned_data["model"], **form.terms())
         except RefusedError as refused:
-            field = getattr(refused, "field", "")
-            form.add_error(FIELDS.get(field, field) or None, str(refused))
+            _refuse(form, refused)
         else:
-            messages.success(request, "The objective is set. It is measured from traffic that was counted already.")
+            messages.success(request, "The objective is set.")
             return redirect("slo", pk=slo.pk)
-    status = 422 if form.is_bound else 200
-    return render(request, "monitoring/slo_new.html", {"form": form}, status=status)
+    context = {"form": form, "kind": kind, "kinds": KINDS, "model": request.GET.get("model", "")}
+    return render(request, "monitoring/slo_new.html", context, status=422 if form.is_bound else 200)
+
+
+@require_http_methods(["GET", "POST"])
+def slo_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change what an objective promises, for a reason."""
+    actor = actor_of(request)
+    found = get_object_or_404(Slo.objects.visible_to(actor), pk=pk)
+    form = FORMS[found.kind](request.POST or None, models=_settable(actor), slo=found)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.slo_edit(actor=actor, slo=found, reason=form.cleaned_data["reason"], **form.terms())
+        except RefusedError as refused:
+            if refused.status == 403:
+                raise
+            _refuse(form, refused)
+        else:
+            messages.success(request, "The objective is changed.")
+            return redirect("slo", pk=pk)
+    context = {"form": form, "slo": found}
+    return render(request, "monitoring/slo_edit.html", context, status=422 if form.is_bound else 200)
 
 
 @require_GET
 def slo(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show one objective with its error budget over the window."""
+    """Show one objective with its error budget over the window, what burns it, and what happened meanwhile."""
     actor = actor_of(request)
     found = get_object_or_404(Slo.objects.visible_to(actor), pk=pk)
-    [status] = selectors.slo_statuses([found], now=timezone.now())
+    now = timezone.now()
+    [status] = selectors.slo_statuses([found], now=now)
+    marks = selectors.marks_of(found.model, since=status.window.start, until=now)
     context = {
         **slo_row(status),
-        "chart": burn_down(status) if status.total else None,
-        "budget_s": 60 * budget_minutes(objective=float(found.objective), window_days=found.window_days),
+        "chart": burn_down(status, marks, now=now) if status.total else None,
+        "marks": marks[::-1],
+        "alerts": Alert.objects.filter(model=found.model, key__startswith=f"slo:{found.pk}:")[:HISTORY],
+        "history": AuditEvent.objects.filter(subject=found.path)[:HISTORY],
         "may_set": actor.role_in(found.model.team) in services.SLO_OWNERS,
-        "rates": {"fast": FAST_BURN, "slow": SLOW_BURN},
     }
     return render(request, "monitoring/slo.html", context)
 
@@ -87,8 +117,13 @@ def slo_delete(request: HttpRequest, pk: int) -> HttpResponse:
     actor = actor_of(request)
     found = get_object_or_404(Slo.objects.visible_to(actor), pk=pk)
     services.slo_delete(actor=actor, slo=found)
-    messages.success(request, f"The objective is deleted. What was measured of {found.model.name} stays.")
+    messages.success(request, f"The objective is deleted. Telemetry of {found.model.name} stays.")
     return redirect("slos")
+
+
+def _refuse(form: SloForm, refused: RefusedError) -> None:
+    field = FIELDS.get(getattr(refused, "field", ""), getattr(refused, "field", ""))
+    form.add_error(field if field in form.fields else None, str(refused))
 
 
 def _snippet(model: str) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 from monitoring import slo as arithmetic
 from monitoring.models import Slo, TelemetryHour, TelemetryWindow
-from monitoring.selectors import slo_statuses
-from monitoring.services import said_in_words
+from monitoring.selectors import charged, slo_statuses
+from monitoring.slo_words import said_in_words
 from monitoring.telemetry import WINDOW_SECONDS, Counts, merge_all
 from rollouts.models import Rollout
 from serving.contract import CANARY
@@ -16,8 +16,9 @@ def charge(rollout: Rollout, *, now: datetime) -> None:
     """Note what callers met of the candidate as canary so far, and which share of each budget that was."""
     counts = canary_counts(rollout)
     budget = [
-        _share(status.slo, counts, status.total)
+        _share(status.slo, _spent(status.slo, rollout, counts, now=now), status.total)
         for status in slo_statuses(list(Slo.objects.filter(model=rollout.model)), now=now)
+        if status.slo.kind != Slo.Kind.QUALITY  # labels come later; what is charged now would be a guess
     ]
     spent = {"canary_requests": counts.requests, "canary_failures": counts.errors, "budget": budget}
     if any(getattr(rollout, name) != value for name, value in spent.items()):
@@ -44,8 +45,15 @@ def canary_counts(rollout: Rollout) -> Counts:
     return merge_all(row.counts() for row in [*windows, *hours])
 
 
-def _share(slo: Slo, counts: Counts, requests: int) -> dict[str, Any]:
-    """Return what one objective lost: the canary's bad requests over all that the budget of the whole window allows."""
-    bad, total = arithmetic.bad_of_total(counts, slo.threshold_us)
-    allowed = (1 - float(slo.objective)) * max(requests, total)
+def _spent(slo: Slo, rollout: Rollout, counts: Counts, *, now: datetime) -> tuple[int, int]:
+    """Return what of (bad, total) the canary met; of an objective judged by slices those that are bad only because of it."""
+    if slo.is_plain and not slo.by_slices:
+        return arithmetic.bad_of_total(counts, slo.threshold_us)
+    return charged(slo, version=rollout.candidate, since=rollout.started_at, until=rollout.ended_at or now)
+
+
+def _share(slo: Slo, spent: tuple[int, int], whole: int) -> dict[str, Any]:
+    """Return what one objective lost: what the canary spent over all that the budget of the whole window allows."""
+    bad, total = spent
+    allowed = (1 - float(slo.objective)) * max(whole, total)
     return {"objective": said_in_words(slo), "bad": bad, "total": total, "share": bad / allowed if allowed else None}

@@ -1,0 +1,164 @@
+"""Sums of what was counted for objectives: by step and by look-back, each in one query however many objectives there are."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+
+from monitoring.models import Slo, SloCount, SloSpan
+from monitoring.slo_burn import BurnRule
+from monitoring.slo_tally import SPAN_S
+from monitoring.slo_windows import Window, midnight
+from serving.contract import SHADOW
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Unit:
+    """An event count or one time slice that was judged: ``bad`` of ``total``, from ``at`` on."""
+
+    at: datetime
+    bad: int
+    total: int
+
+
+# What the budget of each objective consists of: rows as they were counted, or whole slices that have ended, each good or bad.
+UNITS = """
+WITH w AS (
+    SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::int[], %s::float8[], %s::text[], %s::text[], %s::timestamptz[])
+    AS w(slo_id, since, slice_s, target, zone, step, until)
+), units AS (
+    SELECT c.slo_id, w.step, w.zone, c.started_at AS at, 300 AS length_s, c.bad, c.total
+    FROM w JOIN monitoring_slocount c ON c.slo_id = w.slo_id AND c.started_at >= w.since AND c.started_at < w.until
+    WHERE w.slice_s IS NULL AND c.arm <> 'shadow' AND c.total > 0
+    UNION ALL
+    SELECT s.slo_id, s.step, s.zone, s.at, s.slice_s, (s.total - s.bad < s.target::numeric * s.total)::int, 1
+    FROM (
+        SELECT w.slo_id, w.step, w.zone, w.slice_s, w.target, sum(c.bad) AS bad, sum(c.total) AS total,
+            CASE WHEN w.slice_s = 86400 THEN date_trunc('day', c.started_at, w.zone)
+                 ELSE date_bin(make_interval(secs => w.slice_s), c.started_at, 'epoch'::timestamptz) END AS at
+        FROM w JOIN monitoring_slocount c ON c.slo_id = w.slo_id AND c.started_at >= w.since AND c.started_at < w.until
+        WHERE w.slice_s IS NOT NULL AND c.arm <> 'shadow'
+        GROUP BY w.slo_id, w.step, w.zone, w.slice_s, w.target, 8
+    ) s WHERE s.total > 0
+)
+"""
+BY_STEP = "SELECT slo_id, date_trunc(step, at, zone), sum(bad), sum(total) FROM units GROUP BY 1, 2 ORDER BY 1, 2"
+BY_LOOK_BACK = """
+SELECT u.slo_id, l.name,
+    coalesce(sum(u.bad) FILTER (WHERE u.at > l.long - make_interval(secs => u.length_s)), 0),
+    coalesce(sum(u.total) FILTER (WHERE u.at > l.long - make_interval(secs => u.length_s)), 0),
+    coalesce(sum(u.bad) FILTER (WHERE u.at > l.short - make_interval(secs => u.length_s)), 0),
+    coalesce(sum(u.total) FILTER (WHERE u.at > l.short - make_interval(secs => u.length_s)), 0)
+FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[]) AS l(slo_id, name, long, short)
+JOIN units u ON u.slo_id = l.slo_id GROUP BY 1, 2
+"""
+Spans = dict[int, list[SloSpan]]
+
+
+def spans_of(slos: Iterable[Slo], windows: dict[int, Window]) -> Spans:
+    """Return what was stated of each objective on quality within its window, oldest first."""
+    asked = [slo.pk for slo in slos if slo.kind == Slo.Kind.QUALITY]
+    found: Spans = {pk: [] for pk in asked}
+    if asked:
+        earliest = min(windows[pk].start for pk in asked)
+        for span in SloSpan.objects.filter(slo__in=asked, started_at__gte=earliest).order_by("started_at"):
+            if span.started_at >= windows[span.slo_id].start:
+                found[span.slo_id].append(span)
+    return found
+
+
+def steps_of(slos: Sequence[Slo], windows: dict[int, Window], *, now: datetime) -> dict[int, dict[datetime, Unit]]:
+    """Return the sums of each objective's window by its hours or days; of those that are counted request by request."""
+    asked = [slo for slo in slos if slo.kind not in (Slo.Kind.QUALITY, Slo.Kind.COST)]
+    found: dict[int, dict[datetime, Unit]] = {slo.pk: {} for slo in asked}
+    if not asked:
+        return found
+    since = {slo.pk: windows[slo.pk].start for slo in asked}
+    for slo_id, at, bad, total in _rows(UNITS + BY_STEP, _asked(asked, windows, since, now=now)):
+        found[slo_id][at] = Unit(at, int(bad), int(total))
+    return found
+
+
+LookBacks = dict[int, dict[str, tuple[int, int, int, int]]]
+
+
+def look_backs_of(
+    slos: Sequence[Slo], windows: dict[int, Window], rules: dict[int, list[BurnRule]], *, now: datetime
+) -> LookBacks:
+    """Return (bad, total) of the long and of the short look-back of each rule of each objective.
+
+    A look-back begins with the first five minutes, or the slice, that it touches. Where slices are longer than that, it reaches
+    back from the end of the last whole one.
+    """
+    asked = [slo for slo in slos if slo.kind not in (Slo.Kind.QUALITY, Slo.Kind.COST)]
+    found: LookBacks = {slo.pk: {} for slo in asked}
+    if not asked:
+        return found
+    looks = [(slo.pk, rule.name, ended(slo, now) - rule.long, ended(slo, now) - rule.short)
+             for slo in asked for rule in rules[slo.pk]]  # fmt: skip
+    since = {
+        slo.pk: min(long for pk, _, long, _ in looks if pk == slo.pk) - timedelta(seconds=length_of(slo))
+        for slo in asked
+    }
+    args = [*_asked(asked, windows, since, now=now), *(list(column) for column in zip(*looks, strict=True))]
+    for slo_id, name, *sums in _rows(UNITS + BY_LOOK_BACK, args):
+        found[slo_id][name] = (int(sums[0]), int(sums[1]), int(sums[2]), int(sums[3]))
+    return found
+
+
+def length_of(slo: Slo) -> int:
+    """Return the seconds of what an objective's budget consists of."""
+    return slo.slice_s if slo.by_slices and slo.slice_s else SPAN_S
+
+
+def ended(slo: Slo, now: datetime) -> datetime:
+    """Return the end of the last whole slice; now itself where events are counted."""
+    if not slo.by_slices:
+        return now
+    if slo.slice_s == DAY_S:
+        zone = ZoneInfo(slo.time_zone)
+        return midnight(now.astimezone(zone).date(), zone)
+    return datetime.fromtimestamp(now.timestamp() // length_of(slo) * length_of(slo), UTC)
+
+
+def _asked(
+    slos: Sequence[Slo], windows: dict[int, Window], since: dict[int, datetime], *, now: datetime
+) -> list[list[Any]]:
+    """Return the columns of ``w``: one row for each objective."""
+    rows = [
+        (
+            slo.pk, since[slo.pk], slo.slice_s if slo.by_slices else None, slo.slice_target,
+            windows[slo.pk].zone, "hour" if windows[slo.pk].by_hour else "day",
+            ended(slo, now) if slo.by_slices else now + timedelta(seconds=SPAN_S),
+        )
+        for slo in slos
+    ]  # fmt: skip
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _rows(sql: str, args: list[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, args)
+        return list(cursor.fetchall())
+
+
+def by_slice_and_version(slos: Sequence[Slo], since: dict[int, datetime]) -> dict[int, list[SloCount]]:
+    """Return what was counted for objectives on cost, five minutes and version apart, shadows too, oldest first."""
+    found: dict[int, list[SloCount]] = {slo.pk: [] for slo in slos}
+    if not found:
+        return found
+    rows = SloCount.objects.filter(slo__in=found, started_at__gte=min(since.values()))
+    for row in rows.order_by("started_at"):
+        if row.started_at >= since[row.slo_id]:
+            found[row.slo_id].append(row)
+    return found
+
+
+def is_shadow(row: SloCount) -> bool:
+    """Whether it was asked off the path."""
+    return row.arm == SHADOW

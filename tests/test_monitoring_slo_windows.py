@@ -1,0 +1,255 @@
+"""Windows of the calendar across changed clocks, burn rates scaled to a window, and counts that add up: by properties."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from monitoring.slo import budget_left, burn_down
+from monitoring.slo_burn import BASE, GRAIN, LEAST_LONG, Severity, burns, rules_for
+from monitoring.slo_cost import Price, Used, cost, per_1000, price_at
+from monitoring.slo_tally import Counted, Tally, is_stale, plus, tally, text_of
+from monitoring.slo_windows import Calendar, calendar, midnight, rolling
+from tests.factories import NOON, make_record
+
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "America/Santiago",
+    "Africa/Cairo",
+]
+instants = st.datetimes(datetime(2000, 1, 1), datetime(2037, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+quick = examples(max_examples=100, deadline=None, derandomize=True)
+
+
+@quick
+@given(now=instants, unit=st.sampled_from(list(Calendar)), zone=st.sampled_from(ZONES))
+def test_calendar_windows_follow_each_other_without_gap_or_overlap(now, unit, zone):
+    window = calendar(unit, zone=zone, now=now)
+    after = calendar(unit, zone=zone, now=window.end)
+    before = calendar(unit, zone=zone, now=window.start - timedelta(microseconds=1))
+
+    assert window.start <= now < window.end
+    assert (before.end, after.start) == (window.start, window.end)
+
+
+@quick
+@given(now=instants, unit=st.sampled_from(list(Calendar)), zone=st.sampled_from(ZONES))
+def test_calendar_windows_begin_with_the_first_moment_of_a_day_of_their_zone(now, unit, zone):
+    window = calendar(unit, zone=zone, now=now)
+    local, just_before = (
+        at.astimezone(ZoneInfo(zone)) for at in (window.start, window.start - timedelta(microseconds=1))
+    )
+
+    assert just_before.date() == local.date() - timedelta(days=1)
+    assert unit is not Calendar.WEEK or local.weekday() == 0
+    assert unit not in (Calendar.MONTH, Calendar.QUARTER) or local.day == 1
+    assert unit is not Calendar.QUARTER or local.month % 3 == 1
+
+
+@quick
+@given(now=instants, unit=st.sampled_from(list(Calendar)), zone=st.sampled_from(ZONES))
+def test_steps_of_a_window_rise_and_part_it_up_to_now(now, unit, zone):
+    window = calendar(unit, zone=zone, now=now)
+    steps = window.steps(now)
+
+    assert steps == sorted(set(steps))
+    assert steps[0] <= window.start < steps[0] + timedelta(hours=25)
+    assert steps[-1] <= now < steps[-1] + timedelta(hours=25)
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "hours"),
+    [
+        (datetime(2026, 3, 29, 12, tzinfo=UTC), "Europe/Berlin", 23),
+        (datetime(2026, 10, 25, 12, tzinfo=UTC), "Europe/Berlin", 25),
+        (datetime(2026, 3, 29, 12, tzinfo=UTC), "UTC", 24),
+        (datetime(2026, 4, 5, 3, tzinfo=UTC), "Australia/Lord_Howe", 24.5),
+    ],
+)
+def test_a_day_lasts_as_long_as_its_clocks_say(at, zone, hours):
+    assert calendar("day", zone=zone, now=at).length == timedelta(hours=hours)
+
+
+def test_a_month_with_changed_clocks_has_another_budget_in_minutes():
+    march = calendar("month", zone="Europe/Berlin", now=datetime(2026, 3, 10, tzinfo=UTC))
+
+    assert (march.start, march.end) == (datetime(2026, 2, 28, 23, tzinfo=UTC), datetime(2026, 3, 31, 22, tzinfo=UTC))
+    assert march.minutes == 31 * 24 * 60 - 60
+
+
+def test_where_the_clocks_skip_midnight_the_day_begins_after_the_gap():
+    assert midnight(date(2026, 4, 24), ZoneInfo("Africa/Cairo")) == datetime(2026, 4, 23, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("unit", "zone"), [("year", "UTC"), ("month", "Mars/Olympus")])
+def test_units_and_zones_that_do_not_exist_are_refused(unit, zone):
+    with pytest.raises((ValueError, KeyError)):
+        calendar(unit, zone=zone, now=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_the_workbooks_rules_over_thirty_days():
+    assert [(r.long, r.short, r.severity) for r in rules_for(timedelta(days=30))] == [
+        (timedelta(hours=1), timedelta(minutes=5), Severity.PAGE),
+        (timedelta(hours=6), timedelta(minutes=30), Severity.PAGE),
+        (timedelta(days=1), timedelta(hours=2), Severity.TICKET),
+        (timedelta(days=3), timedelta(hours=6), Severity.TICKET),
+    ]
+    assert [r.rate for r in rules_for(timedelta(days=30))] == pytest.approx([14.4, 6, 3, 1])
+
+
+@quick
+@given(hours=st.integers(23, 100 * 24))
+def test_scaled_rules_stand_for_the_same_share_of_any_window(hours):
+    window = timedelta(hours=hours)
+
+    for rule, (name, severity, share, _) in zip(rules_for(window), BASE, strict=True):
+        assert (rule.name, rule.severity) == (name, severity)
+        assert rule.rate * (rule.long / window) == pytest.approx(share)
+        assert rule.rate >= 0.95  # burning just in time never calls anybody, but for rounding to five minutes
+        assert rule.long % GRAIN == rule.short % GRAIN == timedelta()
+        assert LEAST_LONG <= rule.long < window
+        assert GRAIN <= rule.short < rule.long
+
+
+def test_a_window_too_short_for_rules_is_refused():
+    with pytest.raises(ValueError, match="window="):
+        rules_for(timedelta(minutes=15))
+
+
+def test_a_rule_burns_only_in_both_look_backs_and_nothing_is_no_data():
+    [rule, *_] = rules_for(timedelta(days=30))
+
+    def burning(*sums):
+        return burns([rule], {rule.name: sums}, objective=0.99)[0].burning
+
+    assert burning(144, 1000, 144, 1000) is False or burning(145, 1000, 145, 1000) is True
+    assert [burning(150, 1000, 15, 100), burning(150, 1000, 14, 100), burning(140, 1000, 15, 100)] == [
+        True,
+        False,
+        False,
+    ]
+    assert burning(150, 1000, 0, 0) is False
+    assert burning(0, 0, 0, 0) is None
+
+
+records = st.lists(
+    st.builds(
+        lambda after, arm, status, slow, origin, pinned: make_record(
+            after=float(after), arm=arm, status=status, latency_us=60_000 if slow else 900, pinned=pinned,
+            inputs={"origin": origin, "taken": NOON + after - (7200 if slow else 10)},
+        ),
+        st.integers(0, 3600), st.sampled_from(["champion", "canary", "shadow"]), st.sampled_from([200, 200, 422, 503]),
+        st.booleans(), st.sampled_from(["JFK", "EWR"]), st.booleans(),
+    ),
+    max_size=30,
+)  # fmt: skip
+COUNTED = {
+    1: [
+        Counted(1, "availability", {"origin": "JFK"}),
+        Counted(2, "latency", threshold_us=50_000),
+        Counted(3, "freshness", column="taken", holds="instant", max_age_s=3600),
+        Counted(4, "cost"),
+    ]
+}
+
+
+@quick
+@given(records=records, cut=st.integers(0, 30))
+def test_counts_of_two_parts_add_up_to_those_of_the_whole(records, cut):
+    whole, head, tail = (tally(part, COUNTED) for part in (records, records[:cut], records[cut:]))
+
+    assert whole == {key: plus(head.get(key, Tally()), tail.get(key, Tally())) for key in {*head, *tail}}
+    assert all(0 <= of.bad <= of.total for of in whole.values())
+
+
+@quick
+@given(records=records)
+def test_parts_of_the_inputs_add_up_to_all(records):
+    slices = {1: [Counted(1, "latency", {"origin": origin}, threshold_us=50_000) for origin in ("JFK", "EWR")]}
+    parts, whole = tally(records, slices), tally(records, {1: [Counted(1, "latency", threshold_us=50_000)]})
+
+    assert parts == whole
+
+
+@quick
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 50), st.integers(0, 50)).map(lambda pair: (min(pair), max(pair))), max_size=20
+    )
+)
+def test_burn_down_never_rises_and_ends_at_what_is_left(steps):
+    left = burn_down(steps, objective=0.9)
+    bad, total = sum(b for b, _ in steps), sum(t for _, t in steps)
+
+    assert left == sorted(left, reverse=True)
+    assert (left[-1] if left else None) == budget_left(bad=bad, total=total, objective=0.9)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (NOON - 3600, False),
+        (NOON - 3601, True),
+        ((NOON - 3601) * 1000, True),
+        ("2026-11-25T11:30:00Z", False),
+        ("2026-11-25T11:30:00", False),
+        ("2026-11-25T12:30:00+02:00", True),
+        ("last week", True),
+        (None, True),
+        (True, True),
+        (float("nan"), True),
+        ("hashed:00", None),
+        ("•••", None),
+    ],
+)
+def test_an_instant_is_stale_by_its_age_when_asked(value, expected):
+    assert is_stale(Counted(1, "freshness", column="t", holds="instant", max_age_s=3600), value, at=NOON) is expected
+
+
+def test_a_request_counts_once_however_many_rows_it_has():
+    rows = [make_record(request_id="r", row=n, latency_us=1_000_000, inputs={"age": age, "origin": origin})
+            for n, (age, origin) in enumerate([(5, "EWR"), (9_000, "JFK"), (5, "JFK")])]  # fmt: skip
+    of = {1: [
+        Counted(1, "freshness", column="age", holds="age", max_age_s=60),
+        Counted(2, "cost", {"origin": "JFK"}),
+        Counted(3, "availability", {"origin": "LGA"}),
+    ]}  # fmt: skip
+
+    found = {key.slo_id: counts for key, counts in tally(rows, of).items()}
+
+    assert found == {1: Tally(1, 1), 2: Tally(1, 0, 2, 666_667)}
+
+
+def test_values_of_a_slice_are_compared_as_text():
+    assert [text_of(value) for value in (1, 1.0, 1.5, True, "JFK", None)] == ["1", "1", "1.5", "true", "JFK", ""]
+
+
+def test_costs_by_the_price_that_was_in_force():
+    at = datetime(2026, 11, 25, tzinfo=UTC)
+    prices = [
+        Price(None, at, Decimal(2), Decimal(0), "EUR"),
+        Price(7, at, Decimal(0), Decimal(36), "EUR"),
+        Price(None, at + timedelta(days=1), Decimal(3), Decimal(0), "EUR"),
+    ]
+    early, late = Used(5, at, 1000, 0), Used(5, at + timedelta(days=1), 1000, 0)
+    own = Used(7, at + timedelta(days=2), 500, 100_000_000)
+
+    assert cost([early, late, own], prices) == 2 + 3 + 1
+    assert per_1000([early, own], prices) == 2
+    assert price_at(prices, 5, at - timedelta(seconds=1)) is None
+    assert cost([Used(5, at - timedelta(days=1), 1, 0)], prices) is None
+    assert per_1000([Used(5, at, 0, 5)], prices) is None
+
+
+def test_a_rolling_window_is_so_many_times_24_hours():
+    now = datetime(2026, 3, 30, tzinfo=UTC)
+
+    assert rolling(7, now=now, zone="Europe/Berlin").length == timedelta(days=7)
