@@ -256,6 +256,7 @@ SPECTACULAR_SETTINGS = {
         "TeamRole": "registry.models.Role",
         "CriteriaState": "registry.models.CriteriaSet.State",
         "DeliveryState": "jobs.models.DELIVERIES",
+        "DriftState": "monitoring.models.DriftWindow.State",
         "JobState": "jobs.models.STATES",
         "ObjectiveKind": "monitoring.models.Slo.Kind",
         "WebhookStatus": "registry.models.Webhook.Status",

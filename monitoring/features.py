@@ -10,7 +10,6 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import msgspec
@@ -171,7 +170,11 @@ def cells_of(
 
 def add_all(parts: Iterable[Cells]) -> Cells:
     """Return all taken together."""
-    return reduce(Cells.__add__, parts, NO_CELLS)
+    held = list(parts)
+    dense = np.zeros(1 + max((part.places.max(initial=-1) for part in held), default=-1), np.int64)
+    for part in held:
+        dense[part.places] += part.counts
+    return Cells._of(dense)
 
 
 _NUMBERS = {float, int, type(None)}

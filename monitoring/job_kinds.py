@@ -6,61 +6,77 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
+from experiments.models import TrainingRun
 from jobs.kinds import JobContext, job_kind
-from monitoring.drift import verdict
+from monitoring.drift import counted, verdict
+from monitoring.drifting.windows import MIN_ROWS
 from monitoring.models import DriftReport
 from monitoring.selectors import reference_of
+from monitoring.selectors.drift_policy import drift_policy_of
 from monitoring.services import drift_tell
 from registry.audit_trail import audit, audited
-from registry.models import ModelVersion
+from registry.models import ModelVersion, ReferenceProfile
 
-# Enough for both distances to settle; more only takes longer.
-MAX_ROWS = 50_000
+MOST_REFERENCE_ROWS = 100_000  # more only takes longer
 
 
-@job_kind("drift_report", queue="monitoring", timeout_s=900, memory_mb=3072, max_attempts=2)
+@job_kind("drift_report", queue="monitoring", timeout_s=1500, memory_mb=4096, max_attempts=2)
 def drift_report(ctx: JobContext) -> None:
-    """Compare a version's latest inputs with its training rows and keep the report."""
+    """Compare a version's latest predictions with its training rows, row by row, and keep the report."""
     # Heavy libraries are imported here, because this module is imported wherever a job is queued.
-    import pandas as pd
-
     from experiments.selectors import dataset_rows
-    from monitoring import comparison, lake
+    from monitoring import full_report, lake
 
     version = ModelVersion.objects.select_related("model__team").get(pk=ctx.params["version_id"])
-    reference = reference_of(version)
-    inputs = version.signature["inputs"]
+    data = reference_of(version)
+    policy = drift_policy_of(version.model)
     until = timezone.now()
     since = until - timedelta(hours=ctx.params["hours"])
 
     ctx.progress(0.05, "Reading the predictions")
-    rows = lake.latest_answers(
-        model_id=version.model_id, model=version.model.name, number=version.number, since=since, limit=MAX_ROWS
-    ).inputs
-    inputs = lake.told(inputs, rows)
-    current, categories = comparison.typed(pd.DataFrame(rows), inputs)
-    ctx.log(f"{len(current):,} predictions of {version} since {since:%Y-%m-%d %H:%M} UTC")
-
-    ctx.progress(0.25, "Reading the training rows")
-    trained_on = dataset_rows(reference, "train")
-    before, _ = comparison.typed(trained_on.sample(min(len(trained_on), MAX_ROWS), random_state=0), inputs)
-    ctx.log(f"{len(before):,} of {len(trained_on):,} training rows of {reference}")
-
-    ctx.progress(0.4, "Comparing")
-    html = f"drift/{ctx.job_id}-{ctx.attempt}.html"
-    training = getattr(version, "training_run", None)
-    features = comparison.compare(
-        before, current, categories=categories, importance=training.importance if training else {},
-        html=Path(settings.REPORT_ROOT) / html,
+    answers = lake.latest_answers(
+        model_id=version.model_id, model=version.model.name, number=version.number, since=since,
+        limit=policy.sample_rows,
     )  # fmt: skip
-    said = verdict(features)
+    rows = len(answers.inputs)
+    ctx.log(f"{rows:,} predictions of {version} since {since:%Y-%m-%d %H:%M} UTC")
+    if rows < MIN_ROWS:
+        raise ValueError(f"There are {rows} predictions; a comparison needs at least {MIN_ROWS}.")
+
+    ctx.progress(0.2, "Reading the training rows")
+    trained_on = dataset_rows(data, "train")
+    before = trained_on.sample(min(len(trained_on), MOST_REFERENCE_ROWS), random_state=0)
+    ctx.log(f"{len(before):,} of {len(trained_on):,} training rows of {data}")
+    inputs = lake.told(version.signature["inputs"], answers.inputs)
+    profile = ReferenceProfile.objects.filter(version=version).first()
+    training = TrainingRun.objects.filter(version=version).first()
+    sides = full_report.Sides(
+        inputs=inputs,
+        reference={name: before[name].tolist() for column in inputs if (name := column["name"]) in before},
+        current=full_report.columns_of(answers.inputs, inputs),
+        scores=answers.scores,
+        score=profile.score if profile else {},
+        importance=training.importance if training else {},
+    )
+
+    ctx.progress(0.3, "Comparing")
+    findings, features = full_report.judged(sides, policy)
+    said = verdict(counted(findings, policy.muted))
     ctx.log(said)
+    ctx.progress(0.45, "Comparing slice by slice")
+    slices = full_report.slices(sides, policy)
+    ctx.progress(0.6, "Having Evidently draw its page")
+    html = f"drift/{ctx.job_id}-{ctx.attempt}.html"
+    note = full_report.evidently_page(sides, Path(settings.REPORT_ROOT) / html)
+    if note:
+        ctx.log(note)
     result = {"verdict": said}
     with ctx.finish(result), audited():
         report = DriftReport.objects.create(
-            version=version, reference=reference, reference_rows=len(before), current_rows=len(current), since=since,
-            until=until, features=[feature.as_json() for feature in features], verdict=said, compared=len(features),
-            drifted=sum(feature.drifted for feature in features), html=html, job_id=ctx.job_id,
+            version=version, reference=data, reference_rows=len(before), current_rows=rows, since=since, until=until,
+            features=[feature.as_json() for feature in features], slices=[one.as_json() for one in slices],
+            verdict=said, compared=len(features), drifted=sum(feature.drifted for feature in features),
+            policy_number=policy.number, html="" if note else html, note=note, job_id=ctx.job_id,
         )  # fmt: skip
         audit(
             action="drift_report.create", subject=report.path, actor=None, process=f"job:{ctx.job_id}",

@@ -13,6 +13,8 @@ SCHEDULES = [
     Schedule("Note the first inputs of champions", "monitoring.tasks.push_references", 60),
     Schedule("See to retrainings", "monitoring.tasks.retrain", 5),
     Schedule("Hold inputs to data contracts", "monitoring.tasks.hold_to_contracts", 60),
+    Schedule("Look for drift", "monitoring.tasks.look_for_drift", 60),
+    Schedule("Start drift reports that are due", "monitoring.tasks.start_drift_reports", 60),
     Schedule("Sum up histograms of inputs", "monitoring.tasks.sum_up", 300),
     Schedule("Forget old telemetry", "monitoring.tasks.purge", 600),
     Schedule("Join the lake's small files", "monitoring.tasks.join_files", 1800),

@@ -67,6 +67,19 @@ def watch_burn() -> None:
 
 
 @shared_task
+def look_for_drift() -> None:
+    """Judge the latest inputs of versions that answer."""
+    services.drift_look(now=timezone.now())
+
+
+@shared_task
+def start_drift_reports() -> None:
+    """Queue the full drift reports that are due."""
+    for job in services.drift_reports_start(now=timezone.now()):
+        nudge.delay(job.queue)
+
+
+@shared_task
 def push_references() -> None:
     """Note the first inputs of champions whose training rows are not known here."""
     services.references_push()
@@ -92,6 +105,7 @@ def purge() -> None:
     labels.purge_labels(now=timezone.now())
     trial_tidying.purge_trials(now=timezone.now())
     services.live_checks_forget(now=timezone.now())
+    services.drift_windows_purge(now=timezone.now())
 
 
 @shared_task

@@ -2,13 +2,25 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from monitoring.api import inputs, watch
+from monitoring.api import drift_policy as drift_policy_api
+from monitoring.api import drift_windows, watch
 from monitoring.api import labels as labels_api
 from monitoring.api import log as log_api
 from monitoring.api import predictions as predictions_api
 from monitoring.api import retraining as retraining_api
 from monitoring.api import slos as slos_api
-from monitoring.views import drift, labels, log, panels, predictions, prices, retraining, retraining_policies, slos
+from monitoring.views import (
+    drift,
+    drift_watch,
+    labels,
+    log,
+    panels,
+    predictions,
+    prices,
+    retraining,
+    retraining_policies,
+    slos,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/telemetry-panel/", panels.telemetry_panel, name="telemetry_panel"),
@@ -35,6 +47,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("slos/<int:pk>/", slos.slo, name="slo"),
     path("slos/<int:pk>/edit/", slos.slo_edit, name="slo_edit"),
     path("slos/<int:pk>/delete/", slos.slo_delete, name="slo_delete"),
+    path("models/<str:name>/drift/", drift_watch.model_drift, name="model_drift"),
+    path("models/<str:name>/drift/policy/", drift_watch.drift_policy, name="drift_policy"),
     path("drift/", drift.drift, name="drift"),
     path("drift/start/", drift.drift_report_start, name="drift_report_start"),
     path("drift/<int:pk>/", drift.drift_report, name="drift_report"),
@@ -42,7 +56,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/telemetry", watch.Telemetry.as_view(), name="api_telemetry"),
-    path("models/<str:name>/versions/<int:number>/inputs", inputs.VersionInputs.as_view(), name="api_version_inputs"),
+    path(
+        "models/<str:name>/versions/<int:number>/inputs",
+        drift_windows.VersionInputs.as_view(),
+        name="api_version_inputs",
+    ),
+    path("models/<str:name>/drift", drift_windows.ModelDrift.as_view(), name="api_model_drift"),
+    path("models/<str:name>/drift-windows", drift_windows.ModelDriftWindows.as_view(), name="api_drift_windows"),
+    path("models/<str:name>/drift-policy", drift_policy_api.OneDriftPolicy.as_view(), name="api_drift_policy"),
+    path("drift-windows/<int:pk>", drift_windows.OneDriftWindow.as_view(), name="api_drift_window"),
     path("predictions", predictions_api.Predictions.as_view(), name="api_predictions"),
     path("models/<str:name>/labels", labels_api.Labels.as_view(), name="api_labels"),
     path("models/<str:name>/log-policy", log_api.OneLogPolicy.as_view(), name="api_log_policy"),

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from experiments.models import Dataset, DatasetVersion
 from jobs.models import Job
-from monitoring.models import DriftReport
+from monitoring.drift_packing import pack
+from monitoring.models import DriftReport, DriftWindow
 from monitoring.services import slo_create
 from registry import services
 from registry.models import PROMPT_TAG, AuditEvent, Membership, Role
@@ -135,6 +136,11 @@ def foreign(team, settings):
         version=champion, reference=data, reference_rows=1, current_rows=1, since=timezone.now(), until=timezone.now(),
         features=[], verdict="None.", compared=1, drifted=0, html="x.html", job=job,
     )  # fmt: skip
+    window = DriftWindow.objects.create(
+        version=champion, arm="champion", span=3600, slot_at=timezone.now(), since=timezone.now() - timedelta(hours=1),
+        until=timezone.now(), rows=1, state="thin", verdict="Too few.", compared=0, drifted=0, broken=0, findings=pack([]),
+        judged_at=timezone.now(),
+    )  # fmt: skip
     settings.REPORT_ROOT.mkdir()
     (settings.REPORT_ROOT / report.html).write_text("<p>Drift</p>")
     retraining = make_retraining(champion.model, actor=actor)
@@ -184,6 +190,7 @@ def foreign(team, settings):
         ("slos", "pk"): slo.pk,
         ("retraining", "pk"): retraining.pk,
         ("retrainings", "pk"): retraining.pk,
+        ("drift-windows", "pk"): window.pk,
         ("drift", "pk"): report.pk,
         ("drift-reports", "pk"): report.pk,
         "team": other,

@@ -122,10 +122,10 @@ def test_objectives_panel_never_reads_silence_as_good(client, champion):
 
 def test_drift_panel_offers_a_comparison_to_who_may_start_one(client, champion):
     sign_in(client, champion.model.team, Role.VIEWER)
-    assert "Compare now" not in client.get("/models/flight-delay/drift-panel/").content.decode()
+    assert "Full report now" not in client.get("/models/flight-delay/drift-panel/").content.decode()
 
     sign_in(client, champion.model.team, Role.ENGINEER)
-    assert "Compare now" in client.get("/models/flight-delay/drift-panel/").content.decode()
+    assert "Full report now" in client.get("/models/flight-delay/drift-panel/").content.decode()
 
 
 # --- pages
@@ -259,8 +259,8 @@ def test_report_prints_names_as_text(client, champion):
 
     assert "<svg onload" not in page
     assert "&lt;svg onload=alert(1)&gt;" in page
-    assert "1 of 2" in client.get("/models/flight-delay/drift-panel/").content.decode()
-    assert report.verdict in client.get("/drift/").content.decode()
+    assert f'href="{report.path}"' in client.get("/models/flight-delay/drift-panel/").content.decode()
+    assert report.verdict in client.get("/drift/?tab=reports").content.decode()
 
 
 def test_other_teams_objects_are_not_found(client, champion):

@@ -15,7 +15,6 @@ from experiments.services import training_start
 from jobs.models import Job
 from jobs.states import State
 from jobs.tasks import nudge
-from monitoring.drift import MIN_ROWS
 from monitoring.models import TelemetryHour
 from monitoring.services import drift_report_start
 from registry import selectors
@@ -24,6 +23,7 @@ from registry.services import promotion_approve, promotion_request
 from registry.states import PromotionState
 
 FIRST, SECOND = "baseline", "lightgbm"
+ENOUGH_ROWS = 2_000  # predictions, for a first report that says something
 
 
 class WaitingError(Exception):
@@ -102,8 +102,8 @@ def _drift_compared(model: RegisteredModel) -> None:
         return
     answered = TelemetryHour.objects.filter(version__aliases__name="champion", version__model=model)
     rows = answered.aggregate(total=Sum("rows"))["total"] or 0
-    if rows < MIN_ROWS:
-        raise WaitingError(f"Waiting for {MIN_ROWS} predictions to compare with the training rows", model.path)
+    if rows < ENOUGH_ROWS:
+        raise WaitingError(f"Waiting for {ENOUGH_ROWS} predictions to compare with the training rows", model.path)
     nudge.delay_on_commit(drift_report_start(actor=person("engineer"), model=model, hours=1).queue)
 
 

@@ -54,21 +54,21 @@ class DriftReportSerializer(serializers.ModelSerializer[DriftReport]):
     version = serializers.IntegerField(source="version.number")
     reference = serializers.CharField(source="reference.path", help_text="path of the data set version")
     share = serializers.FloatField(help_text="of the features that have drifted, in [0, 1]")
-    has_drifted = serializers.BooleanField(help_text="whether the inputs as a whole count as drifted")
+    has_drifted = serializers.BooleanField(help_text="of edition 1: whether half the features have; since then: any")
 
     class Meta:
         model = DriftReport
         fields: tuple[str, ...] = (
             "id", "model", "version", "reference", "reference_rows", "current_rows", "since", "until", "verdict",
-            "compared", "drifted", "share", "has_drifted", "job", "created_at", "path",
+            "compared", "drifted", "share", "has_drifted", "edition", "policy_number", "job", "created_at", "path",
         )  # fmt: skip
 
 
 class DriftReportDetailSerializer(DriftReportSerializer):
-    """One comparison, feature by feature."""
+    """One comparison, feature by feature and slice by slice."""
 
     class Meta(DriftReportSerializer.Meta):
-        fields = (*DriftReportSerializer.Meta.fields, "features")
+        fields = (*DriftReportSerializer.Meta.fields, "features", "classifier", "slices", "note")
 
 
 class DriftBody(Strict):
@@ -118,7 +118,7 @@ class DriftReports(ApiView):
         rows = DriftReport.objects.visible_to(self.actor)
         if name := self.query.get("model"):
             rows = rows.filter(version__model__name=name)
-        return self.page(rows.defer("features"), DriftReportSerializer)
+        return self.page(rows.defer("features", "slices"), DriftReportSerializer)
 
 
 class OneDriftReport(ApiView):

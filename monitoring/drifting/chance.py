@@ -39,7 +39,7 @@ class Chance:
         if beyond < _FAR:
             start, rate = self._tail()
             found = min(found, self._share(_FAR) * float(np.exp(-max(sought - start, 0.0) * rate)))
-        return max(found, 1e-300)
+        return max(float(found), 1e-300)
 
     def critical(self, level: float) -> float:
         """Return the distance beyond which the p-value is at most ``level``."""

@@ -2,6 +2,14 @@
 
 from monitoring.models.contracts import LiveCheck, LiveContract
 from monitoring.models.drift import DriftReport, DriftReportQuerySet
+from monitoring.models.drift_watch import (
+    DAY_S,
+    MAX_DRIFT_HOURS,
+    MAX_SAMPLE,
+    MIN_SAMPLE,
+    DriftPolicy,
+    DriftWindow,
+)
 from monitoring.models.labels import Label
 from monitoring.models.log import DEFAULT_KEEP_DAYS, MAX_KEEP_DAYS, MIN_KEEP_DAYS, STRICTNESS, LogPolicy, Treatment
 from monitoring.models.quality import (
@@ -35,14 +43,20 @@ from monitoring.models.trials import (
 )
 
 __all__ = [
+    "DAY_S",
     "DEFAULT_KEEP_DAYS",
+    "MAX_DRIFT_HOURS",
     "MAX_KEEP_DAYS",
+    "MAX_SAMPLE",
     "MIN_KEEP_DAYS",
+    "MIN_SAMPLE",
     "SLICES",
     "STRICTNESS",
     "CountsModel",
+    "DriftPolicy",
     "DriftReport",
     "DriftReportQuerySet",
+    "DriftWindow",
     "FailedKey",
     "FeatureHistogram",
     "Label",

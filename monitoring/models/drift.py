@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from experiments.models import DatasetVersion
-from monitoring.drift import DRIFT_SHARE, FeatureDrift
+from monitoring.drift import FIRST_SHARE, FeatureDrift, SliceDrift
 from registry.access import Actor
 from registry.models import ModelVersion
 
@@ -27,11 +27,25 @@ class DriftReport(models.Model):
     current_rows = models.PositiveIntegerField(help_text="predictions compared")
     since = models.DateTimeField(help_text="predictions from here on were eligible")
     until = models.DateTimeField()
-    features = models.JSONField(help_text="as monitoring.drift.FeatureDrift, most telling first")
+    features = models.JSONField(help_text="as monitoring.drift holds features of that edition, most telling first")
+    edition = models.PositiveSmallIntegerField(
+        default=2, help_text="how it was measured; 1: Evidently's distances against one fixed limit"
+    )
     verdict = models.TextField(help_text="in one sentence")
     compared = models.PositiveIntegerField(help_text="how many features")
     drifted = models.PositiveIntegerField(help_text="how many features have drifted")
-    html = models.CharField(max_length=300, help_text="Evidently's own report, relative to the report root")
+    classifier = models.JSONField(
+        default=dict,
+        help_text="whether both sides can be told apart at all: monitoring.drift.Classifier; empty: not asked",
+    )
+    slices = models.JSONField(default=list, help_text="monitoring.drift.SliceDrift of each, those with drift first")
+    policy_number = models.PositiveIntegerField(default=0, help_text="0: the defaults")
+    html = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="Evidently's own report, relative to the report root; empty: none was made",
+    )
+    note = models.TextField(blank=True, help_text="why there is no report of Evidently's")
     job = models.OneToOneField("jobs.Job", models.PROTECT, related_name="drift_report")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -58,6 +72,10 @@ class DriftReport(models.Model):
         """Return the features, most telling first."""
         return [FeatureDrift(**feature) for feature in self.features]
 
+    def slice_drifts(self) -> list[SliceDrift]:
+        """Return the slices, those with drift first."""
+        return [SliceDrift(**one) for one in self.slices]
+
     @property
     def share(self) -> float:
         """Share of the features that have drifted, in [0, 1]."""
@@ -65,5 +83,5 @@ class DriftReport(models.Model):
 
     @property
     def has_drifted(self) -> bool:
-        """Whether the inputs as a whole count as drifted."""
-        return self.share >= DRIFT_SHARE
+        """Whether the inputs as a whole count as drifted: in the first edition from half the features on, since then any."""
+        return self.share >= FIRST_SHARE if self.edition == 1 else self.drifted > 0

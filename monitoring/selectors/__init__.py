@@ -2,7 +2,7 @@
 
 from monitoring.selectors.charges import charged
 from monitoring.selectors.disagreements import disagreements, features_in_common
-from monitoring.selectors.inputs import Inputs, latest_inputs
+from monitoring.selectors.drift import Standing, drift_series, drift_standings, findings_of, latest_window
 from monitoring.selectors.marks import Mark, latest_champions, marks_of
 from monitoring.selectors.objectives import Labels, SloStatus, Step, slo_statuses
 from monitoring.selectors.plan import monitoring_plan
@@ -34,22 +34,25 @@ __all__ = [
     "Exposure",
     "Figures",
     "GuardEvidence",
-    "Inputs",
     "Labels",
     "Mark",
     "PairStep",
     "PairSums",
     "RecordedWindow",
     "SloStatus",
+    "Standing",
     "Step",
     "Traffic",
     "TrialEvidence",
     "TrialStep",
     "charged",
     "disagreements",
+    "drift_series",
+    "drift_standings",
     "features_in_common",
+    "findings_of",
     "latest_champions",
-    "latest_inputs",
+    "latest_window",
     "marks_of",
     "monitoring_plan",
     "pair_series",

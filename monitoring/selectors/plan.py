@@ -3,8 +3,9 @@
 from typing import Any
 
 from experiments.models import DatasetVersion
-from monitoring.drift import CATEGORICAL_METHOD, DRIFT_SHARE, METHOD_WORDS, NUMERIC_METHOD, THRESHOLD
+from monitoring.drift import METHOD_WORDS, NUMERIC_METHOD
 from monitoring.models import Slo
+from monitoring.selectors.drift_policy import drift_policy_of
 from monitoring.selectors.reference import reference_of
 from monitoring.slo_words import sli_words, slice_words, window_words
 from registry.models import ModelVersion
@@ -13,6 +14,7 @@ from registry.models import ModelVersion
 def monitoring_plan(version: ModelVersion) -> dict[str, Any]:
     """Return the objectives of the version's model, and what its inputs are compared with."""
     slos = Slo.objects.filter(model=version.model_id).select_related("created_by").order_by("id")
+    policy = drift_policy_of(version.model)
     try:
         reference = str(reference_of(version))
     except DatasetVersion.DoesNotExist:
@@ -28,8 +30,13 @@ def monitoring_plan(version: ModelVersion) -> dict[str, Any]:
         ],
         "drift": {
             "reference": reference,
-            "methods": [METHOD_WORDS[NUMERIC_METHOD], METHOD_WORDS[CATEGORICAL_METHOD]],
-            "feature_threshold": THRESHOLD,
-            "share_of_features": DRIFT_SHARE,
+            "methods": [METHOD_WORDS[NUMERIC_METHOD], METHOD_WORDS["total_variation"]],
+            "policy": policy.number,
+            "windows_hours": [span // 3600 for span in policy.spans],
+            "false_alarms_of_a_feature": policy.alpha,
+            "wrong_among_found": policy.fdr,
+            "smallest_shift": policy.effect_floor,
+            "muted": policy.muted,
+            "full_reports": f"{policy.report_cron} ({policy.report_zone})" if policy.report_cron else "on demand",
         },
     }  # fmt: skip

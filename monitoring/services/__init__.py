@@ -3,7 +3,9 @@
 from monitoring.services.alerting import alert_observe
 from monitoring.services.burning import budget_names, burn_watch
 from monitoring.services.contracts import live_check_record, live_checks_forget, live_checks_make, live_contract_choose
-from monitoring.services.drift import DRIFT_ALERT, MAX_HOURS, drift_report_start, drift_tell
+from monitoring.services.drift import DRIFT_ALERT, MAX_HOURS, drift_report_start, drift_reports_start, drift_tell
+from monitoring.services.drift_policy import DRIFT_KEEPERS, drift_policy_change
+from monitoring.services.drift_watch import drift_look, drift_window_tell, drift_windows_purge
 from monitoring.services.facts import FIRST_ROWS, facts_push, references_push
 from monitoring.services.log import LOG_KEEPERS, log_policy_change
 from monitoring.services.prices import price_declare
@@ -25,6 +27,7 @@ from monitoring.services.trials import trial_close, trial_open
 
 __all__ = [
     "DRIFT_ALERT",
+    "DRIFT_KEEPERS",
     "EDGES_MS",
     "FIRST_ROWS",
     "KINDS",
@@ -37,8 +40,13 @@ __all__ = [
     "alert_observe",
     "budget_names",
     "burn_watch",
+    "drift_look",
+    "drift_policy_change",
     "drift_report_start",
+    "drift_reports_start",
     "drift_tell",
+    "drift_window_tell",
+    "drift_windows_purge",
     "facts_push",
     "live_check_record",
     "live_checks_forget",

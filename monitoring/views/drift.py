@@ -1,62 +1,115 @@
-"""Drift reports: the list, one of them, Evidently's own page, and asking for a new one."""
+"""Drift: the models and how they stand, full reports, Evidently's own page, and asking for a report."""
 
 from pathlib import Path
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import Case, Exists, IntegerField, OuterRef, QuerySet, Subquery, Value, When
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from jobs.paging import page_of
 from jobs.tasks import nudge
-from monitoring import charts, services
-from monitoring.drift import DRIFT_SHARE, METHOD_WORDS, THRESHOLD, FeatureDrift
-from monitoring.models import DriftReport
-from registry.access import WRITERS, actor_of
-from registry.models import RegisteredModel
+from monitoring import services
+from monitoring.drift import BREAK_WORDS, FIRST_LIMIT, FIRST_SHARE, METHOD_WORDS, FeatureDrift
+from monitoring.models import DriftReport, DriftWindow
+from monitoring.selectors.drift import FRESH, Standing, drift_standings
+from monitoring.views.drift_drawings import STATES, histogram
+from registry.access import WRITERS, Actor, actor_of
+from registry.models import Alias, RegisteredModel
 from registry.views.models import visible_model
+from serving.contract import CHAMPION
 
-WIDTH, HEIGHT = 160, 40
 # Generated HTML carries its scripts within. It runs them in an origin of its own, without any of our cookies, and can
 # neither load nor send anything.
 REPORT_POLICY = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data:; font-src data:; frame-ancestors 'self'"
 )
+State = DriftWindow.State
+RANKS = {0: State.DRIFTED, 1: State.BROKEN, 2: State.STEADY, 3: State.THIN}
+UNSEEN = 4  # no look lately
 
 
 @require_GET
 def drift(request: HttpRequest) -> HttpResponse:
-    """List the drift reports of the reader's teams, newest first."""
+    """List the models that answer and how their inputs stand, drift first; or the full reports, newest first."""
     actor = actor_of(request)
-    name = request.GET.get("model", "")
-    rows = DriftReport.objects.visible_to(actor).defer("features")
+    name, state = request.GET.get("model", ""), request.GET.get("state", "")
     writing = actor.user.memberships.filter(role__in=WRITERS, team__in=actor.teams()).values("team")
-    served = RegisteredModel.objects.live().filter(team__in=writing, aliases__name="champion")
-    page = page_of(request, rows.filter(version__model__name=name) if name else rows, "-id")
+    served = RegisteredModel.objects.live().filter(team__in=writing, aliases__name=CHAMPION)
     context = {
-        "page": page,
-        "name": name,
+        "reports": request.GET.get("tab") == "reports", "name": name, "state": state, "states": State.choices,
         "startable": served.order_by("name").values_list("name", flat=True),
-    }
+    }  # fmt: skip
+    if context["reports"]:
+        rows = DriftReport.objects.visible_to(actor).defer("features", "slices")
+        rows = rows.filter(version__model__name__icontains=name) if name else rows
+        context["page"] = page_of(request, rows, "-id")
+    else:
+        page = page_of(request, _ranked(actor, name, state), "rank", "name", "id")
+        standings = drift_standings(page.rows, now=timezone.now())
+        context |= {
+            "page": page,
+            "rows": [(model, standing, _mark(standing)) for model in page.rows for standing in [_of(standings, model)]],
+        }
     return render(request, "monitoring/drift.html", context)
+
+
+def _ranked(actor: Actor, name: str, state: str) -> QuerySet[RegisteredModel]:
+    """Return the models with a champion, each with the rank of what its latest looks found."""
+    champion = Alias.objects.filter(model=OuterRef("pk"), name=CHAMPION)
+    looks = DriftWindow.objects.filter(
+        arm=CHAMPION, version__aliases__name=CHAMPION, version__model=OuterRef("pk"), judged_at__gte=timezone.now() - FRESH[True],
+    )  # fmt: skip
+    latest = looks.order_by("-judged_at", "span").values("state")
+    by_day = looks.filter(span=86_400).order_by("-judged_at").values("state")
+    rows = RegisteredModel.objects.live().filter(Exists(champion), team__in=actor.teams()).select_related("team")
+    ranked = rows.annotate(latest=Subquery(latest[:1]), by_day=Subquery(by_day[:1])).annotate(
+        rank=Case(
+            *(
+                When(**{field: found}, then=Value(rank))
+                for rank, found in RANKS.items() for field in ("latest", "by_day")
+            ),
+            default=Value(UNSEEN), output_field=IntegerField(),
+        )
+    )  # fmt: skip
+    if name:
+        ranked = ranked.filter(name__icontains=name)
+    wanted = [rank for rank, found in RANKS.items() if found == state]
+    return ranked.filter(rank=wanted[0]) if wanted else ranked
+
+
+def _of(standings: dict[int, list[Standing]], model: RegisteredModel) -> Standing | None:
+    return next(iter(standings.get(model.pk, [])), None)
+
+
+def _mark(standing: Standing | None) -> tuple[str, str]:
+    if standing is None:
+        return "skipped", "Not looked at"
+    state = State(standing.worst.state)
+    return STATES[state], state.label
 
 
 @require_GET
 def drift_report(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show one comparison: the verdict in a sentence, then feature by feature, or Evidently's own page in a frame."""
+    """Show one full report: the verdict in a sentence, then feature by feature and slice by slice, or Evidently's own page in a frame."""
     report = get_object_or_404(DriftReport.objects.visible_to(actor_of(request)), pk=pk)
     features = report.feature_drifts()
     context = {
         "report": report,
         "model": report.version.model,
         "features": [_row(feature) for feature in features],
+        "weighed": any(feature.importance is not None for feature in features),
         "unseen": [feature.name for feature in features if feature.score is None],
+        "slices": report.slice_drifts(),
         "full": request.GET.get("tab") == "full",
-        "threshold": THRESHOLD,
-        "drift_share": DRIFT_SHARE,
+        "first": report.edition == 1,
+        "first_limit": FIRST_LIMIT,
+        "first_share": FIRST_SHARE,
         "methods": METHOD_WORDS,
     }
     return render(request, "monitoring/drift_report.html", context)
@@ -67,7 +120,7 @@ def drift_report_html(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Return Evidently's own page, locked up by a policy of its own."""
     report = get_object_or_404(DriftReport.objects.visible_to(actor_of(request)), pk=pk)
     path = Path(settings.REPORT_ROOT) / report.html
-    if not path.is_file():
+    if not (report.html and path.is_file()):
         raise Http404
     return FileResponse(
         path.open("rb"), content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": REPORT_POLICY}
@@ -86,11 +139,10 @@ def drift_report_start(request: HttpRequest) -> HttpResponse:
 
 
 def _row(feature: FeatureDrift) -> dict[str, object]:
-    high = max([*feature.reference, *feature.current], default=1.0)
     return {
         "of": feature,
-        "reference": charts.steps(feature.reference, width=WIDTH, height=HEIGHT, high=high),
-        "current": charts.steps(feature.current, width=WIDTH, height=HEIGHT, high=high),
-        "bins": list(zip(feature.labels, feature.reference, feature.current, strict=True)),
-        "width": 0 if feature.score is None else min(feature.score / (2 * THRESHOLD), 1) * 100,
+        "drawn": histogram(feature.labels, feature.reference, feature.current),
+        "width": 0 if feature.score is None else min(feature.score / (2 * feature.threshold or 1), 1) * 100,
+        "unit": "SD" if feature.method == "wasserstein" else "of rows" if feature.method == "total_variation" else "",
+        "broke": [BREAK_WORDS[kind] for kind in feature.breaks],
     }

@@ -9,10 +9,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from monitoring import selectors
-from monitoring.models import DriftReport, Slo
+from monitoring.models import DriftReport, DriftWindow, Slo
+from monitoring.selectors.drift_policy import drift_policy_of
 from monitoring.services import SLO_OWNERS
-from monitoring.stability import MIN_ROWS, MOVED, SHIFTED
 from monitoring.views.drawings import arm_row, slo_row
+from monitoring.views.drift_drawings import STATES, feature_row
 from registry.access import WRITERS, actor_of
 from registry.models import ReferenceProfile
 from registry.views.models import visible_model
@@ -51,12 +52,19 @@ def slo_panel(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_GET
 def drift_panel(request: HttpRequest, name: str) -> HttpResponse:
-    """Show the latest drift report of a model, and offer to make one."""
+    """Show how the inputs of a model's champion stand, and its latest full report."""
     actor = actor_of(request)
     model = visible_model(actor, name)
+    standings = selectors.drift_standings([model], now=timezone.now()).get(model.pk, [])
     context = {
         "model": model,
-        "report": DriftReport.objects.visible_to(actor).defer("features").filter(version__model=model).first(),
+        "windows": [
+            (STATES[DriftWindow.State(window.state)], window) for one in standings[:1] for window in one.windows
+        ],
+        "report": DriftReport.objects.visible_to(actor)
+        .defer("features", "slices")
+        .filter(version__model=model)
+        .first(),
         "may_start": actor.role_in(model.team) in WRITERS,
     }
     return render(request, "monitoring/drift_panel.html", context)
@@ -64,17 +72,13 @@ def drift_panel(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_GET
 def inputs_panel(request: HttpRequest, name: str, number: int) -> HttpResponse:
-    """Show how a version's latest inputs compare with its reference, in the reference's bins."""
+    """Show how a version's latest inputs compare with its reference, as the latest look at a day found."""
     version = visible_version(actor_of(request), name, number)
-    reference = get_object_or_404(ReferenceProfile.objects.filter(version=version))
-    inputs = selectors.latest_inputs(reference, now=timezone.now())
+    get_object_or_404(ReferenceProfile.objects.filter(version=version))
+    window = selectors.latest_window(version)
+    muted = drift_policy_of(version.model).muted
+    rows = [feature_row(one, muted) for one in selectors.findings_of(window)] if window else []
     context = {
-        "model": version.model,
-        "inputs": inputs,
-        "enough": inputs.rows >= MIN_ROWS,
-        "worst": inputs.features[0].state if inputs.features else "",
-        "least": MIN_ROWS,
-        "moved": MOVED,
-        "shifted": SHIFTED,
-    }
+        "model": version.model, "window": window, "rows": rows, "mark": STATES[DriftWindow.State(window.state)] if window else "",
+    }  # fmt: skip
     return render(request, "monitoring/inputs_panel.html", context)
