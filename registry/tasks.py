@@ -10,6 +10,7 @@ from registry import services
 from registry.converted import converted_path
 from registry.models import AuditCheck, ModelVersion
 from registry.selectors.audit_chain import chain_fault, chain_head
+from registry.services import alert_watch
 from registry.staging import stage
 from registry.states import PromotionState
 
@@ -55,12 +56,27 @@ def verify_audit_chain() -> None:
     """Walk the audit chain; the audit page shows up to where it holds."""
     head, fault = chain_head(), chain_fault()
     AuditCheck.objects.create(seq=head.seq, broken_at=fault.seq if fault else None)
+    alert_watch.chain_watch(broken_at=fault.seq if fault else None)
 
 
 @shared_task
 def export_audit_head() -> None:
     """Keep the signed head of the chain outside the database, beside all those before."""
     services.audit_head_export(folder=settings.AUDIT_HEADS)
+
+
+@shared_task
+def watch_jobs() -> None:
+    """Look for jobs that failed for good, and for queues that wait."""
+    now = timezone.now()
+    alert_watch.jobs_watch(now=now)
+    alert_watch.queues_watch(now=now)
+
+
+@shared_task
+def watch_evidence() -> None:
+    """Look for evidence that will soon be stale."""
+    alert_watch.evidence_watch(now=timezone.now())
 
 
 @shared_task(base=Hint)

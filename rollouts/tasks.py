@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from jobs.tasks import Hint
-from rollouts import callers, gateways, routing
+from rollouts import callers, gateway_watch, gateways, routing
 from rollouts.services import reconciling
 
 _turns = threading.BoundedSemaphore(2)  # one that publishes, and one that sees what came after that one looked
@@ -44,6 +44,7 @@ def observe_gateways() -> None:
     gateways.unknown_observe()
     gateways.callers_observe()
     gateways.refusals_observe(now=timezone.now())
+    gateway_watch.gateways_watch(now=timezone.now())
 
 
 @shared_task(base=Hint)

@@ -1,6 +1,7 @@
 """What looks found, breached or not: an alert follows once enough of them agree."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -57,3 +58,37 @@ def alert_look(
         row.delete()
     else:
         AlertStreak.objects.filter(pk=row.pk).update(breached=breached, count=streak.count, since=streak.since)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one sweep found of one key; fields as of :func:`alert_raise`."""
+
+    key: str
+    title: str
+    link: str = ""
+    next_step: str = ""
+    severity: str = Alert.Severity.WARNING
+    team: Team | None = None
+    model: RegisteredModel | None = None
+
+
+def alert_sweep(*, kind: str, found: Iterable[Found], process: str, now: datetime | None = None) -> None:
+    """Note all that a sweep found of one kind: each key that it did not find is a good look at that key.
+
+    Keys of a kind begin with its name and a colon.
+    """
+    breached = {
+        (item.team.pk if item.team else None, item.model.pk if item.model else None, item.key): item for item in found
+    }  # fmt: skip
+    for item in breached.values():
+        alert_look(
+            model=item.model, team=item.team, kind=kind, key=item.key, breached=True, title=item.title, link=item.link,
+            next_step=item.next_step, severity=item.severity, process=process, now=now,
+        )  # fmt: skip
+    opened = Alert.objects.open().filter(kind=kind).values_list("team", "model", "key")
+    counted = AlertStreak.objects.filter(key__startswith=f"{kind}:").values_list("team", "model", "key")
+    for team_id, model_id, key in {*opened, *counted} - set(breached):
+        team = Team.objects.filter(pk=team_id).first() if team_id else None
+        model = RegisteredModel.objects.select_related("team").get(pk=model_id) if model_id else None
+        alert_look(model=model, team=team, kind=kind, key=key, breached=False, title="", process=process, now=now)
