@@ -105,7 +105,6 @@ class ChannelForm(forms.Form):
     """Make or change a channel."""
 
     team = forms.ModelChoiceField(Team.objects.none(), empty_label=None, help_text="It is told of this team's alerts.")
-    kind = forms.ChoiceField(choices=Channel.Kind.choices)
     name = forms.CharField(max_length=63, help_text="Such as on call, or team chat.")
     roles = forms.MultipleChoiceField(
         choices=Role.choices, required=False, widget=forms.CheckboxSelectMultiple, label="Members with these roles"
@@ -129,7 +128,7 @@ class ChannelForm(forms.Form):
     def __init__(self, *args: Any, teams: Any = None, kind: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if teams is None:
-            del self.fields["team"], self.fields["kind"]
+            del self.fields["team"]
         else:
             field = self.fields["team"]
             assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above

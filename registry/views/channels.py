@@ -42,10 +42,10 @@ def channel_new(request: HttpRequest) -> HttpResponse:
     kind = request.POST.get("kind") or request.GET.get("kind", "")
     kind = kind if kind in Channel.Kind.values else Channel.Kind.MAIL
     teams = actor.teams().filter(memberships__user=actor.user, memberships__role__in=MANAGERS).order_by("name")
-    form = ChannelForm(request.POST or None, teams=teams, kind=kind, initial={"kind": kind})
+    form = ChannelForm(request.POST or None, teams=teams, kind=kind)
     if request.method == "POST" and form.is_valid():
         try:
-            made = services.channel_create(actor=actor, **form.values())
+            made = services.channel_create(actor=actor, kind=kind, **form.values())
         except (InvalidError, ConflictError) as refused:
             _blame(form, refused)
         else:
