@@ -3,12 +3,13 @@
 from functools import reduce
 from operator import add
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.drifting import Binned, EffectFloor, binned_of, distances, judge, reference_of
+from monitoring.drifting import Binned, EffectFloor, Finding, binned_of, distances, judge, reference_of
 from monitoring.features import cells_of, features_of
 from registry.histograms import bins_of, category_histogram, number_histogram
 
@@ -122,7 +123,7 @@ def test_whole_numbers_stand_where_they_are():
 
     found = judge([(reference, window(reference, np.repeat([0.0, 1.0, 2.0], [400, 400, 200])))])[0]
 
-    assert found.distance == pytest.approx(0.1 / values.std())
+    assert found.statistics["wasserstein"] == pytest.approx(0.1 / values.std())
 
 
 SHAPES = {
@@ -155,6 +156,16 @@ def test_a_quarter_of_a_standard_deviation_is_found_in_500_rows():
     found = judge([(REFERENCE, window(REFERENCE, random.normal(0.25, 1, 500))) for _ in range(100)], fdr=0.99)
 
     assert sum(one.alone for one in found) >= 95
+
+
+def test_a_shift_under_a_long_tail_is_found_where_single_values_are_louder_than_it():
+    random = draw(13)
+    reference = numbers(random.lognormal(0, 2, 20_000))
+
+    found = judge([(reference, window(reference, random.lognormal(0, 2, 300) + 0.7))])[0]
+
+    assert found.drifted
+    assert found.method == "ks"
 
 
 def test_a_large_window_does_not_cry_over_a_hundredth():
@@ -206,6 +217,22 @@ def test_categories_that_swapped_places_have_drifted():
     assert found.drifted
     assert found.method == "total_variation"
     assert found.distance == pytest.approx((1 / 3 - 0.1) + (1 / 3 - 0.3))
+
+
+def test_a_rare_category_that_grows_is_found_beside_common_ones():
+    reference = categories([f"common {i}" for i in range(10)] * 1_000 + ["rare"] * 5)
+
+    found = judge([(reference, of_categories(reference, [f"common {i}" for i in range(10)] * 9 + ["rare"] * 6))])[0]
+
+    assert found.drifted
+    assert found.method == "chi2"
+    assert found.effect == pytest.approx(6 / 96 - 5 / 10_005)
+
+
+def test_findings_are_plain_values():
+    found = judge([(REFERENCE, window(REFERENCE, draw(14).normal(1, 1, 200), missing=50))])
+
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=list[Finding]) == found
 
 
 def test_breaks_are_scored_apart():

@@ -28,9 +28,9 @@ def shares_of(
     counted = np.array([_counted(*pair) for pair in pairs], np.int64)  # (features, kinds, 5)
     hit_then, expected, rows_then, hit, rows = np.moveaxis(counted, -1, 0)
     more = hypergeom.sf(hit - 1, rows_then + rows, expected + hit, rows)
-    less = hypergeom.cdf(hit, rows_then + rows, expected + hit, rows)
-    p_values = np.where(np.arange(len(KINDS)) == 0, np.minimum(2 * np.minimum(more, less), 1.0), more)
-    p_values = np.where((rows > 0) & (rows_then > 0), p_values, 1.0)
+    less = hypergeom.cdf(hit[:, 0], (rows_then + rows)[:, 0], (expected + hit)[:, 0], rows[:, 0])
+    more[:, 0] = np.minimum(2 * np.minimum(more[:, 0], less), 1.0)  # fewer missing is a break too
+    p_values = np.where((rows > 0) & (rows_then > 0), more, 1.0)
     adjusted = false_discovery_control(p_values.ravel()).reshape(p_values.shape)
     before, now = hit_then / np.maximum(rows_then, 1), hit / np.maximum(rows, 1)
     broke = (p_values <= SPLIT * alpha) & (adjusted <= fdr) & (np.abs(now - before) >= floor)

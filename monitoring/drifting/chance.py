@@ -9,10 +9,11 @@ Sources: Ernst, Permutation methods: a basis for exact inference (2004); Phipson
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
+from monitoring.drifting.distances import differences
 from monitoring.drifting.windows import Floats, Integers, Method
 
 BRIDGES = 10_000
@@ -45,10 +46,10 @@ class Chance:
         """Return the distance beyond which the p-value is at most ``level``."""
         if self._share(_FAR) > level:
             start, rate = self._tail()
-            return self._scale * (start + float(np.log(self._share(_FAR) / level)) / rate if rate else start)
+            return float(self._scale * (start + np.log(self._share(_FAR) / level) / rate if rate else start))
         shares = self._share(np.arange(self._drawn.size + 1))
         beyond = int(np.searchsorted(shares, level, side="right")) - 1
-        return self._scale * float(self._drawn[-1 - beyond])
+        return float(self._scale * self._drawn[-1 - beyond])
 
     def _share(self, beyond: int | Integers) -> float:
         """Return the p-value that so many draws beyond stand for."""
@@ -62,61 +63,75 @@ class Chance:
         return far, fall / (far - near) if far > near else 0.0
 
 
-def norm_of(method: Method, steps: Floats) -> Norm:
-    """Return how a method measures differences of shares; ``steps`` serve ``wasserstein`` alone."""
+def norm_of(method: Method, steps: Floats, shares: Floats) -> Norm:
+    """Return how a method measures differences of shares; ``steps`` serve ``wasserstein`` alone, ``shares`` of both sides ``chi2``."""
     if method == "wasserstein":
         return lambda d: np.abs(d.cumsum(axis=-1)[..., :-1]) @ steps
     if method == "ks":
-        return lambda d: np.abs(d.cumsum(axis=-1)[..., :-1]).max(axis=-1)
-    return lambda d: np.abs(d).sum(axis=-1) / 2
+        return lambda d: np.abs(d.cumsum(axis=-1)[..., :-1]).max(axis=-1, initial=0.0)
+    if method == "total_variation":
+        return lambda d: np.abs(d).sum(axis=-1) / 2
+    weights = np.divide(1.0, shares, out=np.zeros_like(shares), where=shares > 0)
+    return lambda d: np.sqrt(d**2 @ weights)
 
 
-def chance_of(method: Method, steps: Floats, reference: Integers, current: Integers) -> Callable[[float], Chance]:
-    """Return what gives, for a distance that was found, the distances of chance that it is to be held against."""
-    n, m = int(current.sum()), int(reference.sum())
-    scale = float(np.sqrt(1 / n + 1 / m))
-    bridges = Chance(_bridges(method, steps.tobytes(), (reference / m).tobytes()), scale)
+class Sides:
+    """Two histograms in the same bins, and what chance would make of them.
 
-    def against(distance: float) -> Chance:
+    Attributes:
+        steps: (bins - 1,) from each bin to the next one, in the unit of ``wasserstein``; empty for categories.
+    """
+
+    def __init__(self, reference: Integers, current: Integers, steps: Floats) -> None:
+        self._reference, self._current, self._steps = reference, current, steps
+        self._n, self._m = int(current.sum()), int(reference.sum())
+        self._both = reference + current
+
+    def distance(self, method: Method) -> float:
+        """Return how far the two are apart."""
+        return float(self._norm(method)(differences(self._reference, self._current)))
+
+    def chance(self, method: Method, distance: float) -> Chance:
+        """Return the distances of chance that a distance is to be held against."""
+        scale = float(np.sqrt(1 / self._n + 1 / self._m))
+        bridges = Chance(_bridges(method, self._steps.tobytes(), (self._reference / self._m).tobytes()), scale)
         settled = not OPEN[0] < bridges.p_value(distance) < OPEN[1]
-        if settled or not few_decide(method, steps, reference + current, min(n, m)):
-            return bridges
-        return Chance(_dealt(norm_of(method, steps), reference + current, n))
+        return bridges if settled or not self._few_decide(method) else Chance(np.sort(self._norm(method)(self._dealt)))
 
-    return against
+    def _norm(self, method: Method) -> Norm:
+        return norm_of(method, self._steps, self._both / self._both.sum())
+
+    def _few_decide(self, method: Method) -> bool:
+        """Return whether much of a distance comes from bins or edges with few rows on one of their sides."""
+        shares = self._both / self._both.sum()
+        if method in ("wasserstein", "ks"):
+            shares = shares.cumsum()[:-1]
+        weights = np.sqrt(shares * np.maximum(1 - shares, 0)) * (self._steps if method == "wasserstein" else 1.0)
+        if method == "chi2":
+            weights = np.ones(shares.size)  # each bin adds as much, however rare
+        rare = np.minimum(shares, 1 - shares) * min(self._n, self._m) < FEW
+        return bool(weights[rare].sum() > MUCH * weights.sum())
+
+    @cached_property
+    def _dealt(self) -> Floats:
+        """Differences of shares after all rows have been dealt out anew, n of them to one side."""
+        seen = np.flatnonzero(self._both)
+        random = np.random.default_rng(self._n)
+        dealt = np.zeros((DEALS, self._both.size))
+        dealt[:, seen] = random.multivariate_hypergeometric(self._both[seen], self._n, size=DEALS, method="marginals")
+        return np.asarray(dealt * (1 / self._n + 1 / self._m) - self._both / self._m)
 
 
-def few_decide(method: Method, steps: Floats, both: Integers, least: int) -> bool:
-    """Return whether much of a distance comes from edges with few rows on one of their sides."""
-    shares = both / both.sum()
-    if method != "total_variation":
-        shares = shares.cumsum()[:-1]
-    weights = np.sqrt(shares * np.maximum(1 - shares, 0)) * (steps if method == "wasserstein" else 1.0)
-    rare = np.minimum(shares, 1 - shares) * least < FEW
-    return bool(weights[rare].sum() > MUCH * weights.sum())
-
-
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2048)
 def _bridges(method: Method, steps: bytes, shares: bytes) -> Floats:
     p = np.frombuffer(shares)
     roots = np.sqrt(p)
-    drawn = _normals(p.size)
-    norm = norm_of(method, np.frombuffer(steps))
-    return np.sort(
-        np.concatenate([norm(z * roots - np.outer(z @ roots, p)) for z in np.array_split(drawn, 10)])
-    ).astype(np.float32)
+    drawn = _normals(-(-p.size // 64))[:, : p.size]
+    norm = norm_of(method, np.frombuffer(steps), p)
+    found = [norm(z * roots - np.outer(z @ roots, p)) for z in np.array_split(drawn, 10)]
+    return np.sort(np.concatenate(found)).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
-def _normals(bins: int) -> Floats:
-    return np.random.default_rng(bins).standard_normal((BRIDGES, bins))
-
-
-def _dealt(norm: Norm, both: Integers, n: int) -> Floats:
-    """Deal all rows out anew, ``n`` of them to one side, and measure."""
-    seen = np.flatnonzero(both)
-    m = int(both.sum()) - n
-    random = np.random.default_rng(n)
-    dealt = np.zeros((DEALS, both.size))
-    dealt[:, seen] = random.multivariate_hypergeometric(both[seen], n, size=DEALS, method="marginals")
-    return np.sort(norm(dealt * (1 / n + 1 / m) - both / m))
+def _normals(blocks: int) -> Floats:
+    return np.random.default_rng(blocks).standard_normal((BRIDGES, 64 * blocks))

@@ -1,5 +1,8 @@
 """Which features of a window have drifted, and which of them most likely matter. Pure arithmetic.
 
+Two methods look at each shape, at half its rate each, since either is blind where the other sees. Numbers: Wasserstein, and
+Kolmogorov-Smirnov where a long tail makes single values loud. Categories: total variation, and chi-squared for rare ones that grow.
+
 A feature's ``alpha`` is shared out: four fifths to its shape, a twentieth to each kind of break. Drift needs three things: a distance that
 chance makes this rarely at these two sample sizes, the same still after allowing for the number of features (Benjamini and Hochberg,
 1995), and an effect worth speaking of.
@@ -13,7 +16,7 @@ from scipy.stats import false_discovery_control
 
 from monitoring.drifting import distances
 from monitoring.drifting.breaks import KINDS, shares_of
-from monitoring.drifting.chance import chance_of, norm_of
+from monitoring.drifting.chance import Sides
 from monitoring.drifting.places import inside, line_of
 from monitoring.drifting.windows import (
     MIN_ROWS,
@@ -54,7 +57,7 @@ def judge(
     adjusted = _adjusted(shapes)
     shares = shares_of(pairs, alpha=alpha, fdr=fdr, floor=floor.share)
     found = [
-        _finding(reference, shape, adjusted_p, SHAPE * alpha, fdr, apart)
+        _finding(reference, shape, adjusted_p, fdr, apart)
         for (reference, _), shape, adjusted_p, apart in zip(pairs, shapes, adjusted, shares, strict=True)
     ]
     return ranked(found)
@@ -66,7 +69,9 @@ class _Shape:
     distance: float
     p_value: float
     threshold: float
+    effect: float
     floor: float
+    beyond: bool
     n: int
     reference_n: int
     statistics: dict[str, float | None]
@@ -82,25 +87,44 @@ NOTHING: dict[str, float | None] = dict.fromkeys(("psi", "ks", "wasserstein", "j
 def _shape(reference: Reference, current: Binned, level: float, floor: EffectFloor) -> _Shape:
     number = reference.kind == "number"
     before, now = reference.binned.counts, current.counts
-    method: Method = "wasserstein" if number else "total_variation"
-    least = floor.number if number else floor.category
     n, m = int(now.sum()), int(before.sum())
+    least = floor.number if number else floor.category
     if not n or not m:
-        return _Shape(method, 0.0, 1.0, least, least, n, m, NOTHING)
-    steps = np.empty(0)
+        return _Shape("wasserstein" if number else "total_variation", 0.0, 1.0, least, 0.0, least, False, n, m, NOTHING)
     if number:
         before, now = inside(before), inside(now)
         line = line_of(reference.edges, before)
         statistics = _statistics(before, now, line.steps)
-        before, now, steps = line.grouped(before), line.grouped(now), line.group_steps
+        sides = Sides(line.grouped(before), line.grouped(now), line.group_steps)
+        floors: dict[Method, float] = {"wasserstein": floor.number, "ks": floor.ks}
     else:
         statistics = _statistics(before, now, None)
-    distance = float(norm_of(method, steps)(distances.differences(before, now)))
-    if not distance or before.size < 2:
-        return _Shape(method, distance, 1.0, least, least, n, m, statistics)
-    chance = chance_of(method, steps, before, now)(distance)
-    threshold = max(chance.critical(level), least)
-    return _Shape(method, distance, chance.p_value(distance), threshold, least, n, m, statistics)
+        sides = Sides(before, now, np.empty(0))
+        floors = {"total_variation": floor.category, "chi2": floor.category}
+    found = []
+    for method, least in floors.items():
+        distance = sides.distance(method)
+        effect = sides.distance("total_variation") if method == "chi2" else distance
+        p_value, critical = 1.0, 0.0
+        if distance:
+            chance = sides.chance(method, distance)
+            p_value, critical = min(len(floors) * chance.p_value(distance), 1.0), chance.critical(level / len(floors))
+        threshold = critical if method == "chi2" else max(critical, least)
+        found.append(
+            _Shape(
+                method,
+                distance,
+                p_value,
+                threshold,
+                effect,
+                least,
+                p_value <= level and effect >= least,
+                n,
+                m,
+                statistics,
+            )
+        )
+    return next((one for one in found if one.beyond), found[0])
 
 
 def _statistics(before: Integers, now: Integers, steps: Floats | None) -> dict[str, float | None]:
@@ -123,11 +147,9 @@ def _adjusted(shapes: Sequence[_Shape]) -> list[float]:
     return [float(p) for p in found]
 
 
-def _finding(
-    reference: Reference, shape: _Shape, adjusted_p: float, level: float, fdr: float, apart: list[Share]
-) -> Finding:
+def _finding(reference: Reference, shape: _Shape, adjusted_p: float, fdr: float, apart: list[Share]) -> Finding:
     missing, unseen, out_of_range, broken = apart
-    alone = shape.enough and shape.p_value <= level and shape.distance >= shape.floor
+    alone = shape.enough and shape.beyond
     return Finding(
         name=reference.name,
         kind=reference.kind,
@@ -136,7 +158,7 @@ def _finding(
         p_value=shape.p_value,
         adjusted_p=adjusted_p,
         threshold=shape.threshold,
-        effect=shape.distance,
+        effect=shape.effect,
         effect_floor=shape.floor,
         alone=alone,
         drifted=alone and adjusted_p <= fdr,
@@ -171,4 +193,4 @@ def ranked(findings: Sequence[Finding]) -> list[Finding]:
 
 def _beyond(one: Finding) -> float:
     """Return how many times its threshold a feature has moved; what broke has moved further than what did not."""
-    return one.distance / one.threshold + len(one.breaks)
+    return one.distance / (one.threshold or 1.0) + len(one.breaks)

@@ -12,7 +12,7 @@ from monitoring.features import BROKEN, MISSING, UNSEEN, Feature, reference_plac
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Kind = Literal["number", "category"]
-Method = Literal["wasserstein", "ks", "total_variation"]
+Method = Literal["wasserstein", "ks", "total_variation", "chi2"]
 MIN_ROWS = 50  # of either side; below, nothing is said
 
 
@@ -118,12 +118,12 @@ class Finding:
     """What one window says of one feature.
 
     Attributes:
-        method: what decides.
-        distance: of that method: standard deviations for ``wasserstein``, a share in [0, 1] otherwise.
-        p_value: of a distance as large by chance, both sides being samples.
+        method: what decides: the first of a kind's two methods that is beyond its threshold, otherwise the first.
+        distance: of that method: standard deviations for ``wasserstein``, for ``chi2`` Cohen's w, a share in [0, 1] otherwise.
+        p_value: of a distance as large by chance, both sides being samples; doubled, since two methods look.
         adjusted_p: the same among all features (Benjamini-Hochberg).
         threshold: the distance beyond which this feature alone would count as drifted, at these two sample sizes.
-        effect, effect_floor: what has moved and what must have, in the unit of ``distance``.
+        effect, effect_floor: what has moved and what must have, in the unit of ``distance``; for ``chi2`` the total variation.
         alone: beyond the threshold, were it the only feature.
         drifted: the same after allowing for the number of features.
         enough: whether both sides have rows enough to say anything.
