@@ -7,7 +7,8 @@ from django import forms
 from django.db.models import QuerySet
 
 from monitoring.models import SLICES, Slo
-from monitoring.services import EDGES_MS, WINDOW_DAYS, Terms, terms_of
+from monitoring.quality_metrics import BY_KIND
+from monitoring.services import EDGES_MS, SPANS, WINDOW_DAYS, Terms, terms_of
 from registry.forms.controls import style_controls
 from registry.models import ModelVersion, RegisteredModel
 
@@ -15,11 +16,12 @@ WINDOWS = [
     ("Rolling", [(str(days), f"Last {days} days" if days > 1 else "Last 24 hours") for days in WINDOW_DAYS]),
     ("Of the calendar", [(unit.value, f"This {unit.value}") for unit in Slo.Unit]),
 ]
+METRICS = {name: metric for metrics in BY_KIND.values() for name, metric in metrics.items()}
 AGE_UNITS = {"60": "minutes", "3600": "hours", "86400": "days"}
 # Where the form names a field otherwise than the service.
 FIELDS = {
     "objective": "percent", "window_days": "window", "calendar": "window", "input_slice": "only",
-    "max_age_s": "max_age", "maturity_s": "maturity",
+    "max_age_s": "max_age", "maturity_s": "maturity", "min_coverage": "coverage",
 }  # fmt: skip
 LENGTHS = [("", "Each request counts"), *((str(seconds), f"Slices of {words}") for seconds, words in SLICES.items())]
 
@@ -182,7 +184,54 @@ class CostForm(SloForm):
     )  # fmt: skip
 
 
-FORMS = {form.kind: form for form in (AvailabilityForm, LatencyForm, FreshnessForm, CostForm)}
+class QualityForm(SloForm):
+    """Predictions turn out right, as labels tell later."""
+
+    kind = "quality"
+    own = ("metric", "slice_target", "slice_s", "maturity", "coverage")
+    metric = forms.ChoiceField(
+        choices=[(name, metric.label) for name, metric in METRICS.items()], label="Metric",
+        help_text="Not every model's labels tell each of them.",
+    )  # fmt: skip
+    slice_target = forms.FloatField(
+        required=False, label="A span is good from",
+        help_text="The value of the metric; up to it where less is better. Empty for a share of right ones: each counts.",
+    )  # fmt: skip
+    slice_s = forms.ChoiceField(
+        choices=[(str(seconds), words) for seconds, words in SPANS.items()], initial="86400", label="Told by spans of"
+    )
+    maturity = forms.FloatField(
+        required=False, min_value=0, label="Labels are due after, in hours",
+        help_text="Until then a span is provisional. Empty: as the model's quality policy says.",
+    )  # fmt: skip
+    coverage = forms.FloatField(
+        required=False, min_value=0, max_value=100, label="Labels needed, in per cent of the predictions",
+        help_text="Below it a span is no data. Empty: as the model's quality policy says.",
+    )  # fmt: skip
+    percent = forms.DecimalField(
+        min_value=0, max_value=100, decimal_places=3, initial=Decimal(95), label="Good spans or right ones, in per cent"
+    )  # fmt: skip
+
+    def terms(self) -> Terms:
+        """Return what was asked for."""
+        asked = self.cleaned_data
+        hours, share = asked["maturity"], asked["coverage"]
+        return {
+            **super().terms(), "metric": asked["metric"], "slice_s": int(asked["slice_s"]),
+            "budgeting": "occurrences" if asked["slice_target"] is None else "timeslices",
+            "maturity_s": None if hours is None else round(hours * 3600),
+            "min_coverage": None if share is None else share / 100,
+        }  # fmt: skip
+
+    def shown(self, slo: Slo) -> dict[str, Any]:
+        """Return an objective as the form shows it."""
+        return {
+            **super().shown(slo), "maturity": (slo.maturity_s or 0) / 3600,
+            "coverage": round((slo.min_coverage or 0) * 100, 6),
+        }  # fmt: skip
+
+
+FORMS = {form.kind: form for form in (AvailabilityForm, LatencyForm, QualityForm, FreshnessForm, CostForm)}
 
 
 class PriceForm(forms.Form):

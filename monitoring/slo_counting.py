@@ -86,7 +86,8 @@ def count_anew(slo: Slo) -> None:
 
     To be called under :func:`hold_counts`, in the transaction that sets or changes it.
     """
-    SloCount.objects.filter(slo=slo).delete()
+    slo.counts.all().delete()
+    slo.spans.all().delete()
     if not slo.is_plain:
         return
     found: dict[tuple[int, int, str, datetime], Tally] = {}

@@ -62,7 +62,8 @@ def retrain() -> None:
 
 @shared_task
 def watch_burn() -> None:
-    """Tell the alerts how fast error budgets burn."""
+    """Restate what late labels changed, and tell the alerts how fast error budgets burn."""
+    services.restate(now=timezone.now())
     services.burn_watch(now=timezone.now())
 
 

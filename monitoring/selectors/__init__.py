@@ -8,6 +8,7 @@ from monitoring.selectors.objectives import Labels, SloStatus, Step, slo_statuse
 from monitoring.selectors.plan import monitoring_plan
 from monitoring.selectors.prices import Costs
 from monitoring.selectors.reference import reference_of
+from monitoring.selectors.slo_proxy import quality_proxy
 from monitoring.selectors.traffic import FRESH, ArmTraffic, Figures, Traffic, traffic
 from monitoring.selectors.trials import (
     ArmSums,
@@ -56,6 +57,7 @@ __all__ = [
     "marks_of",
     "monitoring_plan",
     "pair_series",
+    "quality_proxy",
     "recorded",
     "reference_of",
     "slo_statuses",

@@ -11,6 +11,7 @@ from monitoring.services.log import LOG_KEEPERS, log_policy_change
 from monitoring.services.prices import price_declare
 from monitoring.services.quality import QUALITY_OWNERS, quality_policy_change
 from monitoring.services.quality_reference import quality_references_start
+from monitoring.services.restating import restate
 from monitoring.services.retraining import (
     reconcile_retrainings,
     retraining_ask,
@@ -21,7 +22,7 @@ from monitoring.services.retraining import (
     retraining_stop,
 )
 from monitoring.services.retraining_policies import retraining_policy_save, retraining_policy_switch
-from monitoring.services.slo_terms import EDGES_MS, KINDS, WINDOW_DAYS, Terms, terms_of
+from monitoring.services.slo_terms import EDGES_MS, KINDS, SPANS, WINDOW_DAYS, Terms, terms_of
 from monitoring.services.slos import SLO_OWNERS, slo_create, slo_delete, slo_edit
 from monitoring.services.trials import trial_close, trial_open
 
@@ -35,6 +36,7 @@ __all__ = [
     "MAX_HOURS",
     "QUALITY_OWNERS",
     "SLO_OWNERS",
+    "SPANS",
     "WINDOW_DAYS",
     "Terms",
     "alert_observe",
@@ -58,6 +60,7 @@ __all__ = [
     "quality_references_start",
     "reconcile_retrainings",
     "references_push",
+    "restate",
     "retraining_ask",
     "retraining_frozen",
     "retraining_look",

@@ -3,11 +3,15 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any, TypedDict
 from zoneinfo import ZoneInfo, available_timezones
 
 from monitoring.models import SLICES, LogPolicy, Slo
+from monitoring.quality_metrics import BY_KIND
 from monitoring.selectors.log import input_columns
+from monitoring.selectors.quality import quality_metrics
+from monitoring.selectors.quality_policy import quality_policy_of
 from monitoring.slo_tally import text_of
 from registry.errors import InvalidError
 from registry.models import RegisteredModel
@@ -15,7 +19,9 @@ from serving.contract import LATENCY_EDGES_US
 
 WINDOW_DAYS = (1, 7, 14, 28, 30, 60, 90)
 EDGES_MS = tuple(edge / 1000 for edge in LATENCY_EDGES_US)
-KINDS = (Slo.Kind.AVAILABILITY, Slo.Kind.LATENCY, Slo.Kind.FRESHNESS, Slo.Kind.COST)
+KINDS = (Slo.Kind.AVAILABILITY, Slo.Kind.LATENCY, Slo.Kind.QUALITY, Slo.Kind.FRESHNESS, Slo.Kind.COST)
+SPANS = {3600: "1 hour", 86_400: "1 day"}  # quality is counted by the hour
+LONGEST_WAIT_S = 60 * 86_400
 TEXTS: dict[Any, str] = {"name": "", "description": "", "calendar": "", "time_zone": "UTC", "column": "", "metric": ""}
 LONGEST_AGE_S = 10 * 366 * 86_400
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -73,13 +79,16 @@ def fields_of(model: RegisteredModel, terms: Terms) -> dict[str, Any]:
         "kind": kind,
         "objective": _objective(terms.get("objective", "")),
         **_window(terms),
-        **_slices(kind, terms),
+        **(_quality(model, terms) if kind == Slo.Kind.QUALITY else _slices(kind, terms)),
         "threshold_us": _threshold_us(kind, terms.get("threshold_ms")),
         **_freshness(kind, terms, columns),
         "input_slice": _input_slice(terms.get("input_slice") or {}, columns),
         "description": (terms.get("description") or "").strip(),
     }
-    _readable(model, found)
+    if kind == Slo.Kind.QUALITY:
+        _counted_apart(model, found["input_slice"])
+    else:
+        _readable(model, found)
     return found | {"name": _name(terms.get("name") or "", found)}
 
 
@@ -158,6 +167,51 @@ def _slices(kind: str, terms: Terms) -> dict[str, Any]:
             field="slice_target",
         )
     return {"budgeting": budgeting, "slice_s": length, "slice_target": float(target)}
+
+
+def _quality(model: RegisteredModel, terms: Terms) -> dict[str, Any]:
+    """Return what an objective on quality asks of labels; what is left out is as the model's quality policy has it."""
+    policy = quality_policy_of(model)
+    metric, known = terms.get("metric") or "", quality_metrics(model)
+    if metric not in known:
+        raise InvalidError(f"metric must be one of {', '.join(known)}.", field="metric")
+    counts = BY_KIND[policy.compares][metric].counts_events
+    budgeting = terms.get("budgeting") or (
+        Slo.Budgeting.OCCURRENCES if counts and terms.get("slice_target") is None else Slo.Budgeting.TIMESLICES
+    )
+    if budgeting not in Slo.Budgeting.values or (budgeting == Slo.Budgeting.OCCURRENCES and not counts):
+        raise InvalidError(
+            f"{metric} is no share of events, so it is judged by timeslices.", field="budgeting"
+        )  # fmt: skip
+    span, target = terms.get("slice_s") or max(SPANS), terms.get("slice_target")
+    if span not in SPANS:
+        raise InvalidError(f"slice_s must be one of {', '.join(map(str, SPANS))}.", field="slice_s")
+    if budgeting == Slo.Budgeting.OCCURRENCES and target is not None:
+        raise InvalidError("slice_target belongs to timeslices; leave it out.", field="slice_target")
+    if budgeting == Slo.Budgeting.TIMESLICES and (target is None or not isfinite(target)):
+        raise InvalidError("slice_target must be the value that makes a slice good.", field="slice_target")
+    wait, share = terms.get("maturity_s"), terms.get("min_coverage")
+    wait, share = policy.maturity_s if wait is None else wait, policy.min_coverage if share is None else share
+    if not 0 <= wait <= LONGEST_WAIT_S:
+        raise InvalidError("maturity_s must be 0 to 60 days, in seconds.", field="maturity_s")
+    if not 0 < share <= 1:
+        raise InvalidError("min_coverage must be a share above 0, up to 1.", field="min_coverage")
+    return {
+        "budgeting": budgeting, "slice_s": span, "slice_target": target, "metric": metric, "maturity_s": wait,
+        "min_coverage": share,
+    }  # fmt: skip
+
+
+def _counted_apart(model: RegisteredModel, asked: Mapping[str, str]) -> None:
+    """Refuse a part of the predictions whose quality nobody counts."""
+    slices = quality_policy_of(model).slices
+    for column, value in asked.items():
+        if len(asked) > 1 or value not in [text_of(held) for held in slices.get(column, [])]:
+            known = ", ".join(f"{name}={value}" for name, values in slices.items() for value in values) or "none yet"
+            raise InvalidError(
+                f"The quality of {column}={value} is not counted apart. The model's quality policy names what is: {known}.",
+                field="input_slice",
+            )
 
 
 def _threshold_us(kind: str, threshold_ms: float | None) -> int | None:
@@ -239,7 +293,7 @@ def _usual_name(found: Mapping[str, Any]) -> str:
         f"{found['threshold_us'] / 1000:g}ms" if found["threshold_us"] else "",
         *(f"{column}-{value}" for column, value in found["input_slice"].items()),
         found["calendar"] or f"{found['window_days']}d",
-        "slices" if found["budgeting"] == Slo.Budgeting.TIMESLICES and found["kind"] != Slo.Kind.COST else "",
+        "slices" if not found.get("metric") and found["budgeting"] == Slo.Budgeting.TIMESLICES and found["kind"] != Slo.Kind.COST else "",
     ]  # fmt: skip
     words = re.sub(r"[^a-z0-9]+", "-", "-".join(part for part in parts if part).lower())
     return words[:63].strip("-")

@@ -19,7 +19,10 @@ from registry.services import alert_clear
 
 SLO_OWNERS = (Role.ENGINEER, Role.PRODUCT, Role.ADMIN)
 # What decides on what is counted: where one of these changes, counting begins anew.
-COUNTED_BY = ("kind", "threshold_us", "column", "column_holds", "max_age_s", "input_slice")
+COUNTED_BY = (
+    "threshold_us", "column", "column_holds", "max_age_s", "input_slice", "metric", "maturity_s", "min_coverage",
+)  # fmt: skip
+SPANS_BY = ("budgeting", "slice_s", "slice_target")  # of quality: what each span was judged by
 
 
 @audited()
@@ -68,7 +71,8 @@ def slo_edit(*, actor: Actor, slo: Slo, reason: str, **terms: Unpack[Terms]) -> 
         raise InvalidError("Say why the objective changes: a budget is judged by it.", field="reason")
     hold_counts()
     slo = Slo.objects.select_for_update(of=("self",)).select_related("model__team", "created_by").get(pk=slo.pk)
-    before, held = told(slo), {name: getattr(slo, name) for name in COUNTED_BY}
+    by = COUNTED_BY + (SPANS_BY if slo.kind == Slo.Kind.QUALITY else ())
+    before, held = told(slo), {name: getattr(slo, name) for name in by}
     if terms.get("kind", slo.kind) != slo.kind:
         raise InvalidError("The kind stays; set another objective and delete this one.", field="kind")
     fields = fields_of(slo.model, _with(terms_of(slo), terms))
@@ -118,7 +122,9 @@ def _with(terms: Terms, changed: Terms) -> Terms:
     elif changed.get("window_days"):
         terms["calendar"] = ""
     if changed.get("budgeting") == Slo.Budgeting.OCCURRENCES:
-        terms["slice_s"] = terms["slice_target"] = None
+        terms["slice_target"] = None
+        if terms["kind"] != Slo.Kind.QUALITY:
+            terms["slice_s"] = None
     return {**terms, **changed}
 
 

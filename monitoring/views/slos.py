@@ -104,6 +104,8 @@ def slo(request: HttpRequest, pk: int) -> HttpResponse:
         **slo_row(status),
         "chart": burn_down(status, marks, now=now) if status.total else None,
         "marks": marks[::-1],
+        "spans": status.spans[: -HISTORY - 1 : -1],
+        "proxy": selectors.quality_proxy(found, now=now)[:1] if found.kind == Slo.Kind.QUALITY else [],
         "alerts": Alert.objects.filter(model=found.model, key__startswith=f"slo:{found.pk}:")[:HISTORY],
         "history": AuditEvent.objects.filter(subject=found.path)[:HISTORY],
         "may_set": actor.role_in(found.model.team) in services.SLO_OWNERS,
