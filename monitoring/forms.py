@@ -266,3 +266,21 @@ class PriceForm(forms.Form):
             "per_1000": asked["per_1000"] or Decimal(0),
             "per_cpu_hour": asked["per_cpu_hour"] or Decimal(0),
         }
+
+
+class OpenSloForm(forms.Form):
+    """Import OpenSLO documents."""
+
+    text = forms.CharField(
+        strip=False, label="OpenSLO v1, YAML", widget=forms.Textarea({"rows": 16, "class": "form-control mono", "spellcheck": "false"}),
+        help_text="One or several documents. The service of each is the name of a model.",
+    )  # fmt: skip
+    reason = forms.CharField(
+        required=False,
+        label="Why objectives change",
+        help_text="Needed where the model has another objective of that name.",
+    )
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        style_controls(self)

@@ -36,7 +36,7 @@ def test_the_seed_makes_people_who_can_log_in_and_a_model_under_way(demo):
     agreed = model.criteria_sets.get(state=CriteriaSet.State.AGREED)
     assert (agreed.drafted_by.username, agreed.agreed_by.username) == ("product", "approver")
     assert agreed.criteria.count() == len(CRITERIA)
-    assert model.slos.count() == 2
+    assert model.slos.count() == 3
     assert Job.objects.get().kind == "dataset_build"
 
 

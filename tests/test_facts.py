@@ -3,14 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from monitoring.models import TelemetryWindow
 from monitoring.services import facts_push, slo_create
 from registry import selectors, services
+from registry.access import Actor
 from registry.criteria import CheckStatus
-from registry.errors import ConflictError, CriteriaError, InvalidError
-from registry.models import Alert, AuditEvent, DataSetHead, ErrorBudget, Role, VersionTraffic
+from registry.errors import ConflictError, CriteriaError, FourEyesError, InvalidError
+from registry.models import Alert, AuditEvent, DataSetHead, ErrorBudget, Membership, Role, VersionTraffic, Waiver
 from tests import factories
 from tests.api import Api, problem
 
@@ -69,6 +71,65 @@ def test_waiver_of_the_budget_takes_two_people_and_is_bound_into_the_approval():
 
     assert done.state == "completed"
     assert done.approvals.first().binding["waivers"] == [waiver.pk]
+
+
+def test_promotion_that_mends_the_budget_is_declared_by_one_and_confirmed_by_another():
+    model = factories.make_model(risk_tier=1)
+    factories.make_criteria(model)
+    version = factories.make_version(model)
+    services.evidence_record(version=version, metric="roc_auc", value=0.8, ci_low=0.78, ci_high=0.82)
+    spend(model)
+    engineer = factories.make_actor(model.team)
+
+    promotion = services.promotion_request(actor=engineer, version=version, mends_budget="It answers within the limit.")
+    with pytest.raises(CriteriaError):
+        factories.approve(promotion)
+    [waiver] = promotion.waivers.all()
+    Membership.objects.filter(user=engineer.user).update(role=Role.APPROVER)
+    with pytest.raises(FourEyesError):
+        services.waiver_grant(actor=engineer, waiver_id=waiver.pk, note="Mine.")
+    services.waiver_grant(
+        actor=factories.make_actor(model.team, Role.APPROVER), waiver_id=waiver.pk, note="Measured on the same traffic."
+    )
+
+    factories.approve(promotion)
+    assert factories.approve(promotion).state == "completed"
+    assert (waiver.rule, waiver.reason) == ("mends", "It answers within the limit.")
+    asked = AuditEvent.objects.get(action="waiver.ask")
+    assert asked.payload["rule"] == "error budget, which the version mends"
+
+
+def test_nobody_confirms_by_sql_what_they_declared():
+    promotion = gated_promotion()
+    spend(promotion.model)
+    waiver = services.waiver_ask(
+        actor=factories.make_actor(promotion.model.team), promotion_id=promotion.pk, criterion=None, reason="x", document="x",
+        expires_at=timezone.now() + timedelta(days=1), mends=True,
+    )  # fmt: skip
+    Membership.objects.filter(user=waiver.asked_by).update(role=Role.APPROVER)
+
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Waiver.objects.filter(pk=waiver.pk).update(
+            state="granted", decided_by=waiver.asked_by, decided_at=timezone.now(), note="x"
+        )
+
+    waiver.refresh_from_db()
+    assert waiver.state == "asked"
+
+
+def test_nothing_is_mended_where_no_budget_is_spent():
+    promotion = gated_promotion()
+    engineer, version = factories.make_actor(promotion.model.team), promotion.version
+    asked = {"promotion_id": promotion.pk, "reason": "x", "document": "x", "expires_at": timezone.now() + timedelta(days=1)}
+
+    with pytest.raises(ConflictError, match="nothing to waive"):
+        services.waiver_ask(actor=engineer, criterion=None, mends=True, **asked)
+    services.promotion_withdraw(actor=Actor(promotion.requested_by, "session"), promotion_id=promotion.pk)
+    with pytest.raises(ConflictError, match="nothing to waive"):
+        services.promotion_request(actor=engineer, version=version, mends_budget="x")
+
+    assert not Waiver.objects.exists()
+    assert version.promotions.count() == 1
 
 
 def test_budget_that_does_not_block_is_not_waived():

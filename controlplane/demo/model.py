@@ -52,7 +52,12 @@ CRITERIA: list[dict[str, Any]] = [
 OBJECTIVES: list[dict[str, Any]] = [
     {"kind": "availability", "objective": "0.999", "window_days": 28},
     {"kind": "latency", "objective": "0.99", "window_days": 28, "threshold_ms": 50.0},
-]
+    # Labels of the demo come within a minute; an hour of them is judged together.
+    {
+        "kind": "quality", "objective": "0.9", "window_days": 7, "metric": "brier_score", "slice_s": 3600, "slice_target": 0.1,
+        "maturity_s": 300, "min_coverage": 0.5, "description": "The probabilities that travellers see are about right.",
+    },
+]  # fmt: skip
 
 
 def seed_model() -> Job | None:

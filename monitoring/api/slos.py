@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -13,7 +14,7 @@ from monitoring import selectors, services
 from monitoring.models import SLICES, ModelPrice, Slo
 from monitoring.slo import Standing
 from monitoring.slo_burn import Burn
-from registry.api.base import ApiView, ListQuery, Strict
+from registry.api.base import ApiView, ListQuery, Query, Strict
 from registry.api.lookup import find_model, find_version
 
 TAGS = ["Objectives"]
@@ -262,6 +263,63 @@ class Prices(ApiView):
         version = find_version(self.actor, name, number) if number else None
         price = services.price_declare(actor=self.actor, model=model, version=version, **values)
         return Response(PriceSerializer(price).data, status=201)
+
+
+class OpenSloQuery(Query):
+    """Of which model."""
+
+    model = serializers.CharField(required=False, help_text="left out: all of your teams")
+
+
+class OpenSloBody(Strict):
+    """Documents to import."""
+
+    text = serializers.CharField(trim_whitespace=False, help_text="OpenSLO v1 YAML, one or several documents")
+    model = serializers.CharField(required=False, help_text="left out: the documents' services name it")
+    reason = serializers.CharField(required=False, default="", help_text="where an objective of that name changes")
+
+
+class ImportedSerializer(serializers.Serializer[services.Imported]):
+    """What an import did."""
+
+    created = serializers.SerializerMethodField()
+    changed = serializers.SerializerMethodField()
+    same = serializers.SerializerMethodField()
+    notes = serializers.ListField(child=serializers.CharField(), help_text="what of the text was left out")
+
+    def get_created(self, imported: services.Imported) -> list[str]:
+        """Return the paths of objectives that were set."""
+        return [slo.path for slo in imported.created]
+
+    def get_changed(self, imported: services.Imported) -> list[str]:
+        """Return the paths of objectives that were changed."""
+        return [slo.path for slo in imported.changed]
+
+    def get_same(self, imported: services.Imported) -> list[str]:
+        """Return the paths of objectives that were so already."""
+        return [slo.path for slo in imported.same]
+
+
+class OpenSlo(ApiView):
+    """Objectives as OpenSLO documents."""
+
+    query_class = OpenSloQuery
+
+    @extend_schema(summary="Export objectives as OpenSLO", responses={(200, "application/yaml"): str}, tags=TAGS)
+    def get(self, request: Request) -> HttpResponse:
+        """Return the objectives of your teams, or of one model, as OpenSLO v1 YAML."""
+        rows = Slo.objects.visible_to(self.actor)
+        if name := self.query.get("model"):
+            rows = rows.filter(model=find_model(self.actor, name))
+        return HttpResponse(services.slos_export(list(rows)), content_type="application/yaml")
+
+    @extend_schema(summary="Import OpenSLO documents", request=OpenSloBody, responses=ImportedSerializer, tags=TAGS)
+    def post(self, request: Request) -> Response:
+        """Set what the documents promise, all or nothing; a refusal names each line. Asks for engineer, product or admin."""
+        values = self.body(OpenSloBody)
+        name = values.pop("model", None)
+        model = find_model(self.actor, name) if name else None
+        return Response(ImportedSerializer(services.slos_import(actor=self.actor, model=model, **values)).data)
 
 
 def _standing(slo: Slo) -> Any:

@@ -8,6 +8,7 @@ from monitoring.services.drift_policy import DRIFT_KEEPERS, drift_policy_change
 from monitoring.services.drift_watch import drift_look, drift_window_tell, drift_windows_purge
 from monitoring.services.facts import FIRST_ROWS, facts_push, references_push
 from monitoring.services.log import LOG_KEEPERS, log_policy_change
+from monitoring.services.openslo import Imported, ImportRefusedError, slos_export, slos_import
 from monitoring.services.prices import price_declare
 from monitoring.services.quality import QUALITY_OWNERS, quality_policy_change
 from monitoring.services.quality_reference import quality_references_start
@@ -38,6 +39,8 @@ __all__ = [
     "SLO_OWNERS",
     "SPANS",
     "WINDOW_DAYS",
+    "ImportRefusedError",
+    "Imported",
     "Terms",
     "alert_observe",
     "budget_names",
@@ -72,6 +75,8 @@ __all__ = [
     "slo_create",
     "slo_delete",
     "slo_edit",
+    "slos_export",
+    "slos_import",
     "terms_of",
     "trial_close",
     "trial_open",

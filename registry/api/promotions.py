@@ -42,6 +42,11 @@ class PromotionBody(Strict):
     version = serializers.IntegerField(min_value=1)
     alias = serializers.RegexField(r"^[A-Za-z0-9_-]{1,100}$", default="champion")
     description = serializers.CharField(default="", allow_blank=True, help_text="what the deciders should know")
+    mends_budget = serializers.CharField(
+        default="",
+        allow_blank=True,
+        help_text="how the version mends what spent an error budget; an approver confirms it",
+    )
 
 
 class ApprovalBody(Strict):

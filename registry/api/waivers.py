@@ -39,6 +39,7 @@ class WaiverBody(SupportBody):
     )
     reason = serializers.CharField(allow_blank=True, default="", help_text="why it may pass, and what limits the harm")
     expires_at = serializers.DateTimeField()
+    mends = serializers.BooleanField(default=False, help_text="of the error budget: this version mends what spent it")
 
 
 class NoteBody(Strict):

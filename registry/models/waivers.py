@@ -26,6 +26,9 @@ class Waiver(models.Model):
     class Rule(models.TextChoices):
         CRITERION = "criterion", "An acceptance criterion"
         BUDGET = "budget", "The error budget"
+        MENDS = "mends", "The error budget, which the version mends"
+
+    OF_BUDGET = (Rule.BUDGET, Rule.MENDS)
 
     promotion = models.ForeignKey(Promotion, models.PROTECT, related_name="waivers")
     rule = models.CharField(max_length=10, choices=Rule)
@@ -55,7 +58,8 @@ class Waiver(models.Model):
                 name="one_waiver_asked_at_a_time",
             ),
             models.CheckConstraint(
-                condition=Q(rule="criterion", criterion__isnull=False) | Q(rule="budget", criterion__isnull=True),
+                condition=Q(rule="criterion", criterion__isnull=False)
+                | Q(rule__in=["budget", "mends"], criterion__isnull=True),
                 name="waiver_names_its_rule",
             ),
             models.CheckConstraint(

@@ -70,7 +70,7 @@ def rollout_checks(
 def promotion_binding(promotion: Promotion, checks: list[Check]) -> Binding:
     """Return what an approval given now would be bound to: also the waivers that it would rest on."""
     budget = Waiver.objects.live(promotion.decided_at or timezone.now()).filter(
-        promotion=promotion, rule=Waiver.Rule.BUDGET
+        promotion=promotion, rule__in=Waiver.OF_BUDGET
     )  # fmt: skip
     return binding_of(promotion, checks, set(budget.values_list("pk", flat=True)))
 
@@ -158,15 +158,16 @@ def gates(promotion: Promotion, policy: Policy, *, now: datetime) -> list[Rule]:
 
 def _budget_rules(promotion: Promotion, policy: Policy, now: datetime) -> list[Rule]:
     assert policy.min_budget is not None  # noqa: S101  asked by the caller
-    waiver = promotion.waivers.live(now).filter(rule=Waiver.Rule.BUDGET).first()
+    waiver = promotion.waivers.live(now).filter(rule__in=Waiver.OF_BUDGET).first()
     spent = spent_budgets(promotion.model, policy)
     asks = f"the policy asks for more than {_share(policy.min_budget)}"
     if waiver and spent:
-        return [Rule(True, f"Error budget: waived until {waiver.expires_at:%d %b %Y}", key="budget")]
+        how = "an approver confirmed that this version mends it," if waiver.rule == Waiver.Rule.MENDS else "waived"
+        return [Rule(True, f"Error budget: {how} until {waiver.expires_at:%d %b %Y}", key="budget")]
     if spent:
         who = (
-            "Time without failures fills it again; or an engineer or product member asks for a waiver, and an approver "
-            "who had no part in the version grants it."
+            "Time without failures fills it again; or an engineer or product member asks for a waiver, or declares that the "
+            "version mends it, and an approver who had no part in the version grants it."
         )
         return [
             Rule(

@@ -53,6 +53,6 @@ def bindings_now(promotions: Sequence[Promotion]) -> dict[int, Binding]:
             max_evidence_days=policies[model.team_id, model.risk_tier].max_evidence_days,
         )  # fmt: skip
         checks = judged.checks(promotion.version, promotion.criteria_set, evidence[promotion.version_id])
-        budget = {waiver.pk for waiver in mine if waiver.rule == Waiver.Rule.BUDGET and waiver.is_live(at)}
+        budget = {waiver.pk for waiver in mine if waiver.rule in Waiver.OF_BUDGET and waiver.is_live(at)}
         bindings[promotion.pk] = binding_of(promotion, checks, budget)
     return bindings

@@ -1,5 +1,7 @@
 """Promotions: a version asks for an alias, and others decide. What follows is in ``rolling_out``."""
 
+from datetime import timedelta
+
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -22,6 +24,7 @@ from registry.models import (
 from registry.policies import Policy
 from registry.services.rolling_out import advance, complete, locked, next_of
 from registry.services.signatures import version_sign
+from registry.services.waivers import waiver_ask
 from registry.states import PromotionEvent, PromotionState, RevalidationState, revalidation_state
 
 DECIDE = ApiToken.Scope.DECIDE
@@ -29,9 +32,12 @@ DECIDE = ApiToken.Scope.DECIDE
 
 @audited()
 def promotion_request(
-    *, actor: Actor, version: ModelVersion, alias: str = "champion", description: str = ""
+    *, actor: Actor, version: ModelVersion, alias: str = "champion", description: str = "", mends_budget: str = ""
 ) -> Promotion:
     """Ask that ``version`` take ``alias``, judged by the model's agreed criteria.
+
+    Args:
+        mends_budget: how the version mends what spent an error budget; an approver has to confirm it.
 
     Raises:
         ConflictError: the version is not servable, is retired or holds the alias, no criteria are agreed, another
@@ -76,6 +82,12 @@ def promotion_request(
         action="promotion.request", subject=promotion.path, actor=actor, team=model.team.slug,
         payload={"model": model.name, "version": version.number, "alias": alias, "criteria_set": criteria.number},
     )  # fmt: skip
+    if mends_budget.strip():
+        until = timezone.now() + timedelta(days=policy.max_waiver_days) - timedelta(minutes=1)
+        waiver_ask(
+            actor=actor, promotion_id=promotion.pk, criterion=None, reason=mends_budget, document=mends_budget.strip(),
+            expires_at=until, mends=True,
+        )  # fmt: skip
     return promotion
 
 

@@ -57,13 +57,14 @@ def supported_by(
 @audited()
 def waiver_ask(
     *, actor: Actor, promotion_id: int, criterion: int | None, reason: str, expires_at: datetime,
-    evidence: int | None = None, link: str = "", document: str = "",
+    evidence: int | None = None, link: str = "", document: str = "", mends: bool = False,
 ) -> Waiver:  # fmt: skip
     """Ask that one promotion may pass one blocking rule that it does not meet.
 
     Args:
         criterion: its position in the criteria set; None for the gate of the error budget.
         evidence, link, document: what supports it; one of them at least.
+        mends: of the error budget: that this version mends what spent it.
 
     Raises:
         InvalidError: no reason, no support, an unknown criterion, or an expiry that is past or too far (T31).
@@ -83,6 +84,10 @@ def waiver_ask(
             f"expires_at must lie ahead, by {policy.max_waiver_days} days at most.", field="expires_at"
         )  # fmt: skip
     rule, found = _rule(promotion, criterion)
+    if mends:
+        if rule != Waiver.Rule.BUDGET:
+            raise InvalidError("Only a spent error budget is mended by a version.", field="mends")
+        rule = Waiver.Rule.MENDS
     try:
         with transaction.atomic():
             waiver = Waiver.objects.create(
@@ -280,4 +285,5 @@ def _decided(waiver: Waiver, actor: Actor, state: WaiverState, note: str) -> Wai
 
 
 def _named(waiver: Waiver) -> str:
-    return waiver.criterion.label if waiver.criterion else "error budget"
+    mends = ", which the version mends" if waiver.rule == Waiver.Rule.MENDS else ""
+    return waiver.criterion.label if waiver.criterion else f"error budget{mends}"

@@ -28,7 +28,7 @@ def waiver_ask(request: HttpRequest, pk: int) -> HttpResponse:
             actor=actor, promotion_id=found.pk, criterion=int(position) if position.isdecimal() else None,
             reason=request.POST.get("reason", ""), evidence=evidence_number(request.POST.get("evidence", "")),
             link=request.POST.get("link", ""), document=request.POST.get("document", ""),
-            expires_at=_end_of(request.POST.get("expires_on", "")),
+            expires_at=_end_of(request.POST.get("expires_on", "")), mends=bool(request.POST.get("mends")),
         )  # fmt: skip
     except RefusedError as refused:
         return promotion_page(
