@@ -120,7 +120,9 @@ def from_yaml(text: str) -> tuple[list[Said], list[str]]:
         TextError: names the line and the field of each fault.
     """
     read = documents(text)
-    notes, faults, said = [], [], []
+    notes: list[str] = []
+    faults: list[Fault] = []
+    said: list[Said] = []
     indicators = {
         doc.value.get("metadata", {}).get("name"): doc for doc in read
         if doc.value.get("kind") == "SLI" and isinstance(doc.value.get("metadata"), dict)
@@ -159,7 +161,7 @@ class _Reader:
         objectives = spec.get("objectives")
         if not isinstance(objectives, list) or len(objectives) != 1 or not isinstance(objectives[0], dict):
             self.refuse("spec.objectives", "exactly one objective; write a document for each")
-        objective = objectives[0]
+        objective: dict[str, Any] = objectives[0] if isinstance(objectives, list) else {}
         slices = self.choice("spec.budgetingMethod", spec.get("budgetingMethod"), ("Occurrences", "Timeslices"))
         sli = self.indicator(spec)
         kind = extra.pop("kind", "") or self.guess(metadata, spec, sli)

@@ -120,7 +120,12 @@ def test_nobody_confirms_by_sql_what_they_declared():
 def test_nothing_is_mended_where_no_budget_is_spent():
     promotion = gated_promotion()
     engineer, version = factories.make_actor(promotion.model.team), promotion.version
-    asked = {"promotion_id": promotion.pk, "reason": "x", "document": "x", "expires_at": timezone.now() + timedelta(days=1)}
+    asked = {
+        "promotion_id": promotion.pk,
+        "reason": "x",
+        "document": "x",
+        "expires_at": timezone.now() + timedelta(days=1),
+    }
 
     with pytest.raises(ConflictError, match="nothing to waive"):
         services.waiver_ask(actor=engineer, criterion=None, mends=True, **asked)

@@ -14,7 +14,7 @@ from monitoring.selectors.quality_policy import quality_policy_of
 from monitoring.services.slo_terms import fields_of, terms_of
 from monitoring.services.slos import slo_create, slo_edit
 from registry.access import Actor
-from registry.errors import InvalidError, RefusedError
+from registry.errors import InvalidError, RefusedError, RoleError
 from registry.models import RegisteredModel
 
 
@@ -60,6 +60,7 @@ def slos_import(*, actor: Actor, text: str, model: RegisteredModel | None = None
 
     Raises:
         ImportRefusedError: names each line and field that cannot be taken, and why.
+        RoleError: the actor may not set objectives in the team of one of the models.
     """
     try:
         said, notes = openslo.from_yaml(text)
@@ -71,6 +72,8 @@ def slos_import(*, actor: Actor, text: str, model: RegisteredModel | None = None
             try:
                 with transaction.atomic():
                     _take(actor, one, model, reason, done)
+            except RoleError:
+                raise
             except RefusedError as refused:
                 faults.append(one.fault(getattr(refused, "field", ""), str(refused)))
         if faults:
