@@ -13,7 +13,9 @@ from registry.alerting.rules import Rule, RuleError, checked
 from registry.alerting.streaks import Streak, after, is_enough
 from registry.errors import ConflictError, InvalidError, RoleError
 from registry.models import Alert, AlertEvent, AlertStreak, AuditEvent, Role
+from registry.selectors import waiting
 from registry.selectors.alerts import alerts_seen
+from rollouts.links import ways
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -296,3 +298,18 @@ def test_looks_at_the_same_time_count_each_and_raise_one_alert(breaches):
     assert AlertStreak.objects.get().count == 8
     assert opened(model).get().count == (8 if breaches == 1 else 1)
     assert AlertEvent.objects.filter(what="raised").count() == 1
+
+
+def test_links_of_a_rollout_stand_in_its_inbox_row_until_they_end():
+    model = factories.make_model()
+    now = datetime.now(UTC)
+    links = {"promote": "https://cp.example/rollouts/link/a/", "roll_back": "https://cp.example/rollouts/link/b/"}
+    shown = ways(links, now=now)
+    ended = ways(links, now=now - timedelta(hours=24, minutes=1))
+    for key, actions in (("rollout:1:awaits", shown), ("rollout:2:awaits", ended)):
+        services.alert_raise(
+            model=model, kind="rollout", key=key, title="Awaits a decision", actions=actions, group=key
+        )
+
+    rows = [item.actions for item in waiting(factories.make_actor(model.team)) if item.verb == "Alert"]
+    assert sorted(rows) == [(), (("Promote", links["promote"]), ("Roll back", links["roll_back"]))]
