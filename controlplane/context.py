@@ -14,6 +14,7 @@ NAVIGATION = {
     "Watch": [
         ("slos", "SLOs", "s"),
         ("drift", "Drift", "d"),
+        ("data_quality", "Data quality", "y"),
         ("retrainings", "Retraining", "x"),
         ("alerts", "Alerts", "l"),
         ("gateways", "Gateways", "w"),

@@ -1,12 +1,20 @@
 """What a data set version is held to."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from experiments.contracts.checking import Circumstances
+import polars as pl
+
+from experiments.contracts.checking import Circumstances, check
 from experiments.contracts.document import Contract
+from experiments.contracts.results import CheckResult, broken, failures_first
 from experiments.contracts.rules import Rule
+from experiments.contracts.sources import rows_in
 from experiments.contracts.standard import standard_rules, together
 from experiments.models import DatasetVersion
+
+MOST_CELLS = 30_000_000  # that a person waits for
 
 
 def rules_for(version: DatasetVersion, contract: Contract | None) -> list[Rule]:
@@ -22,3 +30,43 @@ def circumstances_of(version: DatasetVersion, *, now: datetime) -> Circumstances
     return Circumstances(
         now=now, key=[version.key], previous_rows=version.parent.rows if version.parent else None, splits=version.splits
     )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a contract would find of a version.
+
+    Attributes:
+        rows: that were looked at; fewer than the version has where it is large.
+    """
+
+    rows: int
+    rules: int
+    failures: list[CheckResult]
+
+    @property
+    def broken(self) -> int:
+        """How many blocking rules do not hold."""
+        return len(broken(self.failures))
+
+
+def trial(version: DatasetVersion, contract: Contract | None, *, now: datetime) -> Trial:
+    """Hold a version to a contract at once, for a person who waits: a large one by as many of its first rows as that allows.
+
+    Raises:
+        FileNotFoundError: the rows are not there.
+    """
+    rows = rows_in(version.parquet)
+    most = max(MOST_CELLS // max(len(rows.types), 1), 1)
+
+    def first(columns: list[str]) -> Iterator[pl.DataFrame]:
+        left = most
+        for batch in rows.batches(columns):
+            yield batch.head(left)
+            left -= batch.height
+            if left <= 0:
+                return
+
+    rules = rules_for(version, contract)
+    results = check(replace(rows, batches=first), rules, circumstances_of(version, now=now))
+    return Trial(min(rows.count, most), len(results), failures_first(r for r in results if not r.passed))

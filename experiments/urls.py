@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from experiments.api.batch import BatchScorings
 from experiments.api.compare import Compare
+from experiments.api.contracts import Contracts, OneCheck, OneContract, OneDraft, Proposals, VersionChecks
 from experiments.api.views import (
     DatasetDetail,
     Datasets,
@@ -12,7 +13,7 @@ from experiments.api.views import (
     Evaluations,
     Training,
 )
-from experiments.views import batch, compare, datasets, training
+from experiments.views import batch, compare, contracts, datasets, training
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/", datasets.datasets, name="datasets"),
@@ -20,6 +21,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/<slug:name>/", datasets.dataset, name="dataset"),
     path("datasets/<slug:name>/build/", datasets.dataset_build, name="dataset_build"),
     path("datasets/<slug:name>/versions/<int:number>/", datasets.dataset_version, name="dataset_version"),
+    path("datasets/<slug:name>/contract/", contracts.contract, name="contract"),
+    path("datasets/<slug:name>/contract/edit/", contracts.contract_edit, name="contract_edit"),
+    path("datasets/<slug:name>/contract/propose/", contracts.contract_propose, name="contract_propose"),
+    path("datasets/<slug:name>/contract/try/", contracts.contract_try, name="contract_try"),
+    path("datasets/<slug:name>/contract/check/", contracts.contract_check, name="contract_check"),
+    path("datasets/<slug:name>/checks/<int:pk>/", contracts.contract_report, name="contract_report"),
     path("compare/", compare.compare, name="compare"),
     path("runs/", training.runs, name="runs"),
     path("models/<str:name>/train/", training.train, name="train"),
@@ -34,6 +41,14 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "datasets/<slug:name>/versions/<int:number>", DatasetVersionDetail.as_view(), name="api_dataset_version"
     ),
+    path("datasets/<slug:name>/contracts", Contracts.as_view(), name="api_contracts"),
+    path("datasets/<slug:name>/contracts/<int:number>", OneContract.as_view(), name="api_contract"),
+    path("datasets/<slug:name>/contract-draft", OneDraft.as_view(), name="api_contract_draft"),
+    path(
+        "datasets/<slug:name>/versions/<int:number>/contract-proposals", Proposals.as_view(), name="api_contract_proposals"
+    ),
+    path("datasets/<slug:name>/versions/<int:number>/checks", VersionChecks.as_view(), name="api_version_checks"),
+    path("datasets/<slug:name>/checks/<int:pk>", OneCheck.as_view(), name="api_check"),
     path("compare", Compare.as_view(), name="api_compare"),
     path("training", Training.as_view(), name="api_training"),
     path("batch-scorings", BatchScorings.as_view(), name="api_batch_scorings"),

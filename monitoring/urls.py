@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
+from monitoring.api import contracts as contracts_api
 from monitoring.api import drift_policy as drift_policy_api
 from monitoring.api import drift_windows, watch
 from monitoring.api import labels as labels_api
@@ -10,6 +11,7 @@ from monitoring.api import predictions as predictions_api
 from monitoring.api import retraining as retraining_api
 from monitoring.api import slos as slos_api
 from monitoring.views import (
+    contracts,
     drift,
     drift_watch,
     labels,
@@ -52,6 +54,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("slos/<int:pk>/delete/", slos.slo_delete, name="slo_delete"),
     path("models/<str:name>/drift/", drift_watch.model_drift, name="model_drift"),
     path("models/<str:name>/drift/policy/", drift_watch.drift_policy, name="drift_policy"),
+    path("data-quality/", contracts.data_quality, name="data_quality"),
+    path("models/<str:name>/data-quality/", contracts.model_data_quality, name="model_data_quality"),
+    path("models/<str:name>/data-quality-panel/", contracts.data_quality_panel, name="data_quality_panel"),
     path("drift/", drift.drift, name="drift"),
     path("drift/start/", drift.drift_report_start, name="drift_report_start"),
     path("drift/<int:pk>/", drift.drift_report, name="drift_report"),
@@ -70,6 +75,7 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("drift-windows/<int:pk>", drift_windows.OneDriftWindow.as_view(), name="api_drift_window"),
     path("predictions", predictions_api.Predictions.as_view(), name="api_predictions"),
     path("models/<str:name>/labels", labels_api.Labels.as_view(), name="api_labels"),
+    path("models/<str:name>/data-quality", contracts_api.LiveQuality.as_view(), name="api_data_quality"),
     path("models/<str:name>/log-policy", log_api.OneLogPolicy.as_view(), name="api_log_policy"),
     path("models/<str:name>/drift-reports", watch.ModelDriftReports.as_view(), name="api_model_drift_reports"),
     path(

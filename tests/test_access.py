@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
 
-from experiments.models import Dataset, DatasetVersion
+from experiments.models import ContractCheck, DataContract, Dataset, DatasetVersion
 from jobs.models import Job
 from monitoring.drift_packing import pack
 from monitoring.models import DriftReport, DriftWindow
@@ -132,6 +132,13 @@ def foreign(team, settings):
         dataset=dataset, number=1, digest=f"sha256:{1:064x}", file="x.parquet", rows=1, columns=[], starts_at=timezone.now(),
         ends_at=timezone.now(), splits={}, profile={}, checks=[], created_by=actor.user,
     )  # fmt: skip
+    contract = DataContract.objects.create(
+        dataset=dataset, number=1, document={"rules": []}, reason="First.", made_by=actor.user
+    )
+    check = ContractCheck.objects.create(
+        dataset=dataset, version=data, contract=contract, occasion="asked", digest=data.digest, rows=1, broken=0, noted=0,
+        held=0, results=[],
+    )  # fmt: skip
     report = DriftReport.objects.create(
         version=champion, reference=data, reference_rows=1, current_rows=1, since=timezone.now(), until=timezone.now(),
         features=[], verdict="None.", compared=1, drifted=0, html="x.html", job=job,
@@ -187,6 +194,8 @@ def foreign(team, settings):
         ("saved-views", "pk"): view.pk,
         ("jobs", "pk"): job.pk,
         ("datasets", "name"): dataset.name,
+        ("contracts", "number"): contract.number,
+        ("checks", "pk"): check.pk,
         ("slos", "pk"): slo.pk,
         ("retraining", "pk"): retraining.pk,
         ("retrainings", "pk"): retraining.pk,

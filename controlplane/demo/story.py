@@ -10,8 +10,8 @@ from django.db.models import Sum
 from controlplane.demo import description
 from controlplane.demo.model import DATASET, MODEL
 from controlplane.demo.people import person
-from experiments.models import Dataset, DatasetVersion, TrainingRun
-from experiments.services import training_start
+from experiments.models import ContractDraft, Dataset, DatasetVersion, TrainingRun
+from experiments.services import contract_change, contract_propose_start, training_start
 from jobs.models import Job
 from jobs.states import State
 from jobs.tasks import nudge
@@ -53,6 +53,7 @@ def advance() -> None:
     if first.state == PromotionState.REQUESTED:
         _approve(first)
     description.describe_models()
+    _held_to_a_contract(data)
     _proposed(
         _trained(model, data, SECOND),
         "Boosted trees instead of the plain model: they rank late flights better, most of all beyond the first warnings.",
@@ -93,6 +94,24 @@ def _approve(promotion: Promotion) -> None:
     promotion_approve(
         actor=person("approver"), promotion_id=promotion.pk, seen=seen.digest,
         reason="All criteria are met on flights of later months, and the model is simple enough to explain.",
+    )  # fmt: skip
+
+
+def _held_to_a_contract(data: DatasetVersion) -> None:
+    """Have a contract proposed by the rows that the first version was trained on, and accept it."""
+    dataset = data.dataset
+    if dataset.contract_in_force():
+        return
+    draft = ContractDraft.objects.filter(dataset=dataset).first()
+    if draft is None:
+        job = _last_job("contract_propose", dataset.path)
+        if job is None:
+            job = contract_propose_start(actor=person("engineer"), version=data)
+            nudge.delay_on_commit(job.queue)
+        raise WaitingError.on(job)
+    contract_change(
+        actor=person("engineer"), dataset=dataset, document=draft.document, reference=draft.reference,
+        reason="Read off the flights that the first version was trained and measured on.",
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ class DatasetVersionSerializer(serializers.ModelSerializer[DatasetVersion]):
         model = DatasetVersion
         fields: tuple[str, ...] = (
             "dataset", "number", "digest", "rows", "time_column", "target", "key", "starts_at", "ends_at", "splits",
-            "checks", "source", "parent_number", "job", "created_by", "created_at", "path",
+            "checks", "source", "frozen", "query", "parent_number", "job", "created_by", "created_at", "path",
         )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from experiments.services.batch import batch_record, batch_start
 from experiments.services.contracts import (
     CONTRACT_KEEPERS,
     ContractBrokenError,
+    DraftChangedError,
     contract_change,
     contract_check_record,
     contract_check_start,
@@ -20,6 +21,7 @@ from experiments.services.training import training_register, training_start
 __all__ = [
     "CONTRACT_KEEPERS",
     "ContractBrokenError",
+    "DraftChangedError",
     "batch_record",
     "batch_start",
     "contract_change",

@@ -42,6 +42,15 @@ class ContractBrokenError(ConflictError):
         self.check = check
 
 
+class DraftChangedError(ConflictError):
+    """Somebody changed the draft since the person looked."""
+
+    code = "stale-draft"
+
+    def __init__(self, by: str) -> None:
+        super().__init__(f"{by} changed the draft since you looked. Look at it as it is now, then accept it.")
+
+
 @audited()
 def contract_propose_start(*, actor: Actor, version: DatasetVersion) -> Job:
     """Queue a job that reads a draft of a contract off a version; nothing is held to it before a person accepts it.

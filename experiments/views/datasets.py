@@ -12,7 +12,7 @@ from experiments import services
 from experiments.builders import BUILDERS
 from experiments.charts import histogram
 from experiments.forms import DatasetForm, DeclaredForm
-from experiments.models import Dataset, DatasetVersion
+from experiments.models import ContractDraft, Dataset, DatasetVersion
 from experiments.selectors import datasets_of
 from jobs.paging import page_of
 from jobs.tasks import nudge
@@ -92,9 +92,15 @@ def dataset_version(request: HttpRequest, name: str, number: int) -> HttpRespons
     actor = actor_of(request)
     versions = visible_dataset(actor, name).versions.select_related("dataset__team", "parent", "created_by", "job")
     found = get_object_or_404(versions, number=number)
+    check = found.contract_checks.select_related("contract", "dataset").first()
+    in_force = found.dataset.contract_in_force()
     context = {
         "version": found,
         "dataset": found.dataset,
+        "check": check,
+        "newer": in_force if in_force and (check is None or check.contract_id != in_force.pk) else None,
+        "may_keep": actor.role_in(found.dataset.team) in services.CONTRACT_KEEPERS,
+        "query": [(name.replace("_", " "), _plain(value)) for name, value in found.query.items()],
         "columns": [_column(column, found.profile.get(column["name"], {}), found.rows) for column in found.columns],
         "splits": [
             {
@@ -113,6 +119,13 @@ def dataset_version(request: HttpRequest, name: str, number: int) -> HttpRespons
     return render(request, "experiments/dataset_version.html", context)
 
 
+def _plain(value: Any) -> str:
+    """Return a part of a query as people read it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
+    return " to ".join(map(str, value)) if isinstance(value, list) and len(value) == 2 else str(value)
+
+
 def _engineers_teams(actor: Actor) -> Any:
     return actor.teams().filter(memberships__user=actor.user, memberships__role=Role.ENGINEER).order_by("name")
 
@@ -124,6 +137,8 @@ def _page(request: HttpRequest, found: Dataset, forms: dict[str, DeclaredForm], 
         "page": page_of(request, versions, "-number", size=25),
         "builders": [(BUILDERS[key], form) for key, form in forms.items()],
         "may_build": actor_of(request).role_in(found.team) == Role.ENGINEER,
+        "contract": found.contract_in_force(),
+        "draft": ContractDraft.objects.filter(dataset=found).exists(),
     }
     return render(request, "experiments/dataset.html", context, status=status)
 

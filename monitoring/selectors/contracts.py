@@ -1,6 +1,6 @@
 """What live inputs are held to, and how they stand now."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -57,7 +57,7 @@ class Judgement:
         return LiveCheck.State.HELD if self.count(State.HELD) else LiveCheck.State.NO_DATA
 
 
-def live_subjects(models: Sequence[RegisteredModel] | None = None) -> list[LiveSubject]:
+def live_subjects(models: Iterable[RegisteredModel] | None = None) -> list[LiveSubject]:
     """Return every champion whose inputs are held to a contract, or those of ``models``, by a number of queries that does not grow."""
     aliases = Alias.objects.filter(name=CHAMPION, version__model__archived_at__isnull=True)
     if models is not None:
