@@ -36,6 +36,7 @@ _KINDS = [
     Kind("burn", "Error budget burns", cause="slo", go_back=True, rule=Rule(escalate_minutes=60)),
     Kind("budget", "Error budget spent", cause="slo", go_back=True, fixed=True),
     Kind("drift", "Drift", cause="drift", go_back=True, rule=Rule(notify_minutes=240)),
+    Kind("data_break", "Inputs broke", cause="drift", rule=Rule(notify_minutes=60)),
     Kind("data_quality", "Data quality", cause="data_quality", rule=Rule(notify_minutes=60)),
     Kind("quality", "Quality", cause="quality", go_back=True, rule=Rule(notify_minutes=120, escalate_minutes=240)),
     Kind("rollout", "Rollout", cause="rollout", rule=Rule(flap_minutes=0, notify_minutes=5, escalate_minutes=60)),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.alerting import rules
-from registry.alerting.kinds import kind_of
+from registry.alerting.kinds import KINDS, kind_of
 from registry.models import Alert, AlertRule
 
 
@@ -29,5 +29,6 @@ def rule_book(team_ids: Iterable[int], kind: str = "") -> RuleBook:
 
 
 def runbook_of(alert: Alert, book: RuleBook) -> str:
-    """Return the runbook that an alert links to: the rule's, or the chapter that comes with the product."""
-    return book.of(alert.kind, alert.team_id, alert.model_id).runbook or f"/alerts/runbooks/?kind={alert.kind}"
+    """Return the runbook that an alert links to: the rule's, or the chapter of its kind; empty where there is none."""
+    ours = f"/alerts/runbooks/?kind={alert.kind}" if alert.kind in KINDS else ""
+    return book.of(alert.kind, alert.team_id, alert.model_id).runbook or ours
