@@ -31,7 +31,7 @@ class SloForm(forms.Form):
 
     kind = ""
     own: tuple[str, ...] = ()  # asked first
-    model = forms.ModelChoiceField(RegisteredModel.objects.none(), to_field_name="name")
+    model = forms.ModelChoiceField(RegisteredModel.objects.none(), to_field_name="name", empty_label="Choose a model")
     percent = forms.DecimalField(
         min_value=0, max_value=100, decimal_places=3, initial=Decimal("99.9"), label="Good requests, in per cent",
         help_text="99.9 leaves 43 minutes of complete failure in 30 days.",
