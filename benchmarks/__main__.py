@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-BENCHMARKS = ["registry", "gateway", "pages", "audit", "verdicts", "faults", "telemetry", "lookup", "drift"]
+BENCHMARKS = ["registry", "gateway", "pages", "audit", "verdicts", "faults", "telemetry", "lookup", "drift", "quality"]
 
 HEAD = """# Benchmarks
 

@@ -21,7 +21,8 @@ def joined(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the answered predictions of some hours of one day, with what became of them; of a prediction's labels the newest counts.
 
-    Columns: ``request_id``, ``version``, ``arm``, ``hour`` (since the epoch), ``number`` and ``value`` (of the label), ``score`` or
+    Columns: ``request_id``, ``version``, ``arm``, ``hour`` (since the epoch), ``number`` and ``value`` (of the label), ``delay`` (seconds until
+    it came), ``score`` or
     ``outputs``, and ``inputs`` where they are asked for. Only labels of these predictions are sorted, so memory grows with the hours alone.
     """
     wanted = ["request_id", "version", "arm", "hour", _judged(policy), *(["inputs"] if inputs or policy.slices else [])]
@@ -56,16 +57,17 @@ def _judged(policy: QualityPolicy) -> str:
 def _labels(tables: Tables, model_id: int, hours: Sequence[datetime]) -> tuple[str, str]:
     """Return the columns of the label of a prediction ``p``, and the join that brings them. Numbers and constants alone are put in."""
     if LABELS not in tables:
-        return "CAST(NULL AS DOUBLE) AS number, CAST(NULL AS VARCHAR) AS value", ""
+        return "CAST(NULL AS DOUBLE) AS number, CAST(NULL AS VARCHAR) AS value, CAST(NULL AS BIGINT) AS delay", ""
     newest = (
-        "SELECT request_id, row, number, value, row_number() OVER"  # noqa: S608
+        "SELECT request_id, row, number, value, received_at, row_number() OVER"  # noqa: S608
         " (PARTITION BY request_id, row ORDER BY time DESC, received_at DESC) AS place FROM labels l"
         f" WHERE model_id = {model_id} AND day >= DATE '{(min(hours) - DAY).date()}' AND EXISTS ("
         f"SELECT 1 FROM (SELECT request_id, row FROM predictions WHERE {_of(model_id, hours)}) q"
         " WHERE q.request_id = l.request_id AND q.row = l.row)"
     )
     on = "l.request_id = p.request_id AND l.row = p.row"
-    return "l.number, l.value", f" LEFT JOIN (SELECT * FROM ({newest}) WHERE place = 1) l ON {on}"  # noqa: S608
+    delay = "to_unixtime(l.received_at) - to_unixtime(p.at) AS delay"
+    return f"l.number, l.value, {delay}", f" LEFT JOIN (SELECT * FROM ({newest}) WHERE place = 1) l ON {on}"  # noqa: S608
 
 
 def labelled_hours(

@@ -5,7 +5,7 @@ before an approval.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from experiments import metrics
 from experiments.metrics import Z_95, Interval, Ranked, Reliability, wilson_interval
 from experiments.suites import ALERT_SHARE
-from monitoring.quality_sums import NO, YES, Floats, Ints, Kind, Sums, middles
+from monitoring.quality_sums import ALL, NO, YES, Floats, Ints, Kind, Sums, middles
 
 LEAST = 30  # labelled predictions; with fewer, chance is all there is
 LEAST_EVENTS = 5  # of either outcome, where the two are told apart
@@ -90,9 +90,7 @@ def measure(kind: Kind, sums: Sums, *, only: str = "") -> dict[str, Measured]:
         said = f"{sums.labelled} of {sums.predictions} labelled; {LEAST} are the least"
         reason = said if sums.predictions else "no predictions"
         return {name: _none(name, sums, reason) for name in BY_KIND[kind]}
-    if only and BY_KIND[kind][only].counts_events:
-        return {only: _share(only, sums)}
-    return _MEASURES[kind](sums)
+    return _MEASURES[kind](sums, {only} if only else BY_KIND[kind].keys())
 
 
 def _none(name: str, sums: Sums, reason: str) -> Measured:
@@ -118,20 +116,20 @@ def _share(name: str, sums: Sums) -> Measured:
     return Measured(*wilson_interval(*events), *events)
 
 
-def _probability(sums: Sums) -> dict[str, Measured]:
+def _probability(sums: Sums, wanted: Set[str]) -> dict[str, Measured]:
     no, yes = sums.bins(NO), sums.bins(YES)
     found = {name: _share(name, sums) for name in ("accuracy", "precision", "recall")}
     found["brier_score"] = Measured(*_mean(sums.labelled, sums.sums["squares"], sums.sums["quads"]))
     rare = min(int(no.sum()), int(yes.sum()))
     if rare < LEAST_EVENTS:
         said = Measured(reason=f"{rare} of the rarer outcome; {LEAST_EVENTS} are the least")
-        found |= dict.fromkeys(set(BY_KIND[Kind.PROBABILITY]) - set(found), said)
-    else:
-        found |= ranking_metrics(no, yes)
-    return {name: found[name] for name in BY_KIND[Kind.PROBABILITY]}
+        found |= {name: said for name in wanted if name not in found}
+    elif rankings := wanted - found.keys():
+        found |= ranking_metrics(no, yes, rankings)
+    return {name: found[name] for name in BY_KIND[Kind.PROBABILITY] if name in wanted}
 
 
-def _number(sums: Sums) -> dict[str, Measured]:
+def _number(sums: Sums, wanted: Set[str]) -> dict[str, Measured]:
     n, of = sums.labelled, sums.sums
     value, low, high = (math.sqrt(end) for end in _mean(n, of["squares"], of["quads"]))
     return {
@@ -161,7 +159,7 @@ def _mean(n: int, total: float, squares: float) -> Interval:
     return Interval(mean, max(0.0, mean - half), mean + half)
 
 
-def _ranking(sums: Sums) -> dict[str, Measured]:
+def _ranking(sums: Sums, wanted: Set[str]) -> dict[str, Measured]:
     n, of = sums.labelled, sums.sums
     found = {
         "ndcg_at_10": _mean(n, of["gain"], of["gain_squares"]),
@@ -170,11 +168,11 @@ def _ranking(sums: Sums) -> dict[str, Measured]:
     return {name: Measured(m.value, m.low, min(1.0, m.high)) for name, m in found.items()}
 
 
-def _category(sums: Sums) -> dict[str, Measured]:
+def _category(sums: Sums, wanted: Set[str]) -> dict[str, Measured]:
     return {"accuracy": _share("accuracy", sums)}
 
 
-_MEASURES: dict[Kind, Callable[[Sums], dict[str, Measured]]] = {
+_MEASURES: dict[Kind, Callable[[Sums, Set[str]], dict[str, Measured]]] = {
     Kind.PROBABILITY: _probability, Kind.NUMBER: _number, Kind.CATEGORY: _category, Kind.RANKING: _ranking,
 }  # fmt: skip
 
@@ -224,7 +222,7 @@ def statistics(binned: Binned, reliability: Reliability) -> dict[str, Callable[[
     }
 
 
-def ranking_metrics(no: Ints, yes: Ints) -> dict[str, Measured]:
+def ranking_metrics(no: Ints, yes: Ints, wanted: Set[str]) -> dict[str, Measured]:
     """Return the metrics of how probabilities rank, and whether they hold, from outcomes by bin.
 
     Intervals: percentiles of ``RESAMPLES`` resamples of the predictions (Efron and Tibshirani 1993, ch. 13); of the area under the ROC
@@ -232,9 +230,9 @@ def ranking_metrics(no: Ints, yes: Ints) -> dict[str, Measured]:
     """
     binned = Binned.of(np.flatnonzero(no + yes))
     weights = binned.weights(no, yes)
-    of = statistics(binned, binned.reliability(weights))
+    of = {name: s for name, s in statistics(binned, binned.reliability(weights)).items() if name in wanted}
     drawn = np.random.default_rng(SEED).multinomial(int(weights.sum()), weights / weights.sum(), RESAMPLES)
-    found = {"roc_auc": Measured(*area(no, yes))}
+    found = {"roc_auc": Measured(*area(no, yes))} if "roc_auc" in wanted else {}
     for name, statistic in of.items():
         value = statistic(weights)
         low, high = np.nanquantile([statistic(counts) for counts in drawn], [0.025, 0.975])
@@ -255,3 +253,45 @@ def area(no: Ints, yes: Ints) -> Interval:
     spread = (yes * (beaten - value) ** 2).sum() / (m - 1) / m + (no * (beating - value) ** 2).sum() / (n - 1) / n
     half = Z_95 * math.sqrt(float(spread))
     return Interval(value, max(0.0, value - half), min(1.0, value + half))
+
+
+@dataclass(frozen=True)
+class Band:
+    """Predictions with scores in [low, high), and how many of them have a label."""
+
+    low: float
+    high: float
+    predictions: int
+    labelled: int
+
+    @property
+    def coverage(self) -> Interval:
+        """The labelled share with its interval."""
+        return wilson_interval(self.labelled, self.predictions)
+
+
+BANDS = 5
+UNEVEN = 0.8  # of the best covered band's share; a worse covered one then surely has less than that
+
+
+def coverage_by_score(sums: Sums) -> list[Band]:
+    """Return who has labels, by score: up to ``BANDS`` bands of about equally many predictions, lowest scores first."""
+    made, told = sums.bins(ALL), sums.bins(NO) + sums.bins(YES)
+    if not made.sum():
+        return []
+    mass = np.cumsum(made)
+    inner = np.searchsorted(mass, mass[-1] * np.arange(1, BANDS) // BANDS, "right")
+    edges = np.unique(np.concatenate([[0], inner, [len(made)]]))
+    found = (
+        Band(a / len(made), b / len(made), int(made[a:b].sum()), int(told[a:b].sum()))
+        for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    )
+    return [band for band in found if band.predictions]
+
+
+def is_uneven(bands: Sequence[Band]) -> bool:
+    """Whether labels are surely scarcer for some scores than for others, so that labelled predictions are not like all of them."""
+    if len(bands) < 2:
+        return False
+    best = max((band.coverage for band in bands), key=lambda share: share.value)
+    return any(band.coverage.high < UNEVEN * best.low for band in bands)

@@ -1,6 +1,7 @@
 """From joined rows to sums: which output is judged, what its label says, and which slices a row is in."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ import pyarrow as pa
 from monitoring.guards import number_of, value_of
 from monitoring.models.quality import QualityPolicy
 from monitoring.quality_pairs import PairSums, number_pairs, probability_pairs
-from monitoring.quality_sums import Key, Kind, Sums, categories, numbers, probabilities, rankings, said
+from monitoring.quality_sums import Key, Kind, Sums, categories, delays, numbers, probabilities, rankings, said
 from monitoring.telemetry import score_of
 
 Booleans = npt.NDArray[np.bool_]
@@ -42,7 +43,8 @@ def counted(
             chosen = rows[columns[name][rows]] if name else rows
             if len(chosen):
                 of = {column: columns[column][chosen] for column in JUDGED if column in columns}
-                found[Key(version, arm, name, hour * 3600.0)] = _sums(policy, **of)
+                sums, came = _sums(policy, **of), delays(columns["delay"][chosen])
+                found[Key(version, arm, name, hour * 3600.0)] = replace(sums, sums={**sums.sums, **came})
     return found
 
 
@@ -56,6 +58,7 @@ def _columns(batch: pa.RecordBatch, policy: QualityPolicy, losses: Mapping[int, 
         "predicted": predicted,
         "label": _label(batch, kind),
         "request_id": ids.to_numpy(zero_copy_only=False),
+        "delay": batch["delay"].to_numpy(zero_copy_only=False).astype(np.float64),
     }
     if policy.slices or losses:
         inputs = [_decode(text) for text in batch["inputs"].to_pylist()]
@@ -78,7 +81,8 @@ def _expected(
 def _judged(column: pa.Array, policy: QualityPolicy) -> Column:
     """Return what is judged of scores, or of outputs as JSON."""
     if pa.types.is_floating(column.type):
-        return _floats(column.to_pylist())
+        scores: Column = column.to_numpy(zero_copy_only=False)
+        return scores
     outputs = [_decode(text) for text in column.to_pylist()]
     match policy.compares:
         case Kind.CATEGORY:

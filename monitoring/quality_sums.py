@@ -19,6 +19,7 @@ from monitoring.features import NO_CELLS, Cells
 
 BINS = 1000
 ALL, NO, YES = 0, 1, 2  # rows of bins: every prediction, those that came out 0, those that came out 1
+DELAYS = (60, 600, 3600, 6 * 3600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400)  # seconds; the last bin is open
 TOP = 10  # places of a ranking that are looked at
 
 Floats = npt.NDArray[np.float64]
@@ -193,6 +194,16 @@ def rankings(requests: Iterable[tuple[Floats, Floats]]) -> Sums:
         "top": math.fsum(tops), "top_squares": math.fsum(t * t for t in tops),
     }  # fmt: skip
     return Sums(asked, len(gains), None, NO_CELLS, sums)
+
+
+def delays(seconds: Floats) -> dict[str, float]:
+    """Count how long labels took to come: ``delay_<i>`` of those that took at most ``DELAYS[i]`` seconds and more than the one before.
+
+    Args:
+        seconds: (n,); NaN of predictions without a label.
+    """
+    counts = np.bincount(np.searchsorted(DELAYS, seconds[np.isfinite(seconds)]))
+    return {f"delay_{i}": float(count) for i, count in enumerate(counts) if count}
 
 
 def said(value: object) -> str:

@@ -31,8 +31,9 @@ def count_labelled() -> None:
 
 @shared_task
 def count_quality() -> None:
-    """Count anew the quality of hours whose predictions or labels changed."""
+    """Count anew the quality of hours whose predictions or labels changed, and tell who watches it."""
     quality_counting.count_quality(now=timezone.now())
+    services.quality_watch(now=timezone.now())
 
 
 @shared_task

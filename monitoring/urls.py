@@ -8,6 +8,7 @@ from monitoring.api import drift_windows, watch
 from monitoring.api import labels as labels_api
 from monitoring.api import log as log_api
 from monitoring.api import predictions as predictions_api
+from monitoring.api import quality as quality_api
 from monitoring.api import retraining as retraining_api
 from monitoring.api import slos as slos_api
 from monitoring.views import (
@@ -20,6 +21,7 @@ from monitoring.views import (
     panels,
     predictions,
     prices,
+    quality,
     retraining,
     retraining_policies,
     slos,
@@ -33,6 +35,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/log-panel/", log.log_panel, name="log_panel"),
     path("models/<str:name>/log/", log.prediction_log, name="prediction_log"),
     path("models/<str:name>/labels/", labels.labels, name="labels"),
+    path("models/<str:name>/quality/", quality.quality, name="quality"),
+    path("models/<str:name>/quality-details-panel/", quality.quality_details_panel, name="quality_details_panel"),
+    path("models/<str:name>/quality/policy/", quality.quality_policy, name="quality_policy"),
+    path("models/<str:name>/quality-panel/", quality.quality_panel, name="quality_panel"),
+    path(
+        "models/<str:name>/versions/<int:number>/quality-panel/",
+        quality.quality_version_panel,
+        name="quality_version_panel",
+    ),
     path("models/<str:name>/retraining-panel/", retraining_policies.retraining_panel, name="retraining_panel"),
     path("models/<str:name>/retraining/", retraining_policies.model_retraining, name="model_retraining"),
     path("models/<str:name>/retraining/policy/", retraining_policies.retraining_policy, name="retraining_policy"),
@@ -77,6 +88,8 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/labels", labels_api.Labels.as_view(), name="api_labels"),
     path("models/<str:name>/data-quality", contracts_api.LiveQuality.as_view(), name="api_data_quality"),
     path("models/<str:name>/log-policy", log_api.OneLogPolicy.as_view(), name="api_log_policy"),
+    path("models/<str:name>/quality", quality_api.ModelQuality.as_view(), name="api_quality"),
+    path("models/<str:name>/quality-policy", quality_api.OneQualityPolicy.as_view(), name="api_quality_policy"),
     path("models/<str:name>/drift-reports", watch.ModelDriftReports.as_view(), name="api_model_drift_reports"),
     path(
         "models/<str:name>/retraining-policy",

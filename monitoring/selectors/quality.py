@@ -48,7 +48,7 @@ def quality_series(
     _check_metric(model, policy, metric)
     buckets = windows_by_span(policy, since=since, until=until, span=span, version=version, arm=arm, slice_=slice_)
     now = now or timezone.now()
-    return [_point(policy, at, span, rows, metric, now) for at, rows in sorted(buckets.items())]
+    return [point_of(policy, at, span, rows, metric, now) for at, rows in sorted(buckets.items())]
 
 
 def _check_metric(model: RegisteredModel, policy: QualityPolicy, metric: str) -> None:
@@ -71,7 +71,7 @@ def windows_by_span(
     rows = rows.filter(arm=arm) if arm else rows.exclude(arm=SHADOW)
     rows = rows.filter(version=version) if version else rows
     buckets: dict[datetime, list[QualityWindow]] = {}
-    for row in rows.defer("cells").order_by("started_at", "version", "arm"):
+    for row in rows.defer("cells").select_related("version").order_by("started_at", "version", "arm"):
         buckets.setdefault(start_of(row.started_at, span), []).append(row)
     return buckets
 
@@ -88,9 +88,10 @@ def sums_of(rows: Iterable[QualityWindow]) -> Sums:
     return add_all(row.read() for row in QualityWindow.objects.filter(pk__in=keys).order_by("pk"))
 
 
-def _point(
+def point_of(
     policy: QualityPolicy, at: datetime, span: timedelta, rows: list[QualityWindow], metric: str, now: datetime
 ) -> QualityPoint:
+    """Return the metric of the windows of one span; of a single one it was computed when it was counted."""
     found = _stored(rows[0], metric) if len(rows) == 1 else measured_of(policy.compares, rows, metric)
     return QualityPoint(
         at, found.value, found.low, found.high, sum(row.labelled for row in rows), sum(row.predictions for row in rows),
@@ -122,12 +123,13 @@ def estimated_series(
     _check_metric(model, policy, metric)
     found = windows_by_span(policy, since=since, until=until, span=span, version=version)
     now = now or timezone.now()
-    return [_estimate(policy, at, span, rows, metric, now) for at, rows in sorted(found.items())]
+    return [estimate_of(policy, at, span, rows, metric, now) for at, rows in sorted(found.items())]
 
 
-def _estimate(
+def estimate_of(
     policy: QualityPolicy, at: datetime, span: timedelta, rows: list[QualityWindow], metric: str, now: datetime
 ) -> QualityPoint:
+    """Return what the metric of the windows of one span probably is."""
     of = {row.version_id for row in rows}
     if len(rows) == 1:
         found = _read(rows[0].estimated, metric)

@@ -28,6 +28,13 @@ def quality_history(model: RegisteredModel) -> list[QualityPolicy]:
     return list(QualityPolicy.objects.select_related("changed_by").filter(model=model)[:MOST_SHOWN])
 
 
+def quality_changes(model: RegisteredModel) -> list[tuple[QualityPolicy, list[str]]]:
+    """Return the same, each with what it changed in words."""
+    rows = quality_history(model)
+    before = [*rows[1:], QualityPolicy(model=model)] if len(rows) < MOST_SHOWN else rows[1:]
+    return [(after, quality_differences(earlier, after)) for after, earlier in zip(rows, before, strict=False)]
+
+
 def quality_differences(before: QualityPolicy, after: QualityPolicy) -> list[str]:
     """Return in words what ``after`` changes."""
     return [
@@ -39,8 +46,13 @@ def quality_differences(before: QualityPolicy, after: QualityPolicy) -> list[str
 
 def _said(name: str, value: Any) -> str:
     if name == "slices":
-        return "; ".join(f"{column}={', '.join(values)}" for column, values in value.items()) or "none"
+        return slices_said(value, "; ") or "none"
     if name.endswith("_s"):
         unit, of = next((unit, of) for unit, of in UNITS if value % of == 0)
         return f"{value // of:g} {unit}"
     return "none" if value in ("", None) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def slices_said(slices: dict[str, list[str]], between: str) -> str:
+    """Return declared slices as people write them, such as ``origin=JFK, EWR``."""
+    return between.join(f"{column}={', '.join(values)}" for column, values in slices.items())

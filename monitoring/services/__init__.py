@@ -12,6 +12,7 @@ from monitoring.services.openslo import Imported, ImportRefusedError, slos_expor
 from monitoring.services.prices import price_declare
 from monitoring.services.quality import QUALITY_OWNERS, quality_policy_change
 from monitoring.services.quality_reference import quality_references_start
+from monitoring.services.quality_watch import quality_watch
 from monitoring.services.restating import restate
 from monitoring.services.retraining import (
     reconcile_retrainings,
@@ -61,6 +62,7 @@ __all__ = [
     "price_declare",
     "quality_policy_change",
     "quality_references_start",
+    "quality_watch",
     "reconcile_retrainings",
     "references_push",
     "restate",
