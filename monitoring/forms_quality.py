@@ -63,14 +63,14 @@ class QualityPolicyForm(forms.Form):
         widget=forms.Textarea({"class": "form-control", "rows": 2}),
     )  # fmt: skip
 
-    def __init__(self, *args: Any, policy: QualityPolicy, **kwargs: Any) -> None:
+    def __init__(self, data: Any = None, *, policy: QualityPolicy) -> None:
         initial = {
             "kind": policy.kind, "output": policy.output, "threshold": policy.threshold, "tolerance": policy.tolerance,
             "maturity_hours": policy.maturity_s / HOURS, "min_coverage_percent": 100 * policy.min_coverage,
             "slices": slices_said(policy.slices, "\n"), "metric": policy.metric, "limit": policy.limit,
             "watched_hours": policy.watched_s / HOURS,
         }  # fmt: skip
-        super().__init__(*args, initial=initial, **kwargs)
+        super().__init__(data, initial=initial)
         kind, metric = self.fields["kind"], self.fields["metric"]
         assert isinstance(kind, forms.ChoiceField) and isinstance(metric, forms.ChoiceField)  # noqa: PT018, S101  declared above
         kind.choices = [("", "As its task has it"), *((kind.value, words) for kind, words in KINDS.items())]

@@ -1,6 +1,5 @@
 """The pages and the API of a model's quality, with 90 days of hours behind them."""
 
-import os
 from dataclasses import astuple
 from datetime import timedelta
 
@@ -17,12 +16,11 @@ from monitoring.selectors.quality import start_of
 from monitoring.services import quality_policy_change, quality_watch
 from registry.models import Alert, Role
 from tests.api import Api, problem
-from tests.browser import PHONE, accessibility_faults, check_page, log_in, set_theme
+from tests.browser import accessibility_faults, check_page, log_in
 from tests.factories import make_actor, make_champion, make_model, make_user, make_version
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOW = start_of(timezone.now(), HOUR) + timedelta(minutes=20)
-SHOTS = os.environ.get("SHOTS", "")
 PATH = "/models/flight-delay/quality/"
 
 
@@ -270,19 +268,3 @@ def test_the_pages_in_a_browser(served, page, live_server):
     expect(page.get_by_role("heading", name="Challengers")).to_be_visible()
     expect(page.locator(".quality-chart .band")).to_have_count(1)
     assert accessibility_faults(page) == []
-    shoot(page, live_server)
-
-
-def shoot(page, live_server):
-    for theme in ("light", "dark"):
-        set_theme(page, theme, live_server)
-        for name, size in (("wide", {"width": 1440, "height": 1000}), ("phone", PHONE)):
-            page.set_viewport_size(size)
-            for at, path in (
-                ("quality", f"{PATH}?days=90"),
-                ("policy", f"{PATH}policy/"),
-                ("model", "/models/flight-delay/"),
-            ):
-                page.goto(path)
-                page.wait_for_timeout(1500)
-                page.screenshot(path=f"{SHOTS}/{at}-{theme}-{name}.png", full_page=True)

@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from controlplane.demo.people import TRAVEL, person
 from experiments.models import Dataset
 from experiments.services import dataset_build_start, dataset_create
 from jobs.models import Job
 from jobs.tasks import nudge
-from monitoring.services import slo_create
+from monitoring.services import quality_policy_change, slo_create
 from registry.models import RegisteredModel, Task, Team
 from registry.services import criteria_agree, criteria_draft, model_create
 
@@ -58,6 +59,11 @@ OBJECTIVES: list[dict[str, Any]] = [
         "maturity_s": 300, "min_coverage": 0.5, "description": "The probabilities that travellers see are about right.",
     },
 ]  # fmt: skip
+# A flight's delay is known within minutes of the prediction, at the demo's clock.
+QUALITY: dict[str, Any] = {
+    "maturity_s": 300, "watched_s": 3600, "min_coverage": 0.5, "metric": "average_precision", "limit": 0.15,
+    "slices": {"origin": ["EWR", "JFK", "LGA"]},
+}  # fmt: skip
 
 
 def seed_model() -> Job | None:
@@ -81,6 +87,14 @@ def seed_model() -> Job | None:
     if not model.slos.exists():
         for objective in OBJECTIVES:
             slo_create(actor=product, model=model, **objective)
+    if not model.quality_policies.exists():
+        quality_policy_change(
+            actor=product,
+            model=model,
+            now=timezone.now(),
+            reason="Delays are known minutes after the demo's flights.",
+            **QUALITY,
+        )
     dataset = Dataset.objects.filter(name=DATASET).first() or dataset_create(
         actor=engineer, team=team, name=DATASET,
         description="Flights that left New York in 2013, with what was known an hour before departure.",

@@ -148,7 +148,7 @@ def quality_details(policy: QualityPolicy, *, metric: str, days: int, now: datet
     span = HOUR if timedelta(days=days) <= FINE else DAY
     since, until = start_of(now - timedelta(days=days), span), now - policy.maturity - span
     rows = QualityWindow.objects.filter(
-        version__model=policy.model_id, kind=policy.compares, span=span.total_seconds(), started_at__gte=since,
+        version__model=policy.model_id, kind=policy.compares, span=int(span.total_seconds()), started_at__gte=since,
         started_at__lte=until,
     ).defer("cells", "measured", "estimated").select_related("version")  # fmt: skip
     plain = [row for row in rows if not row.data_slice]
@@ -177,7 +177,7 @@ def _paired(
     policy: QualityPolicy, metric: str, span: timedelta, since: datetime, until: datetime
 ) -> Iterable[Challenge]:
     rows = QualityPairs.objects.filter(
-        challenger__model=policy.model_id, kind=policy.compares, span=span.total_seconds(), started_at__gte=since,
+        challenger__model=policy.model_id, kind=policy.compares, span=int(span.total_seconds()), started_at__gte=since,
         started_at__lte=until,
     ).select_related("champion", "challenger")  # fmt: skip
     by_versions: dict[tuple[int, int], list[QualityPairs]] = {}

@@ -47,7 +47,7 @@ def drawing(overview: Overview) -> dict[str, Any] | None:
     provisional = next((n for n, step in enumerate(steps) if step.champion and step.champion.provisional), None)
     grid = [scale.low + (scale.high - scale.low) * share for share in (0.08, 0.5, 0.92)]
     return {
-        "width": WIDTH, "height": HEIGHT, "total": HEIGHT + STRIP + 40, "left": LEFT, "strip_y": HEIGHT + 12, "strip": STRIP,
+        "width": WIDTH, "height": HEIGHT, "total": HEIGHT + STRIP + 50, "left": LEFT, "strip_y": HEIGHT + 12, "strip": STRIP, "ticks_y": HEIGHT + STRIP + 30,
         "grid": [(round(scale.y(value), 1), value) for value in grid],
         "champion": _path(lines["champion"], scale), "band": _band(lines["champion"], scale),
         "estimated": _path(lines["estimated"], scale), "canary": _path(lines["canary"], scale),
