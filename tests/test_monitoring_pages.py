@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from jobs.models import Job
 from jobs.services import job_create
-from monitoring.models import DriftReport, Slo
+from monitoring.models import DriftReport, Slo, SloSpan
+from monitoring.services import slo_edit
 from monitoring.shipping import ship
 from registry.models import AuditEvent, Role
 from tests.api import Api, problem
@@ -16,6 +17,7 @@ from tests.browser import check_page, log_in
 from tests.data_sets import make_data, make_trained_champion
 from tests.factories import (
     NOON,
+    make_actor,
     make_model,
     make_record,
     make_segment,
@@ -48,7 +50,10 @@ def sign_in(client, team, role=Role.ENGINEER):
 
 
 def make_slo(model, **fields):
-    known = {"kind": "availability", "objective": "0.99", "window_days": 30, "created_by": make_user(model.team)}
+    known = {
+        "kind": "availability", "objective": "0.99", "window_days": 30, "created_by": make_user(model.team),
+        "name": f"slo-{model.slos.count()}",
+    }  # fmt: skip
     return Slo.objects.create(model=model, **known | fields)
 
 
@@ -378,5 +383,19 @@ def test_pages_are_accessible_and_fit_in_both_themes_and_widths(page, live_serve
     make_slo(model, kind="latency", threshold_us=500)
     log_in(page, make_user(model.team), live_server)
 
-    for path in ("/slos/", "/slos/new/", slo.path, report.path, "/models/flight-delay/", "/models/flight-delay/log/"):
+    make_slo(model, kind="quality", metric="accuracy", slice_s=3600, maturity_s=60, min_coverage=0.5)
+    quality = model.slos.get(kind="quality")
+    now = timezone.now()
+    for hours, state, total in ((5, "final", 40), (4, "final", 0), (3, "provisional", 30)):
+        SloSpan.objects.create(
+            slo=quality, started_at=now - timedelta(hours=hours), state=state, bad=total // 10, total=total, value=0.9, labelled=total,
+            predictions=50, why="" if total else "labels of 0% of the predictions; 50% are asked for", stated_at=now,
+        )  # fmt: skip
+    slo_edit(actor=make_actor(model.team), slo=slo, reason="Callers asked for it.", objective="0.995")
+    objectives = (slo.path, quality.path, f"{slo.path}edit/", "/slos/import/", "/slos/new/?kind=quality")
+
+    for path in (
+        "/slos/", "/slos/new/", *objectives, report.path, "/models/flight-delay/", "/models/flight-delay/prices/",
+        "/models/flight-delay/log/",
+    ):  # fmt: skip
         check_page(page, path, live_server)

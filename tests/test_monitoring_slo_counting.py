@@ -5,7 +5,9 @@ from decimal import Decimal
 
 import pytest
 from django.conf import settings
+from django.db import DatabaseError, transaction
 from django.db.models import Sum
+from django.http import Http404
 
 from monitoring import selectors, services
 from monitoring.counting import count
@@ -236,3 +238,21 @@ def test_canary_is_charged_for_what_it_spent_and_for_slices_bad_because_of_it(ve
 
     assert charged(events, version=canary, since=since, until=NOW) == (3, 6)
     assert charged(slices, version=canary, since=since, until=NOW) == (1, 2)
+
+
+def test_price_is_never_changed_nor_declared_by_an_outsider(version):
+    product, outsider = make_actor(version.model.team, Role.PRODUCT), make_actor(make_model().team, Role.PRODUCT)
+    price = services.price_declare(
+        actor=product, model=version.model, per_1000=Decimal(1), currency="EUR", reason="Contract."
+    )  # fmt: skip
+
+    with pytest.raises(DatabaseError), transaction.atomic():
+        ModelPrice.objects.filter(pk=price.pk).update(per_1000=2)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        ModelPrice.objects.create(
+            model=version.model, per_1000=2, currency="EUR", starts_at=NOW, reason="x", declared_by=outsider.user
+        )
+    with pytest.raises(Http404):
+        services.price_declare(actor=outsider, model=version.model, per_1000=Decimal(1), currency="EUR", reason="x")
+
+    assert [p.per_1000 for p in ModelPrice.objects.all()] == [1]

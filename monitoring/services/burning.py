@@ -30,6 +30,7 @@ def burn_watch(*, now: datetime) -> int:
                 model=slo.model, kind="burn", key=alert_key(slo.pk, burn.rule.name), breached=burn.burning,
                 title=title(status, burn), link=slo.path, severity=SEVERITIES[burn.rule.severity], process=PROCESS,
                 next_step=next_step(slo, champions.get(slo.model_id), now=now),
+                actions=ways_out(slo, champions.get(slo.model_id), now=now),
             )  # fmt: skip
         if slo.standing != status.standing:
             Slo.objects.filter(pk=slo.pk).update(standing=status.standing)
@@ -46,12 +47,22 @@ def title(status: SloStatus, burn: Burn) -> str:
 def next_step(slo: Slo, champion: AliasMove | None, *, now: datetime) -> str:
     """Return what to do: go back where the champion is young, else look where the figures fell."""
     model = slo.model
-    if champion and champion.version and now - champion.at < RECENT:
+    if champion and champion.version and _is_young(champion, now):
         return (
             f"v{champion.version.number} became champion on {champion.at:%d %b at %H:%M} UTC. If it began then, roll back "
             f"on {model.path}."
         )
     return f"See on {slo.path} when it began, and what {model.path} says of traffic and drift at that time."
+
+
+def ways_out(slo: Slo, champion: AliasMove | None, *, now: datetime) -> list[dict[str, str]]:
+    """Return links to what may end it: the way back, where the champion is young."""
+    young = champion is not None and _is_young(champion, now)
+    return [{"title": "Roll back", "path": f"{slo.model.path}?tab=champions"}] if young else []
+
+
+def _is_young(champion: AliasMove, now: datetime) -> bool:
+    return now - champion.at < RECENT
 
 
 def budget_names(slos: Iterable[Slo]) -> dict[int, str]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from monitoring import charts
-from monitoring.models import SLICES
+from monitoring.models import SLICES, Slo
 from monitoring.selectors import ArmTraffic, SloStatus
 from monitoring.slo import Standing
 from monitoring.slo_words import slice_words, window_words
@@ -29,6 +29,13 @@ def arm_row(arm: ArmTraffic) -> dict[str, Any]:
     }
 
 
+def _counts(slo: Slo) -> str:
+    """Return what an objective's budget counts."""
+    if slo.kind == Slo.Kind.QUALITY:
+        return "spans" if slo.by_slices else "predictions"
+    return "time slices" if slo.by_slices else "requests"
+
+
 def slo_row(status: SloStatus) -> dict[str, Any]:
     """Return what a row of objectives prints."""
     mark, word = WORDS[status.standing]
@@ -42,7 +49,7 @@ def slo_row(status: SloStatus) -> dict[str, Any]:
         "slice_length": SLICES.get(status.slo.slice_s or 0, ""),
         "budget_s": status.budget_minutes * 60,
         "over": window_words(status.slo),
-        "counts": "time slices" if status.slo.by_slices else "requests",
+        "counts": _counts(status.slo),
         "mark": mark,
         "word": word,
         "tone": tone,
