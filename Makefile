@@ -5,7 +5,7 @@ BIN := .venv/bin
 CHECK_ENV := DEPLOYMENT=test SECRET_KEY=check DATABASE_URL=postgresql://none@127.0.0.1:1/none BROKER_URL=redis://127.0.0.1:1/0
 
 .DEFAULT_GOAL := help
-SCENARIOS := good errors latency inconclusive
+SCENARIOS := good errors latency inconclusive drift
 .PHONY: help demo scenarios stop reset backup restore test check fmt bench conformance faults lock docs clean env dev-env chromium pango
 
 help:
@@ -14,7 +14,7 @@ help:
 demo: env pango ## Start the whole product with real data, or say where it runs; DETACH=1 returns once all is healthy.
 	@$(BIN)/python -m controlplane.supervisor demo $(if $(filter-out 0,$(DETACH)),--detach)
 
-scenarios: env ## Rehearse four rollouts on the running demo: one that succeeds, two that are rolled back, one that waits; ARGS="--speed 4".
+scenarios: env ## Rehearse on the running demo: four rollouts, of which one succeeds, two are rolled back and one waits, and a model that is trained anew by itself; ARGS="--speed 4".
 	@$(BIN)/python manage.py scenario $(SCENARIOS) $(ARGS)
 
 stop: ## Stop the demo, wherever it was started; its data stays.

@@ -5,18 +5,15 @@ from jobs.kinds import JobContext, job_kind
 
 @job_kind("scenario", queue="demo", timeout_s=3600, memory_mb=2048, max_attempts=1)
 def scenario(ctx: JobContext) -> None:
-    """Run one scenario: bring its candidate, send traffic, and wait for what becomes of its rollout."""
-    from controlplane.demo.rehearsal import Rehearsal
-    from controlplane.demo.scenarios import SCENARIOS
-
-    chosen = SCENARIOS[ctx.params["name"]]
+    """Run one scenario: send traffic, do what people would do, and wait for what comes of it."""
+    from controlplane.demo.play import play_of
 
     def say(share: float, text: str) -> None:
         ctx.log(text)
         ctx.progress(share, text if len(text) <= 80 else f"{text[:79]}…")
 
-    rollout = Rehearsal(chosen, ctx.params["rate"], ctx.params["speed"], say).run()
-    if rollout.state != chosen.ends:
-        raise RuntimeError(f"The rollout is {rollout.get_state_display()}, not {chosen.ends.replace('_', ' ')}.")
-    with ctx.finish({"rollout": rollout.path, "outcome": rollout.outcome or rollout.waiting_for}):
+    ended = play_of(ctx.params["name"], ctx.params["rate"], ctx.params["speed"], say).run()
+    if not ended.good:
+        raise RuntimeError(f"The {ended.what} {ended.path} is {ended.told}")
+    with ctx.finish({ended.what: ended.path, "outcome": ended.told}):
         pass

@@ -1,4 +1,4 @@
-"""The demo's scenarios on the whole product, all four at once: what became of each candidate, and of everybody who asked meanwhile.
+"""The demo's scenarios on the whole product, all five at once: what became of each candidate, and of everybody who asked meanwhile.
 
 `test_product.py` collects these tests, so that one process has the product.
 """
@@ -7,20 +7,23 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 import environ
+import numpy as np
 import psycopg2
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
+from controlplane.demo.drift_scenario import DRIFT, LIMIT
 from controlplane.demo.scenarios import SCENARIOS
 from controlplane.supervisor.config import REPOSITORY
+from experiments.metrics import roc_auc
 
-RATE, SPEED = 60, 4  # requests per second to each of the four; how much faster than usual
+RATE, SPEED = 60, 4  # requests per second to each model; how much faster than usual
 LONGEST_S = 1200  # on a loaded machine; a quiet one needs a tenth of it
 BAD = {"errors": "errors", "latency": "answers above 20 ms"}  # which guardrail fails
 
@@ -62,8 +65,8 @@ class Rehearsed:
 
 @pytest.fixture(scope="session")
 def rehearsed(stack):
-    """Run all four, and read what they left once every record is shipped."""
-    command = [sys.executable, "manage.py", "scenario", *SCENARIOS, f"--rate={RATE}", f"--speed={SPEED}"]
+    """Run all of them, and read what those with a rollout left once every record is shipped."""
+    command = [sys.executable, "manage.py", "scenario", *SCENARIOS, DRIFT.name, f"--rate={RATE}", f"--speed={SPEED}"]
     finished = subprocess.run(
         command, cwd=REPOSITORY, env=stack.environment, capture_output=True, text=True, timeout=LONGEST_S, check=False
     )
@@ -88,15 +91,7 @@ def records_of(stack, name):
 
 
 def read(stack, name, told):
-    url = environ.Env.db_url_config(settings_of(stack)["DATABASE_URL"])
-    with closing(psycopg2.connect(
-        dbname=url["NAME"], user=url["USER"], password=url["PASSWORD"], host=url["HOST"], port=url["PORT"]
-    )) as connection, connection.cursor() as cursor:  # fmt: skip
-
-        def rows(sql, *values):
-            cursor.execute(sql, values)
-            return cursor.fetchall()
-
+    with asking(stack) as rows:
         [(rollout, promotion, state, document)] = rows(
             "SELECT r.id, r.promotion_id, r.state, r.document FROM rollouts_rollout r JOIN registry_registeredmodel m ON"
             " m.id = r.model_id WHERE m.name = %s",
@@ -123,6 +118,21 @@ def read(stack, name, told):
             {metric: (outcome, sentence) for metric, outcome, sentence in verdicts}, failed[0] if failed else None,
             champion, state, labels, len(document["steps"]),
         )  # fmt: skip
+
+
+@contextmanager
+def asking(stack):
+    """Open the product's database; yields what asks it."""
+    url = environ.Env.db_url_config(settings_of(stack)["DATABASE_URL"])
+    with closing(psycopg2.connect(
+        dbname=url["NAME"], user=url["USER"], password=url["PASSWORD"], host=url["HOST"], port=url["PORT"]
+    )) as connection, connection.cursor() as cursor:  # fmt: skip
+
+        def rows(sql, *values):
+            cursor.execute(sql, values)
+            return cursor.fetchall()
+
+        yield rows
 
 
 def settings_of(stack):
@@ -229,3 +239,60 @@ def test_how_soon_a_bad_candidate_is_gone(rehearsed, name, record_property):
         record_property(f"{name}: {what}", round(value, 2))
         print(f"{name}: {what}: {value:.2f}")  # noqa: T201  a figure for the reader of the log
     assert any(at > of_candidate[-1][0] for at, *_ in bad.records)  # the champion goes on
+
+
+def test_a_drifted_model_is_trained_anew_by_itself_and_once(stack, rehearsed):
+    """Drift and a fall in quality are found, one version is trained on what was frozen, people approve it, and it is champion."""
+    with asking(stack) as rows:
+        [(pk, state, slot, why, comparison, frozen, version, promotion)] = rows(
+            "SELECT r.id, r.state, r.slot, r.why, r.comparison, d.frozen, v.number, r.promotion_id FROM monitoring_retraining r"
+            " JOIN registry_registeredmodel m ON m.id = r.model_id JOIN registry_modelversion v ON v.id = r.version_id"
+            " JOIN experiments_datasetversion d ON d.id = r.dataset_version_id WHERE m.name = %s",
+            DRIFT.model,
+        )
+        trail = rows(
+            "SELECT action, actor FROM registry_auditevent WHERE subject = %s ORDER BY seq", f"/retraining/{pk}/"
+        )
+        decided = rows(
+            "SELECT action, actor FROM registry_auditevent WHERE subject = %s ORDER BY seq", f"/promotions/{promotion}/"
+        )
+        [(champion,)] = rows(
+            "SELECT v.number FROM registry_alias a JOIN registry_modelversion v ON v.id = a.version_id JOIN"
+            " registry_registeredmodel m ON m.id = a.model_id WHERE a.name = 'champion' AND m.name = %s",
+            DRIFT.model,
+        )
+        trained = rows(
+            "SELECT count(*) FROM jobs_job WHERE kind = 'train' AND subject = %s AND state = 'succeeded'", DRIFT.path
+        )
+
+    assert (state, slot, champion, version, frozen) == ("promoted", "after:0", 2, 2, True)
+    assert "quality: Area under the ROC curve" in why
+    assert re.search(r"drift: \d+ of \d+ features, limit 3", why)
+    steps = ["due", "freeze", "train", "evaluate", "propose", "promote"]
+    assert [action for action, _ in trail if action != "retraining.hold"] == [f"retraining.{step}" for step in steps]
+    assert {actor for _, actor in trail} == {f"retraining:{pk}"}
+    assert decided == [
+        ("promotion.request", "engineer"), ("promotion.approve", "approver"), ("promotion.complete", "approver"),
+    ]  # fmt: skip
+    assert trained == [(2,)]
+    assert comparison["low"] > 0
+
+
+def test_its_quality_recovers_by_what_labels_say(stack, rehearsed):
+    """Measured here anew from the lake: who was late among those whom each version answered."""
+    lake = stack.var / "lake"
+    mine = pc.field("model") == DRIFT.model
+    answers = DeltaTable(str(lake / "predictions")).to_pyarrow_dataset().to_table(
+        ["request_id", "version", "score", "status"], filter=mine & (pc.field("arm") != "shadow")
+    )  # fmt: skip
+    labels = DeltaTable(str(lake / "labels")).to_pyarrow_dataset().to_table(["request_id", "number"], filter=mine)
+    outcome = dict(zip(labels["request_id"].to_pylist(), labels["number"].to_pylist(), strict=True))
+    by_version = defaultdict(list)
+    for row in answers.to_pylist():
+        assert row["status"] == 200
+        if row["request_id"] in outcome:
+            by_version[row["version"]].append((outcome[row["request_id"]], row["score"]))
+
+    found = {version: roc_auc(*map(np.array, zip(*pairs, strict=True))) for version, pairs in by_version.items()}
+    assert sorted(found) == [1, 2]
+    assert found[1].value < LIMIT < found[2].low

@@ -14,7 +14,9 @@ from tests.browser import PHONE, WIDE, accessibility_faults, log_in_by_form, set
 from tests.scenarios import (  # noqa: F401  collected here, first: one process has the product
     rehearsed,
     test_a_bad_candidate_goes_back_by_itself,
+    test_a_drifted_model_is_trained_anew_by_itself_and_once,
     test_how_soon_a_bad_candidate_is_gone,
+    test_its_quality_recovers_by_what_labels_say,
     test_no_person_moved_a_rollout_and_each_move_has_its_reason,
     test_no_request_failed_because_of_a_switch,
     test_the_good_candidate_reaches_everybody,
@@ -107,6 +109,8 @@ def pages(stack, number=1):
     report = {"drift-report": f"/drift/{reports['results'][0]['id']}/"} if reports["results"] else {}
     _, rollouts = stack.api("viewer", "GET", "/rollouts")
     rollout = {"rollout": rollouts["results"][0]["path"]} if rollouts["results"] else {}
+    _, retrainings = stack.api("viewer", "GET", "/retrainings")
+    retraining = {"retraining": retrainings["results"][0]["path"]} if retrainings["results"] else {}
     _, prediction = stack.infer()
     return {
         "inbox": "/",
@@ -134,6 +138,10 @@ def pages(stack, number=1):
         **report,
         "rollouts": "/rollouts/",
         **rollout,
+        "retrainings": "/retraining/",
+        "retraining-of-model": f"{MODEL}retraining/",
+        "retraining-policy": f"{MODEL}retraining/policy/",
+        **retraining,
         "rollout-plan": f"{MODEL}rollout-plan/",
         "scenarios": "/scenarios/",
         "gateways": "/gateways/",

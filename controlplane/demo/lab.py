@@ -1,6 +1,7 @@
 """The models that scenarios run on: a thinner data set, a small champion each, and candidates logged by MLflow's stock client."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import lightgbm
@@ -15,7 +16,7 @@ from mlflow.types import ColSpec, Schema
 from controlplane.demo import description
 from controlplane.demo.model import DATASET
 from controlplane.demo.people import TRAVEL, person
-from controlplane.demo.scenarios import Scenario
+from controlplane.demo.playing import Named
 from experiments.builders import BUILDERS, describe
 from experiments.frames import load_frame, save_frame
 from experiments.models import Dataset, DatasetVersion
@@ -43,19 +44,23 @@ CRITERIA: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-def lab_data() -> DatasetVersion | None:
-    """Return a sample of the demo's flights, made where it is missing; None before the flights are there, or while another makes it."""
-    if sample := DatasetVersion.objects.filter(dataset__name=THIN).select_related("dataset").first():
+def lab_data(name: str = THIN, *, without: Sequence[str] = ()) -> DatasetVersion | None:
+    """Return a sample of the demo's flights, made where it is missing; None before the flights are there, or while another makes it.
+
+    Args:
+        without: columns that are left out.
+    """
+    if sample := DatasetVersion.objects.filter(dataset__name=name).select_related("dataset").first():
         return sample
     flights = DatasetVersion.objects.filter(dataset__name=DATASET).select_related("dataset").first()
     if flights is None:
         return None
     engineer, team = person("engineer"), Team.objects.get(slug=TRAVEL)
     rows = load_frame(flights.parquet, flights.digest)
-    sample_rows = rows.iloc[:: max(len(rows) // THIN_ROWS, 1)].reset_index(drop=True)
+    sample_rows = rows.iloc[:: max(len(rows) // THIN_ROWS, 1)].drop(columns=list(without)).reset_index(drop=True)
     try:
-        dataset = Dataset.objects.filter(name=THIN).first() or dataset_create(
-            actor=engineer, team=team, name=THIN, description=f"Every so-many-th flight of {flights}, for rehearsals."
+        dataset = Dataset.objects.filter(name=name).first() or dataset_create(
+            actor=engineer, team=team, name=name, description=f"Every so-many-th flight of {flights}, for rehearsals."
         )
     except ConflictError:
         return None
@@ -65,17 +70,17 @@ def lab_data() -> DatasetVersion | None:
     return dataset_version_add(actor=engineer, dataset=dataset, description=described)
 
 
-def lab_model(scenario: Scenario) -> RegisteredModel:
+def lab_model(scenario: Named, criteria: list[dict[str, Any]] = CRITERIA) -> RegisteredModel:
     """Return the scenario's model with its agreed criteria, made where it is missing."""
     engineer, product, approver = (person(name) for name in ("engineer", "product", "approver"))
     model = RegisteredModel.objects.live().filter(name=scenario.model).first() or model_create(
         actor=engineer, team=Team.objects.get(slug=TRAVEL), name=scenario.model, task=Task.CLASSIFICATION, risk_tier=3,
-        purpose="Rehearse a rollout: nobody is warned by this model.", description=f"Scenario: {scenario.title.lower()}.",
+        purpose="Rehearse: nobody is warned by this model.", description=f"Scenario: {scenario.title.lower()}.",
     )  # fmt: skip
     drafted = model.criteria_sets.first() or criteria_draft(
         actor=product,
         model=model,
-        criteria=CRITERIA,
+        criteria=criteria,
         note="What a rehearsal needs.",
         cases="flights",
         events="badly late flights",

@@ -3,7 +3,7 @@
 from django.conf import settings
 
 from controlplane.demo.people import TRAVEL
-from controlplane.demo.scenarios import Scenario
+from controlplane.demo.playing import Named
 from jobs.models import Job
 from jobs.services import job_create
 from jobs.states import State as JobState
@@ -18,7 +18,7 @@ KIND = "scenario"
 RATE = 100.0
 
 
-def refuse_open(scenario: Scenario) -> None:
+def refuse_open(scenario: Named) -> None:
     """Refuse to begin beside a rollout of an earlier run.
 
     Raises:
@@ -33,7 +33,7 @@ def refuse_open(scenario: Scenario) -> None:
 
 
 @audited()
-def scenario_start(*, actor: Actor, scenario: Scenario) -> Job:
+def scenario_start(*, actor: Actor, scenario: Named) -> Job:
     """Queue a job that runs a scenario; each run makes a new candidate.
 
     Raises:

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +32,7 @@ CATCH_UP_S = 0.5  # what a slow answer held up is made good; longer pauses are n
 NOT_THERE = (0, 401, 404, 503)  # no gateway, not told of us or the model yet, or not loaded
 
 Row = dict[str, Any]
+Change = Callable[[Row], Row]
 
 
 def champion_of(model: str) -> ModelVersion | None:
@@ -51,6 +52,7 @@ class Traffic:
         since: the first day that is replayed, in a random but fixed order; empty: all days, in theirs.
         connections: how many requests are on their way at once; rows keep their order on a single one.
         labels: is told what became of each answered row.
+        change: what a row, with its outcome, is changed to before it is sent.
         answers: HTTP statuses since the last report; 0 where the gateway could not be reached.
         total: the same since the start.
     """
@@ -62,6 +64,7 @@ class Traffic:
     since: str = ""
     connections: int = 1
     labels: LateLabels | None = None
+    change: Change | None = None
     answers: Counter[int] = field(default_factory=Counter)
     total: Counter[int] = field(default_factory=Counter)
     _travellers: Travellers = field(default_factory=Travellers)
@@ -91,6 +94,7 @@ class Traffic:
                 due = max(due + 1 / self.rate, time.monotonic() - CATCH_UP_S)
                 if self.stopping.wait(max(due - time.monotonic(), self._pause)):
                     break
+                row = self.change(row) if self.change else row
                 body = msgspec.json.encode(infer_body(version.signature["inputs"], row))
                 sent = callers.submit(self._send, body, row, row[data.target])
                 sent.add_done_callback(lambda _: free.release())

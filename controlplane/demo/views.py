@@ -9,24 +9,30 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from controlplane.demo.drift_scenario import DRIFT
 from controlplane.demo.people import TRAVEL
-from controlplane.demo.scenarios import SCENARIOS, Scenario
+from controlplane.demo.playing import Named
+from controlplane.demo.scenarios import SCENARIOS
 from controlplane.demo.starting import KIND, scenario_start
 from jobs.models import Job
 from jobs.states import State as JobState
 from jobs.tasks import nudge
+from monitoring.models import Retraining
 from registry.access import WRITERS, Actor, actor_of
 from registry.models import Team
 from rollouts.models import Rollout
 
+ALL: dict[str, Named] = {**SCENARIOS, DRIFT.name: DRIFT}
+
 
 @dataclass(frozen=True)
 class Shown:
-    """A scenario as it stands: its last job and its last rollout, which may be an earlier one's."""
+    """A scenario as it stands: its last job, and its last rollout or retraining, which may be an earlier one's."""
 
-    scenario: Scenario
+    scenario: Named
     job: Job | None
     rollout: Rollout | None
+    retraining: Retraining | None
 
     @property
     def is_running(self) -> bool:
@@ -46,7 +52,7 @@ class Shown:
 def scenarios(request: HttpRequest) -> HttpResponse:
     """Show what can be rehearsed and how it stands; the page asks for its list again."""
     team = _team(actor_of(request))
-    shown = [_shown(scenario) for scenario in SCENARIOS.values()]
+    shown = [_shown(scenario) for scenario in ALL.values()]
     context = {
         "shown": shown,
         "may_start": actor_of(request).role_in(team) in WRITERS,
@@ -62,12 +68,12 @@ def scenario_begin(request: HttpRequest) -> HttpResponse:
     """Start the one that is named."""
     actor, name = actor_of(request), request.POST.get("name", "")
     _team(actor)
-    if name not in SCENARIOS:
+    if name not in ALL:
         raise Http404
-    job = scenario_start(actor=actor, scenario=SCENARIOS[name])
+    job = scenario_start(actor=actor, scenario=ALL[name])
     nudge.delay_on_commit(job.queue)
     messages.success(
-        request, f"{SCENARIOS[name].title}: it runs for a few minutes, with {job.params['rate']:g} requests a second."
+        request, f"{ALL[name].title}: it runs for a few minutes, with {job.params['rate']:g} requests a second."
     )
     return redirect("scenarios")
 
@@ -80,10 +86,12 @@ def _team(actor: Actor) -> Team:
     return team
 
 
-def _shown(scenario: Scenario) -> Shown:
+def _shown(scenario: Named) -> Shown:
     rollouts = Rollout.objects.filter(model__name=scenario.model, model__archived_at__isnull=True)
+    retrainings = Retraining.objects.filter(model__name=scenario.model, model__archived_at__isnull=True)
     return Shown(
         scenario,
         job=Job.objects.filter(kind=KIND, subject=scenario.path).order_by("-id").first(),
         rollout=rollouts.select_related("candidate").first(),
+        retraining=retrainings.select_related("version__model").first(),
     )
