@@ -207,10 +207,10 @@ def initial_of(policy: Policy) -> dict[str, Any] | None:
         for name, (field, unit) in line.items():
             value = getattr(condition, name)
             if value not in (None, ""):
-                initial[field] = value if unit is None else round(value / unit, 6)
+                initial[field] = _shown(value, unit)
     for field, (name, unit) in PLAIN.items():
         value = getattr(policy, name)
-        initial[field] = value if unit is None else round(value / unit, 6)
+        initial[field] = _shown(value, unit)
     if policy.quiet:
         initial |= {
             "quiet_begins": policy.quiet.begins,
@@ -218,6 +218,14 @@ def initial_of(policy: Policy) -> dict[str, Any] | None:
             "quiet_zone": policy.quiet.time_zone,
         }
     return initial
+
+
+def _shown(value: Any, unit: float | None) -> Any:
+    """Return a value in the form's unit, whole where it is."""
+    if unit is None:
+        return value
+    number = round(value / unit, 6)
+    return int(number) if number == int(number) else number
 
 
 def _line_of(condition: Condition) -> dict[str, tuple[str, float | None]]:

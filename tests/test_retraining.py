@@ -8,9 +8,14 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from jobs.models import Job
-from monitoring.models import Retraining, RetrainingPolicy, RetrainingWatch
+from monitoring.drift_packing import pack
+from monitoring.drifting import Finding
+from monitoring.drifting.windows import Share
+from monitoring.features import SCORE
+from monitoring.models import DriftWindow, Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.retraining.states import State
 from monitoring.services import (
+    alert_observe,
     reconcile_retrainings,
     retraining_ask,
     retraining_policy_save,
@@ -276,15 +281,6 @@ def test_a_policy_the_model_cannot_follow_is_refused_by_field(model, fields, fie
     assert RetrainingPolicy.objects.count() == 1
 
 
-def test_only_tier_3_goes_all_the_way_by_itself(db):
-    model = make_model(risk_tier=2)
-
-    with pytest.raises(InvalidError, match="risk tier 3"):
-        make_policy(model, automation="full")
-
-    assert not RetrainingPolicy.objects.exists()
-
-
 def refused(sql, *values):
     with pytest.raises(DatabaseError) as error, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql, values)
@@ -299,15 +295,15 @@ def test_sql_refuses_what_the_services_do(model, champion):
     viewer = make_actor(model.team, Role.VIEWER)
     insert = (
         "INSERT INTO monitoring_retrainingpolicy (model_id, number, enabled, document, reason, made_by_id) "
-        "SELECT model_id, %s, true, jsonb_set(document, '{automation}', %s), 'x', %s FROM monitoring_retrainingpolicy"
+        "SELECT model_id, %s, true, document, 'x', %s FROM monitoring_retrainingpolicy"
     )
 
     assert "permission denied" in refused("UPDATE monitoring_retrainingpolicy SET enabled = false")
-    assert "next number, 2" in refused(insert, 7, '"promotion"', policy.made_by_id)
-    assert "an engineer of the team answers" in refused(insert, 2, '"promotion"', viewer.user.pk)
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE registry_registeredmodel SET risk_tier = 1 WHERE id = %s", [model.pk])
-    assert "risk tier 3" in refused(insert, 2, '"full"', policy.made_by_id)
+    assert "next number, 2" in refused(insert, 7, policy.made_by_id)
+    assert "an engineer of the team answers" in refused(insert, 2, viewer.user.pk)
+    assert "without people" in refused(
+        insert.replace("document,", "jsonb_set(document, '{automation}', '\"full\"'),"), 2, policy.made_by_id
+    )
     assert "why a retraining began" in refused("UPDATE monitoring_retraining SET slot = 'other'")
     assert "why a retraining began" in refused("UPDATE monitoring_retraining SET findings = '[]'")
     assert "freezing cannot become promoted" in refused(
@@ -356,3 +352,53 @@ def test_conditions_are_looked_at_no_more_often_than_the_policy_says(model, cham
 
     assert reconcile_retrainings(now=now + timedelta(seconds=599)) == set()
     assert reconcile_retrainings(now=now + timedelta(seconds=600)) == {"monitoring"}
+
+
+def test_an_alert_of_what_a_policy_looks_at_says_where_that_is_seen_to(model):
+    make_policy(model, {"kind": "drift", "features": 3})
+    said = {"model": model, "breached": True, "process": "job:1", "next_step": "Read the report."}
+
+    for _ in range(3):  # as often as the rules of both kinds ask for
+        alert_observe(kind="drift", key="drift:1", title="Inputs drifted", **said)
+        alert_observe(kind="quality", key="quality:1", title="Quality fell", **said)
+
+    ways = dict(model.alerts.values_list("kind", "actions"))
+    mine = {"title": "See its retraining", "path": f"{model.path}retraining/"}
+    assert mine in ways["drift"]
+    assert mine not in ways["quality"]
+
+
+def drift_window(version, drifted, *, judged_at, **fields):
+    """What a look found: of six inputs, and of the score, so many have drifted."""
+    share = Share(0.0, 0.0, 1.0, 1.0, broke=False)
+    findings = [
+        Finding(
+            name, "number", "wasserstein", 0.5, 0.5, 0.5, 0.1, 0.5, 0.1, n < drifted, n < drifted, name != "f5", 90, 90, {},
+            share, share, share, share,
+        )
+        for n, name in enumerate([SCORE, *(f"f{n}" for n in range(6))])
+    ]  # fmt: skip
+    known = {
+        "version": version, "arm": "champion", "span": 3600, "slot_at": judged_at.replace(minute=0, second=0, microsecond=0),
+        "since": judged_at - timedelta(hours=1), "until": judged_at, "rows": 90, "state": "drifted", "verdict": "Drift.",
+        "compared": 6, "drifted": drifted, "findings": pack(findings), "judged_at": judged_at,
+    }  # fmt: skip
+    return DriftWindow.objects.create(**known | fields)
+
+
+def test_the_latest_look_at_the_champions_inputs_says_how_many_have_drifted(model, champion):
+    policy = make_policy(model, {"kind": "drift", "features": 3}, min_labels=100)
+    labelled(champion, 100)
+    now = timezone.now()
+    drift_window(champion, 3, judged_at=now - timedelta(hours=2))
+    assert look(policy) is None
+    assert RetrainingWatch.objects.get().findings[0]["text"] == "2 of 5 features, limit 3"
+
+    window = drift_window(champion, 4, judged_at=now)
+    drift_window(champion, 0, judged_at=now, span=86_400, state="steady")
+    assert look(policy) is not None
+
+    made = Retraining.objects.get()
+    assert made.why == "drift: 3 of 5 features, limit 3"
+    assert made.findings[0]["facts"]["drifted"] == ["f0", "f1", "f2"]
+    assert made.findings[0]["link"] == window.path

@@ -152,7 +152,7 @@ def test_quality_is_beyond_its_limit_only_interval_and_all_and_as_often_as_asked
         quality_found(condition("quality", metric="brier_score", above=0.28), [point(0.3, 0.25, 0.35)]).holds is False
     )
     text = quality_found(twice, [surely, surely]).text
-    assert text == "average_precision 0.300 (0.250 to 0.350), at least 0.4"
+    assert text == "Average precision 0.300 (0.250 to 0.350), at least 0.4"
 
 
 def test_labels_and_budgets_are_held_against_their_limits():

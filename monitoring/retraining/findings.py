@@ -7,6 +7,7 @@ from typing import Any
 
 from monitoring.quality_points import QualityPoint
 from monitoring.retraining.parts import GROUPS, Condition
+from registry.criteria import metric_label
 
 SEVERITIES = ("warning", "critical")
 
@@ -106,7 +107,7 @@ def quality_found(condition: Condition, points: Sequence[QualityPoint], *, link:
     sign = "at least" if condition.below is not None else "at most"
     settled = [point for point in points if condition.early or not point.provisional]
     known = [point for point in settled if point.value is not None][-condition.spans :]
-    name = f"{condition.metric}{f', {condition.part}' if condition.part else ''}"
+    name = f"{metric_label(condition.metric)}{f', {condition.part}' if condition.part else ''}"
     facts = {"limit": limit, "points": [_point(point) for point in known]}
     if len(known) < condition.spans:
         return Finding("quality", None, f"{name}: labels of {len(known)} of {condition.spans} spans", link, facts)

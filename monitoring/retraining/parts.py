@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 Kind = Literal["any", "all", "schedule", "drift", "quality", "labels", "budget"]
-Automation = Literal["propose", "evaluate", "promotion", "full"]
+Automation = Literal["propose", "evaluate", "promotion"]
 Severity = Literal["warning", "critical"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -14,7 +14,6 @@ AUTOMATION_WORDS: dict[Automation, str] = {
     "propose": "propose it; a person starts it",
     "evaluate": "train and evaluate; a person asks for the promotion",
     "promotion": "train, evaluate and ask for a promotion that people approve",
-    "full": "all of it, on an approver's standing word",
 }
 DAY_S = 86_400
 

@@ -3,24 +3,43 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from monitoring.drift import counted
+from monitoring.features import SCORE
 from monitoring.labelled_rows import count_labelled_rows, count_new_labels
-from monitoring.models import DriftReport, Retraining, RetrainingPolicy
+from monitoring.models import DriftReport, DriftWindow, Retraining, RetrainingPolicy
 from monitoring.retraining import findings as arithmetic
 from monitoring.retraining.findings import Finding
 from monitoring.retraining.parts import Condition, Policy
 from monitoring.retraining.turns import last_turn, next_turns
+from monitoring.selectors.drift import findings_of as findings_of_window
+from monitoring.selectors.drift_policy import drift_policy_of
 from monitoring.selectors.quality import quality_series
 from registry.models import Alert, ModelVersion, Promotion, RegisteredModel
 from registry.states import PromotionState
 from serving.contract import CHAMPION
 
 WEEK = timedelta(days=7)
+ASKED_BY = {
+    "drift": "drift",
+    "quality": "quality",
+    "burn": "budget",
+    "budget": "budget",
+}  # conditions, by kind of alert
 OPEN_PROMOTIONS = [state.value for state in PromotionState if state.is_open]
 
 
 def retraining_policy_of(model: RegisteredModel) -> RetrainingPolicy | None:
     """Return the policy in force; None where the model has none."""
     return model.retraining_policies.select_related("model__team", "made_by").first()
+
+
+def retraining_way(model: RegisteredModel, kind: str) -> dict[str, str] | None:
+    """Return the way to what a model's policy does about an alert of this kind; None where it has nothing to do with it."""
+    policy = retraining_policy_of(model)
+    asks = ASKED_BY.get(kind)
+    if policy is None or not policy.enabled or not any(one.kind == asks for one in policy.rules.when.leaves()):
+        return None
+    return {"title": "See its retraining", "path": f"{model.path}retraining/"}
 
 
 def champion_of(model: RegisteredModel) -> ModelVersion | None:
@@ -76,11 +95,27 @@ def _drift(condition: Condition, champion: ModelVersion | None, since: datetime)
         return arithmetic.drift_found(
             condition, {}, severity=worst.severity if worst else "", link=worst.link if worst else ""
         )
+    window = _window(champion, since)
     report = DriftReport.objects.filter(version=champion, until__gt=since).first()
+    if window and (report is None or window.until >= report.until):
+        return arithmetic.drift_found(condition, drifted_in(window), at=window.until, link=window.path)
     if report is None:
         return arithmetic.drift_found(condition, None)
     drifted = {feature.name: feature.drifted for feature in report.feature_drifts()}
     return arithmetic.drift_found(condition, drifted, at=report.until, link=report.path)
+
+
+def _window(champion: ModelVersion, since: datetime) -> DriftWindow | None:
+    """Return the latest look at the champion's inputs that had enough rows, the short window before the day's."""
+    looked = DriftWindow.objects.filter(version=champion, arm=CHAMPION, judged_at__gt=since)
+    return looked.exclude(state=DriftWindow.State.THIN).order_by("-slot_at", "span").first()
+
+
+def drifted_in(window: DriftWindow) -> dict[str, bool]:
+    """Return whether each input has drifted by a look, those left out that had too few values or are muted."""
+    muted = drift_policy_of(window.version.model).muted
+    found = counted(findings_of_window(window), muted)
+    return {one.name: one.drifted for one in found if one.enough and one.name != SCORE}
 
 
 def _quality(condition: Condition, champion: ModelVersion | None, since: datetime, now: datetime) -> Finding:

@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 from django.db.models import QuerySet
 
 from monitoring.labelled_rows import label_times
-from monitoring.models import DriftReport, Retraining, RetrainingPolicy, RetrainingWatch
+from monitoring.models import DriftReport, DriftWindow, Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.retraining.findings import drift_found, quality_found, turn_found
 from monitoring.retraining.parts import Condition
 from monitoring.retraining.rehearsal import Known, Start, leaves_with_labels, starts
 from monitoring.retraining.turns import next_turns
 from monitoring.selectors.quality import quality_series
-from monitoring.selectors.retraining import champion_of
+from monitoring.selectors.retraining import champion_of, drifted_in
 from registry.access import Actor
 from registry.models import AuditEvent, ModelVersion
+from serving.contract import CHAMPION
 
 DAYS = 30
 MOST_TURNS = 5_000
@@ -94,6 +95,11 @@ def _past(
     elif condition.kind == "quality" and champion:
         yield from _past_quality(leaf, condition, champion, since, now)
     elif condition.kind == "drift" and champion and not condition.severity:
+        looks = DriftWindow.objects.filter(version=champion, arm=CHAMPION, judged_at__gt=since).order_by("judged_at")
+        for window in looks.exclude(state=DriftWindow.State.THIN).select_related("version__model"):
+            yield Known(
+                window.judged_at, leaf, drift_found(condition, drifted_in(window), at=window.until, link=window.path)
+            )
         for report in DriftReport.objects.filter(version=champion, until__gt=since).order_by("until"):
             drifted = {feature.name: feature.drifted for feature in report.feature_drifts()}
             yield Known(report.until, leaf, drift_found(condition, drifted, at=report.until, link=report.path))

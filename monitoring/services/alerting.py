@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from monitoring.models import Trial
+from monitoring.selectors.retraining import retraining_way
 from registry.models import Alert, RegisteredModel
 from registry.services import alert_look
 
@@ -29,6 +30,8 @@ def alert_observe(
     """
     if breached and not group and kind in CANARY and Trial.objects.filter(model=model, closed_at__isnull=True).exists():
         group = "rollout"
+    if breached and (way := retraining_way(model, kind)):
+        actions = [*actions, way]
     alert_look(
         model=model, kind=kind, key=key, breached=breached, title=title, link=link, next_step=next_step, severity=severity,
         process=process, group=group, actions=actions, now=now,

@@ -19,7 +19,6 @@ from registry.errors import ConflictError, InvalidError
 from registry.models import RegisteredModel, Role
 
 COMPARED = ("average_precision",)  # what the suite compares two versions in, on the same rows
-FULL_TIER = 3
 
 
 @audited()
@@ -117,11 +116,6 @@ def policy_checked(document: Any, model: RegisteredModel) -> Policy:
         raise InvalidError(
             f"{model.team.name} has no data set {policy.dataset}; make an empty one, and its versions come from here.",
             field="dataset",
-        )
-    if policy.automation == "full" and model.risk_tier != FULL_TIER:
-        raise InvalidError(
-            f"Only models of risk tier {FULL_TIER} may be promoted by themselves; {model.name} is of tier {model.risk_tier}.",
-            field="automation",
         )
     return msgspec.structs.replace(policy, params=params)
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from experiments.models import TrainingRun
 from jobs.paging import page_of
 from monitoring import services
 from monitoring.models import Retraining, RetrainingPolicy, RetrainingWatch
@@ -23,10 +24,15 @@ from registry.criteria import metric_label
 from registry.errors import RefusedError
 from registry.models import RegisteredModel, Role
 from registry.views.models import visible_model
+from serving.contract import CHAMPION
 
 # What the form is parted into, by its first field.
 SECTIONS = {
-    "match": ("When", "Each line that is filled in is a condition"),
+    "match": ("When", "Each line below that is filled in is a condition"),
+    "schedule_cron": ("Schedule", ""),
+    "drift_features": ("Drift of the inputs", "Each field is a condition of its own"),
+    "quality_metric": ("Quality", "As labels tell it, of the champion's own predictions"),
+    "labels": ("New labels and error budget", ""),
     "dataset": ("Rows to learn from", "Labelled predictions of a window, parted by time"),
     "pipeline": ("Training and judging", "The champion is measured on the same rows; criteria are checked besides"),
     "automation": ("How far, and how often", "What is due waits until these let it start"),
@@ -83,7 +89,7 @@ def retraining_policy(request: HttpRequest, name: str) -> HttpResponse:
     model = visible_model(actor, name)
     actor.require(model.team, Role.ENGINEER)
     policy = retraining_policy_of(model)
-    initial = initial_of(policy.rules) if policy else {}
+    initial = initial_of(policy.rules) if policy else _as_champion(model)
     as_json = request.GET.get("as") == "json" or initial is None
     form = _form(request, model, policy, initial or {}, as_json=as_json)
     if request.method == "POST" and form.is_valid():
@@ -124,6 +130,12 @@ def retraining_dry_run(request: HttpRequest, name: str) -> HttpResponse:
     policy = retraining_policy_of(model)
     context = {"model": model, "run": dry_run(policy, now=timezone.now()) if policy else None, "days": DAYS}
     return render(request, "monitoring/retraining_dry_run.html", context)
+
+
+def _as_champion(model: RegisteredModel) -> dict[str, Any]:
+    """Return what a first policy begins with: as the champion was trained."""
+    run = TrainingRun.objects.filter(version__model=model, version__aliases__name=CHAMPION).first()
+    return {"pipeline": run.pipeline, "params": run.params} if run else {"pipeline": "lightgbm"}
 
 
 def _form(

@@ -15,11 +15,8 @@ BEGIN
     IF NEW.enabled AND NOT registry_has_role(NEW.model_id, NEW.made_by_id, 'engineer') THEN
         PERFORM registry_refuse('an engineer of the team answers for what a retraining policy starts');
     END IF;
-    IF NEW.document ->> 'automation' = 'full' THEN
-        PERFORM FROM registry_registeredmodel WHERE id = NEW.model_id AND risk_tier = 3;
-        IF NOT FOUND THEN
-            PERFORM registry_refuse('only a model of risk tier 3 is promoted by itself');
-        END IF;
+    IF coalesce(NEW.document ->> 'automation', 'promotion') NOT IN ('propose', 'evaluate', 'promotion') THEN
+        PERFORM registry_refuse('no version that was retrained becomes champion without people');
     END IF;
     NEW.made_at := clock_timestamp();
     RETURN NEW;
