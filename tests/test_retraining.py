@@ -302,7 +302,9 @@ def test_sql_refuses_what_the_services_do(model, champion):
     assert "next number, 2" in refused(insert, 7, policy.made_by_id)
     assert "an engineer of the team answers" in refused(insert, 2, viewer.user.pk)
     assert "without people" in refused(
-        insert.replace("document,", "jsonb_set(document, '{automation}', '\"full\"'),"), 2, policy.made_by_id
+        insert.replace("true, document,", "true, jsonb_set(document, '{automation}', '\"full\"'),"),
+        2,
+        policy.made_by_id,
     )
     assert "why a retraining began" in refused("UPDATE monitoring_retraining SET slot = 'other'")
     assert "why a retraining began" in refused("UPDATE monitoring_retraining SET findings = '[]'")
@@ -381,7 +383,7 @@ def drift_window(version, drifted, *, judged_at, **fields):
     known = {
         "version": version, "arm": "champion", "span": 3600, "slot_at": judged_at.replace(minute=0, second=0, microsecond=0),
         "since": judged_at - timedelta(hours=1), "until": judged_at, "rows": 90, "state": "drifted", "verdict": "Drift.",
-        "compared": 6, "drifted": drifted, "findings": pack(findings), "judged_at": judged_at,
+        "compared": 6, "drifted": drifted, "broken": 0, "findings": pack(findings), "judged_at": judged_at,
     }  # fmt: skip
     return DriftWindow.objects.create(**known | fields)
 
