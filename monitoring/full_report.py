@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,14 +16,16 @@ import polars as pl
 
 from monitoring.drift import FeatureDrift, SliceDrift, counted, floor_of
 from monitoring.drift_drawing import drawing_of
-from monitoring.drifting import Finding, binned_of, judge, reference_of
-from monitoring.drifting.windows import MIN_ROWS
+from monitoring.drifting import Finding, binned_of, exact, judge, reference_of
+from monitoring.drifting.classifier import tell_apart
+from monitoring.drifting.windows import MIN_ROWS, Kind
 from monitoring.features import cells_of, features_of
 from monitoring.models import DriftPolicy
 from registry.children import run_child
 from registry.histograms import CATEGORIES, profile_of
 
 FEW_VALUES = 6  # of a category that is taken apart unasked
+MOST_TELLING = 5  # columns by which both sides are told apart
 MOST_VALUES = 10  # of one that is, the commonest ones
 EVIDENTLY_S = 400
 Columns = Mapping[str, Sequence[Any]]
@@ -61,6 +64,29 @@ class Sides:
     def frames(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return both sides with numbers as floats and categories as text; what is neither counts as missing."""
         return _frame(self.reference, self.inputs), _frame(self.current, self.inputs)
+
+
+def told_apart(sides: Sides) -> dict[str, Any]:
+    """Return whether a classifier can tell predictions from training rows, as reports hold it; empty where rows are too few."""
+    reference, current = sides.frames()
+    try:
+        found = tell_apart(reference, current, _kinds(reference))
+    except ValueError:
+        return {}
+    return {
+        "auc": found.auc, "low": found.low, "high": found.high, "drifted": found.drifted, "rows": found.n,
+        "reference_rows": found.reference_n, "features": list(found.importances.items())[:MOST_TELLING],
+    }  # fmt: skip
+
+
+def exact_statistics(sides: Sides) -> dict[str, dict[str, float | None]]:
+    """Return the statistics of each input from its values as they are, not from bins; what is infinite is None."""
+    reference, current = sides.frames()
+    compared = exact.compare(reference, current, _kinds(reference))
+    return {
+        one.name: {name: value if value is not None and isfinite(value) else None for name, value in one.statistics.items()}
+        for one in compared
+    }  # fmt: skip
 
 
 def judged(sides: Sides, policy: DriftPolicy) -> tuple[list[Finding], list[FeatureDrift]]:
@@ -142,6 +168,10 @@ def evidently_page(sides: Sides, page: Path) -> str:
 def columns_of(rows: Sequence[Mapping[str, Any]], inputs: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return rows by column of a signature; what a row does not have is missing."""
     return {one["name"]: [row.get(one["name"]) for row in rows] for one in inputs}
+
+
+def _kinds(frame: pl.DataFrame) -> dict[str, Kind]:
+    return {name: "category" if kind == pl.String else "number" for name, kind in frame.schema.items()}
 
 
 def _slice(sides: Sides, column: str, value: str, policy: DriftPolicy) -> SliceDrift:

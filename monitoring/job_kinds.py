@@ -1,5 +1,6 @@
 """The work that monitoring gives to workers."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,8 +62,14 @@ def drift_report(ctx: JobContext) -> None:
 
     ctx.progress(0.3, "Comparing")
     findings, features = full_report.judged(sides, policy)
+    exact = full_report.exact_statistics(sides)
+    features = [replace(one, statistics=exact.get(one.name, one.statistics)) for one in features]
     said = verdict(counted(findings, policy.muted))
     ctx.log(said)
+    ctx.progress(0.4, "Having a classifier tell both sides apart")
+    classifier = full_report.told_apart(sides)
+    if classifier:
+        ctx.log(f"A classifier tells both sides apart with an area of {classifier['auc']:.3f}.")
     ctx.progress(0.45, "Comparing slice by slice")
     slices = full_report.slices(sides, policy)
     ctx.progress(0.6, "Having Evidently draw its page")
@@ -74,7 +81,7 @@ def drift_report(ctx: JobContext) -> None:
     with ctx.finish(result), audited():
         report = DriftReport.objects.create(
             version=version, reference=data, reference_rows=len(before), current_rows=rows, since=since, until=until,
-            features=[feature.as_json() for feature in features], slices=[one.as_json() for one in slices],
+            features=[feature.as_json() for feature in features], classifier=classifier, slices=[one.as_json() for one in slices],
             verdict=said, compared=len(features), drifted=sum(feature.drifted for feature in features),
             policy_number=policy.number, html="" if note else html, note=note, job_id=ctx.job_id,
         )  # fmt: skip

@@ -88,6 +88,12 @@ def test_report_names_what_has_moved(champion, client):
     distance, gust = by_name["distance"], by_name["gust"]
     assert distance.score == pytest.approx(0.8, abs=0.1)
     assert (distance.method, distance.n, distance.enough) == ("wasserstein", 2_100, True)
+    assert {"ks_p_value", "chi2_p_value", "wasserstein"} <= distance.statistics.keys()  # exact ones
+    assert distance.statistics["wasserstein"] == pytest.approx(0.8, abs=0.1)
+    told = report.classifier
+    assert told["drifted"]
+    assert 0.6 < told["low"] <= told["auc"] <= told["high"] <= 1
+    assert {name for name, _ in told["features"][:2]} == {"distance", "gust"}
     assert 0.1 <= distance.threshold < distance.score
     assert (gust.score, gust.missing_current, gust.breaks, gust.drifted) == (None, 1.0, ["missing"], False)
     assert (by_name["carrier"].method, by_name["carrier"].drifted) == ("total_variation", False)
@@ -106,6 +112,7 @@ def test_report_names_what_has_moved(champion, client):
     assert report.verdict in page
     assert "Wasserstein distance" in page
     assert "carrier AA" in page
+    assert "Told apart" in page
     full = client.get(f"{report.path}?tab=full").content.decode()
     assert f'<iframe class="report mt-2" sandbox="allow-scripts" src="{report.path}evidently.html"' in full
     own = client.get(f"{report.path}evidently.html")

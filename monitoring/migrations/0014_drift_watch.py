@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='driftreport',
             name='classifier',
-            field=models.JSONField(default=dict, help_text='whether both sides can be told apart at all: monitoring.drift.Classifier; empty: not asked'),
+            field=models.JSONField(default=dict, help_text='whether both sides can be told apart at all: see monitoring/full_report.py; empty: not asked'),
         ),
         migrations.AddField(
             model_name='driftreport',

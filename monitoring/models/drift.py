@@ -36,7 +36,7 @@ class DriftReport(models.Model):
     drifted = models.PositiveIntegerField(help_text="how many features have drifted")
     classifier = models.JSONField(
         default=dict,
-        help_text="whether both sides can be told apart at all: monitoring.drift.Classifier; empty: not asked",
+        help_text="whether both sides can be told apart at all: see monitoring/full_report.py; empty: not asked",
     )
     slices = models.JSONField(default=list, help_text="monitoring.drift.SliceDrift of each, those with drift first")
     policy_number = models.PositiveIntegerField(default=0, help_text="0: the defaults")

@@ -133,7 +133,7 @@ def drift_window_tell(*, window: DriftWindow, findings: list[Finding], short: bo
         for kind, words in BREAK_WORDS.items():
             names = [one.name for one in findings if kind in one.breaks]
             alert_observe(
-                model=model, kind="data_break", key=f"drift:{kind.replace(' ', '_')}",
+                model=model, kind="data_quality", key=f"drift:{kind.replace(' ', '_')}",
                 breached=bool(names) if window.compared or names else None, link=window.path, process=PROCESS,
                 title=f"Inputs of {model.name} broke in {when}, {words}: {', '.join(names[:5])}"[:300],
                 severity=Alert.Severity.CRITICAL if kind == "type" else Alert.Severity.WARNING,

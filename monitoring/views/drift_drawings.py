@@ -21,8 +21,9 @@ STATES = {
 
 
 def histogram(labels: Sequence[str], reference: Sequence[float], current: Sequence[float]) -> dict[str, Any]:
-    """Return the outlines of both sides on one scale, and the bins for the table beside them."""
-    high = max([*reference, *current], default=1.0)
+    """Return the outlines of both sides on one scale, and the bins for the table beside them; the rest of many is cut off."""
+    shown = [max(pair) for label, *pair in zip(labels, reference, current, strict=True) if not label.endswith(" more")]
+    high = max(shown, default=1.0)
     return {
         "reference": charts.steps(reference, width=WIDTH, height=HEIGHT, high=high),
         "current": charts.steps(current, width=WIDTH, height=HEIGHT, high=high),
