@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from monitoring import services
@@ -344,6 +345,24 @@ def test_models_with_drift_come_first_and_others_say_why_not(champion, client):
     places = [page.index(f">{name}") for name in ("flight-delay", "b-steady-one", quiet.model.name)]
     assert places == sorted(places)
     assert "Not looked at" in page
+
+
+def test_the_page_asks_no_more_queries_for_more_looks(champion, client):
+    count(champion, drawn(500, shift=1.0), at=timezone.now() - timedelta(minutes=1))
+    services.drift_look(now=timezone.now())
+    client.force_login(make_user(champion.model.team, Role.VIEWER))
+    asked = []
+    for looks in (1, 60):
+        for window in DriftWindow.objects.filter(span=3600)[:1]:
+            earlier = [DriftWindow.objects.get(pk=window.pk) for _ in range(looks)]
+            for n, one in enumerate(earlier, 1):
+                one.pk, one.slot_at = None, one.slot_at - timedelta(hours=n + looks)
+            DriftWindow.objects.bulk_create(earlier, ignore_conflicts=True)
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get("/models/flight-delay/drift/").status_code == 200
+        asked.append(len(captured))
+
+    assert asked[1] <= asked[0]
 
 
 def test_old_looks_are_forgotten(champion):

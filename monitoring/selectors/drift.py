@@ -62,4 +62,4 @@ def findings_of(window: DriftWindow) -> list[Finding]:
 def drift_series(version_ids: Iterable[int], *, arm: str, span: int, since: datetime) -> list[DriftWindow]:
     """Return the looks of one arm in order of time, without what was found of each feature."""
     rows = DriftWindow.objects.light().filter(version__in=version_ids, arm=arm, span=span, slot_at__gte=since)
-    return list(rows.select_related("version").order_by("slot_at", "version_id"))
+    return list(rows.select_related("version__model").order_by("slot_at", "version_id"))

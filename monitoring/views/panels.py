@@ -19,6 +19,8 @@ from registry.models import ReferenceProfile
 from registry.views.models import visible_model
 from registry.views.versions import visible_version
 
+MOST_ROWS = 40  # of a version's inputs; the page of drift has all
+
 
 @require_GET
 def telemetry_panel(request: HttpRequest, name: str) -> HttpResponse:
@@ -77,7 +79,7 @@ def inputs_panel(request: HttpRequest, name: str, number: int) -> HttpResponse:
     get_object_or_404(ReferenceProfile.objects.filter(version=version))
     window = selectors.latest_window(version)
     muted = drift_policy_of(version.model).muted
-    rows = [feature_row(one, muted) for one in selectors.findings_of(window)] if window else []
+    rows = [feature_row(one, muted) for one in selectors.findings_of(window)[:MOST_ROWS]] if window else []
     context = {
         "model": version.model, "window": window, "rows": rows, "mark": STATES[DriftWindow.State(window.state)] if window else "",
     }  # fmt: skip
