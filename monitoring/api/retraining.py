@@ -116,7 +116,7 @@ class RetrainingStartSerializer(serializers.Serializer[Any]):
 
     at = serializers.DateTimeField()
     why = serializers.CharField()
-    held_s = serializers.FloatField(source="held.total_seconds", help_text="how long a pause would have held it")
+    held_s = serializers.FloatField(help_text="how long a pause would have held it")
 
 
 class RetrainingDryRunSerializer(serializers.Serializer[DryRun]):

@@ -38,6 +38,11 @@ class Start:
     why: str
     held: timedelta
 
+    @property
+    def held_s(self) -> float:
+        """The same in seconds."""
+        return self.held.total_seconds()
+
 
 def starts(policy: Policy, known: Sequence[Known], *, labelled: Sequence[datetime], since: datetime, until: datetime) -> list[Start]:  # fmt: skip
     """Return when retrainings would have begun in [``since``, ``until``), if each had ended at once.
