@@ -227,7 +227,8 @@ def wilson_interval(hits: int, total: int) -> Interval:
     share, z2 = hits / total, Z_95**2
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = Z_95 / (1 + z2 / total) * np.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    return Interval(share, max(0.0, float(middle - half)), min(1.0, float(middle + half)))
+    # A share of nothing or all is its own bound, which rounding would miss.
+    return Interval(share, min(max(0.0, float(middle - half)), share), max(min(1.0, float(middle + half)), share))
 
 
 def _caught_at(alerts: Floats, caught: Floats, share: float) -> float:

@@ -34,8 +34,10 @@ def window_words(slo: Slo) -> str:
 
 
 def duration_words(seconds: int) -> str:
-    """Return seconds in the largest unit that holds them whole."""
-    for length, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds and seconds % length == 0:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
+    """Return a length of time in its units, the largest first: ``5 min``, ``22 h 25 min``."""
+    found = []
+    for length, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        whole, seconds = divmod(seconds, length)
+        if whole:
+            found.append(f"{whole} {unit}")
+    return " ".join(found) or "0 s"

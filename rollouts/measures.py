@@ -8,11 +8,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from experiments.metrics import Z_95, wilson_interval
 from rollouts.judging import Counted, Sums, by_weight
 from rollouts.plan_parts import Guardrail, Plan
 from rollouts.verdicts import Sample
 
-Z = 1.959964  # of a normal distribution, two-sided 95%
 METRICS = {"errors": "error_rate", "timeouts": "timeout_rate", "slow": "slow_rate", "agreement": "agreement"}
 LOSSES = {
     "correct": "wrong_answers",
@@ -61,7 +61,7 @@ def _of(guard: Guardrail, counted: Counted) -> Iterator[tuple[bool, bool, Interv
         case "errors" | "timeouts" | "slow" | "output":
             champion, canary = _arms(counted)
             if canary.exposed:
-                yield False, False, wilson(canary.events, canary.exposed), canary.exposed
+                yield False, False, wilson_interval(canary.events, canary.exposed), canary.exposed
             if canary.exposed and champion.exposed:
                 yield (
                     False,
@@ -77,7 +77,7 @@ def _of(guard: Guardrail, counted: Counted) -> Iterator[tuple[bool, bool, Interv
                 yield False, True, _difference(canary.sample, champion.sample), canary.n
         case "agreement":
             if pairs.answered_both:
-                yield True, False, wilson(pairs.alike, pairs.answered_both), pairs.answered_both
+                yield True, False, wilson_interval(pairs.alike, pairs.answered_both), pairs.answered_both
         case "pairs":
             if pairs.n > 1:
                 yield True, True, _mean(Sample(pairs.n, pairs.total, max(pairs.squares, 0.0))), pairs.n
@@ -95,42 +95,30 @@ def _arms(counted: Counted) -> tuple[Sums, Sums]:
     return sum((champion for champion, _ in arms), Sums()), sum((canary for _, canary in arms), Sums())
 
 
-def wilson(events: int, n: int) -> Interval:
-    """Return a share with its 95% interval, each in [0, 1].
-
-    Source: Wilson (1927), Probable inference, JASA 22.
-    """
-    share = events / n
-    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    # A share of nothing or all is its own bound, which rounding would miss.
-    return share, min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share)
-
-
 def newcombe(events: int, n: int, other_events: int, other_n: int) -> Interval:
     """Return the difference of two independent shares with its 95% interval, in [-1, 1].
 
     Source: Newcombe (1998), Interval estimation for the difference between independent proportions, method 10.
     """
-    a, a_low, a_high = wilson(events, n)
-    b, b_low, b_high = wilson(other_events, other_n)
+    a, a_low, a_high = wilson_interval(events, n)
+    b, b_low, b_high = wilson_interval(other_events, other_n)
     return a - b, a - b - math.hypot(a - a_low, b_high - b), a - b + math.hypot(a_high - a, b - b_low)
 
 
 def paired(gained: int, lost: int, n: int) -> Interval:
     """Return the difference of two shares of the same ``n`` pairs with its 95% interval, by the discordant ones (Wald)."""
     difference = (gained - lost) / n
-    half = Z * math.sqrt(max((gained + lost) / n - difference**2, 0.0) / n)
+    half = Z_95 * math.sqrt(max((gained + lost) / n - difference**2, 0.0) / n)
     return difference, difference - half, difference + half
 
 
 def _mean(sample: Sample) -> Interval:
     mean = sample.total / sample.n
-    half = Z * math.sqrt(sample.variance / sample.n)
+    half = Z_95 * math.sqrt(sample.variance / sample.n)
     return mean, mean - half, mean + half
 
 
 def _difference(canary: Sample, champion: Sample) -> Interval:
     difference = canary.total / canary.n - champion.total / champion.n
-    half = Z * math.sqrt(canary.variance / canary.n + champion.variance / champion.n)
+    half = Z_95 * math.sqrt(canary.variance / canary.n + champion.variance / champion.n)
     return difference, difference - half, difference + half

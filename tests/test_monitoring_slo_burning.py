@@ -54,7 +54,7 @@ def test_burning_budget_pages_and_says_what_to_do(champion):
     fast = Alert.objects.get(key=f"slo:{slo.pk}:fast")
     assert (fast.severity, fast.link) == ("critical", slo.path)
     assert fast.title.startswith("availability, 99% over 30 days: the budget burns 20.0 times too fast over 1 h; 0%")
-    assert slo.path in fast.next_step
+    assert fast.next_step.startswith("See when it began")
     assert Alert.objects.get(key=f"slo:{slo.pk}:days").severity == "warning"
     assert Slo.objects.get().standing == "missed"
 
@@ -68,7 +68,7 @@ def test_young_champion_is_named_with_the_way_back(champion):
 
     [step] = set(Alert.objects.values_list("next_step", flat=True))
     assert step.startswith(f"v{newer.number} became champion")
-    assert f"roll back on {champion.model.path}" in step
+    assert "If it began then, roll back." in step
 
 
 def test_what_burned_an_hour_ago_and_stopped_calls_nobody(champion):

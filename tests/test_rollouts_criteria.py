@@ -9,6 +9,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.metrics import wilson_interval
 from monitoring.models import QualityWindow
 from monitoring.quality_sums import Kind, probabilities
 from registry.errors import CriteriaError
@@ -16,7 +17,7 @@ from registry.models import Evidence, Role
 from registry.selectors import promotion_checks, rollout_checks
 from registry.services import waiver_ask, waiver_grant
 from rollouts import services
-from rollouts.measures import newcombe, paired, wilson
+from rollouts.measures import newcombe, paired
 from rollouts.selectors.criteria import criteria_checks
 from rollouts.states import State
 from tests import factories
@@ -163,12 +164,12 @@ def test_evidence_of_a_rollout_is_no_ground_for_beginning_one():
 def test_intervals_match_published_values():
     # Newcombe (1998), table II, 56/70 against 48/80, method 10; Wilson's is the one of its parts.
     assert newcombe(56, 70, 48, 80) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
-    assert wilson(0, 10) == pytest.approx((0.0, 0.0, 0.2775), abs=1e-4)
+    assert wilson_interval(0, 10) == pytest.approx((0.0, 0.0, 0.2775), abs=1e-4)
 
 
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_share_lies_in_its_interval(events, more):
-    share, low, high = wilson(events, events + more)
+    share, low, high = wilson_interval(events, events + more)
     assert 0 <= low <= share <= high <= 1
 
 

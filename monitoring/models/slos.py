@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from monitoring.slo_windows import Window, calendar, rolling
 from registry.access import Actor
+from registry.criteria import metric_label
 from registry.models import ModelVersion, RegisteredModel
 
 
@@ -127,6 +128,11 @@ class Slo(models.Model):
     def threshold_ms(self) -> float | None:
         """The latency threshold in milliseconds."""
         return None if self.threshold_us is None else self.threshold_us / 1000
+
+    @property
+    def metric_words(self) -> str:
+        """The metric of quality as people read it."""
+        return metric_label(self.metric)
 
     @property
     def by_slices(self) -> bool:

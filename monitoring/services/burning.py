@@ -46,13 +46,10 @@ def title(status: SloStatus, burn: Burn) -> str:
 
 def next_step(slo: Slo, champion: AliasMove | None, *, now: datetime) -> str:
     """Return what to do: go back where the champion is young, else look where the figures fell."""
-    model = slo.model
     if champion and champion.version and _is_young(champion, now):
-        return (
-            f"v{champion.version.number} became champion on {champion.at:%d %b at %H:%M} UTC. If it began then, roll back "
-            f"on {model.path}."
-        )
-    return f"See on {slo.path} when it began, and what {model.path} says of traffic and drift at that time."
+        at = f"{champion.at:%d %b at %H:%M} UTC"
+        return f"v{champion.version.number} became champion on {at}. If it began then, roll back."
+    return "See when it began, and what the model's page says of traffic and drift at that time."
 
 
 def ways_out(slo: Slo, champion: AliasMove | None, *, now: datetime) -> list[dict[str, str]]:
