@@ -25,7 +25,7 @@ from benchmarks.catalogue import ROOT
 from benchmarks.drift_data import KINDS, SHAPES, columns_of, table
 from benchmarks.report import Row, arguments, finish
 from monitoring.drifting import Binned, Finding, Reference, binned_of, evidently_rules, judge, reference_of, samples
-from monitoring.features import Cells, Feature, add_all, cells_of, features_of
+from monitoring.features import SLOTS, Cells, Feature, add_all, cells_of, features_of
 from registry.histograms import bins_of, category_histogram, number_histogram
 
 REFERENCE = 100_000
@@ -138,7 +138,7 @@ def _cells(features: list[Feature], rows: pl.DataFrame) -> Cells:
     """Count columns as the shipper counts rows."""
     columns = columns_of(rows)
     return add_all(
-        Cells(counted.places + i * 1024, counted.counts)
+        Cells(counted.places + i * SLOTS, counted.counts)
         for i, feature in enumerate(features)
         for counted in [Cells.count(feature.place_all(columns[feature.name]))]
     )
