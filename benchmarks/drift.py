@@ -159,7 +159,7 @@ def _alarms(windows: int) -> list[Row]:
     kept = _References(REFERENCE, 1)
     for n in WINDOWS:
         clean, moved = kept.rates(n, windows), kept.rates(n, max(windows // 4, 50), shift=0.25)
-        small = _References(1_000, 2).rates(n, max(windows // 4, 50), renew=10)
+        small = _References(1_000, 2).rates(n, max(windows // 4, 50), renew=1)
         wanted = ("≤", 0.01) if n in (50, 100, 500, 5_000) else None
         rows += [
             Row(f"false_alarm.{n}", clean["all"], "", wanted),
