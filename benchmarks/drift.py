@@ -1,8 +1,8 @@
 """Drift of 40 columns against 100,000 reference rows, beside Evidently's DataDriftPreset, and how often either cries wolf.
 
 Each side compares the same tables in a process of its own (``benchmarks.drift_sides``): 30 columns of numbers and 10 of categories, a
-third of which have moved. ``exact`` is all statistics of this product with its own decisions and ranking, ``compatible`` the same
-statistics with Evidently's decisions. ``incremental`` judges a window of a million rows from its stored counts, unpacked as they come from
+third of which have moved. ``exact`` is all statistics of this product with its own decisions and ranking, ``compatible`` what
+the preset works out: the one statistic that decides, and Evidently's decision. ``incremental`` judges a window of a million rows from its stored counts, unpacked as they come from
 PostgreSQL. False alarms and detection are counted over windows that each hold all shapes of columns once; an alarm is a column called
 drifted or broken, before allowing for the number of columns. Evidently's rates are those of its rules, which ``agreement`` shows to be its own.
 """

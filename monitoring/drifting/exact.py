@@ -51,19 +51,21 @@ def compare(
     columns: Mapping[str, Kind],
     *,
     mode: Mode = "ours",
+    everything: bool = True,
     importances: Mapping[str, float] | None = None,
 ) -> list[Compared]:
     """Return each column's statistics and decision, in the order of ``columns``; in mode "ours" the likeliest causes first.
 
     Args:
         columns: {name: "number" or "category"}. Both tables have them.
+        everything: work out all statistics; without, in mode "evidently", the one that decides alone.
         importances: how much the model depends on a column, for the ranking.
 
     Raises: ValueError that names a column that is absent, is no number, or (in mode "evidently") has no values.
     """
     pairs = {name: _pair(reference, current, name, kind) for name, kind in columns.items()}
     if mode == "evidently":
-        return [_as_evidently(name, pair) for name, pair in pairs.items()]
+        return [_as_evidently(name, pair, everything) for name, pair in pairs.items()]
     binned = [_binned(name, pair, (importances or {}).get(name)) for name, pair in pairs.items()]
     return [
         Compared(
@@ -94,12 +96,12 @@ def _pair(reference: pl.DataFrame, current: pl.DataFrame, name: str, kind: Kind)
     return Categories.of(reference[name], current[name])
 
 
-def _as_evidently(name: str, pair: Pair) -> Compared:
+def _as_evidently(name: str, pair: Pair, everything: bool) -> Compared:
     for side, n in (("reference", pair.reference_n), ("current", pair.n)):
         if not n:
             raise ValueError(f"{name}: no values in the {side} table")
     decided = evidently_rules.decide(pair)
-    return Compared(name, pair.kind, *decided, pair.n, pair.reference_n, pair.statistics())
+    return Compared(name, pair.kind, *decided, pair.n, pair.reference_n, pair.statistics() if everything else {})
 
 
 def _binned(name: str, pair: Pair, importance: float | None) -> tuple[Reference, Binned]:
