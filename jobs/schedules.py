@@ -2,13 +2,19 @@
 
 from typing import NamedTuple
 
+CONTROL, WATCH = "control", "watch"
+
 
 class Schedule(NamedTuple):
-    """A task sent every ``seconds`` to the queue ``control``; a turn that is not taken before the next one expires."""
+    """A task sent every ``seconds`` to a queue; a turn that is not taken before the next one expires.
+
+    What others wait for is short and goes to ``control``; what looks at much and may take its time goes to ``watch``.
+    """
 
     name: str
     task: str
     seconds: int
+    queue: str = CONTROL
 
 
 SCHEDULES = [

@@ -172,3 +172,5 @@ def test_schedules_are_written_once_and_follow_the_code():
     assert PeriodicTask.objects.filter(pk=foreign.pk).exists()
     ours.refresh_from_db()
     assert (ours.enabled, ours.queue, ours.interval.every, ours.expire_seconds) == (False, "control", 2, 2)
+    looks = PeriodicTask.objects.get(task="monitoring.tasks.look_for_drift")
+    assert looks.queue == "watch"  # where it keeps nobody waiting

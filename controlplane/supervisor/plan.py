@@ -67,6 +67,7 @@ class Plan:
             self._manage("mlflow_server", name="mlflow", check=answers(f"{mlflow}/health")),
             self._worker("worker", node="jobs", queues="training,evaluation,monitoring,registry,demo", threads=5),
             self._worker("control", node="control", queues="control", threads=4),
+            self._worker("watch", node="watch", queues="watch", threads=3, patient=True),
             # Told to stop, it first waits for the broker and the database, which an orphan has lost. It holds nothing: a turn of a
             # schedule is a row that is taken once.
             replace(self._celery("beat", "beat"), orphan_signal=signal.SIGKILL),
@@ -93,9 +94,11 @@ class Plan:
         line = [sys.executable, "-m", "celery", "--quiet", "-A", "controlplane", *args, "--loglevel", "INFO"]
         return Spec(name, line, self._django, check=check)
 
-    def _worker(self, name: str, *, node: str, queues: str, threads: int) -> Spec:
-        return self._celery(
+    def _worker(self, name: str, *, node: str, queues: str, threads: int, patient: bool = False) -> Spec:
+        """Return a worker; a patient one leaves the processor to the others."""
+        spec = self._celery(
             name, "worker", "--pool", "threads", "--concurrency", str(threads), "--queues", queues,
             "--hostname", f"{node}@%h", "--without-gossip", "--without-mingle",
             check=worker_answers(self._broker_url, node),
         )  # fmt: skip
+        return replace(spec, command=["nice", "-n", "10", *spec.command]) if patient else spec

@@ -6,7 +6,6 @@ from typing import Any
 
 from celery.schedules import schedule
 from django.apps import apps
-from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils.module_loading import module_has_submodule
@@ -34,7 +33,7 @@ class Command(BaseCommand):
             if interval.pk is None:
                 interval.save()
             wanted = {
-                "task": entry.task, "interval": interval, "queue": settings.CELERY_TASK_DEFAULT_QUEUE,
+                "task": entry.task, "interval": interval, "queue": entry.queue,
                 "expire_seconds": entry.seconds, "description": OURS,
             }  # fmt: skip
             if not PeriodicTask.objects.filter(name=entry.name, **wanted).exists():
