@@ -98,7 +98,7 @@ def test_alert_is_taken_on(client):
     alert = services.alert_raise(model=model, kind="drift", title="Inputs drifted", key="drift", link="/drift/1/")
     sign_in(client, model.team, Role.ENGINEER)
     assert "Inputs drifted" in client.get("/alerts/").content.decode()
-    assert f"{model.name}: nobody has taken it on yet." in client.get("/").content.decode()
+    assert f"{model.name}: Nobody has taken it on yet." in client.get("/").content.decode()
 
     client.post(f"/alerts/{alert.pk}/acknowledge/", {"note": "Retraining tonight."})
 
