@@ -1,5 +1,6 @@
 """The pages of rollouts: one live, the board, the plan and its editor, dry runs, and one-click links."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -56,7 +57,7 @@ def test_page_shows_champion_beside_canary_and_how_near_a_verdict_is():
     page = text(as_member(rollout.model.team).get(rollout.path))
 
     assert "Holding at 20%" in page
-    assert "holding, 3h44m of 6h" in page
+    assert re.search(r"holding, 3h4[4-6]m of 6h", page)  # minutes go by while a loaded machine draws it
     assert "41,464" in page
     assert "of 60,000" in page
     assert "98.3%" in page

@@ -146,7 +146,9 @@ def live() -> SafeString:
 @register.simple_tag
 def snippet(text: str) -> SafeString:
     """Print code of one or more lines with a copy button."""
-    return format_html('<div class="snip"><code tabindex="0">{}</code>{}</div>', escape(text), copy_button(text, "this snippet"))
+    return format_html(
+        '<div class="snip"><code tabindex="0">{}</code>{}</div>', escape(text), copy_button(text, "this snippet")
+    )
 
 
 @register.inclusion_tag("partials/empty.html")
