@@ -144,7 +144,7 @@ def test_snippet_may_hold_quotation_marks():
     printed = show("""{% snippet 'load("models:/<name>@champion")' %}""")
 
     assert 'data-copy="load(&quot;models:/&lt;name&gt;@champion&quot;)"' in printed
-    assert "<code tabindex="0">load(&quot;models:/&lt;name&gt;@champion&quot;)</code>" in printed
+    assert '<code tabindex="0">load(&quot;models:/&lt;name&gt;@champion&quot;)</code>' in printed
 
 
 def test_status_of_an_unknown_state_is_not_taken_for_a_pass():
