@@ -111,7 +111,8 @@ def _latest(columns: list[Column]) -> dict[int, dict[tuple[str, str], Evidence]]
     digests = {column.version.pk: column.version.artifact_digest for column in columns}
     for evidence in Evidence.objects.filter(version__in=found, against=None).defer("detail").order_by("id"):
         if evidence.artifact_digest == digests[evidence.version_id]:
-            found[evidence.version_id][evidence.metric, evidence.data_slice] = evidence
+            part = ", ".join(filter(None, (evidence.kind if evidence.is_of_rollout else "", evidence.data_slice)))
+            found[evidence.version_id][evidence.metric, part] = evidence
     return found
 
 

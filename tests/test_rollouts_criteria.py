@@ -9,13 +9,16 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.compare import Column, _latest
 from experiments.metrics import wilson_interval
 from monitoring.models import QualityWindow
 from monitoring.quality_sums import Kind, probabilities
 from registry.errors import CriteriaError
+from registry.metric_words import Nouns
 from registry.models import Evidence, Role
-from registry.selectors import promotion_checks, rollout_checks
-from registry.services import waiver_ask, waiver_grant
+from registry.plain_words.rules import Rule
+from registry.selectors import champion_against, promotion_checks, rollout_checks
+from registry.services import evidence_record, waiver_ask, waiver_grant
 from rollouts import services
 from rollouts.measures import newcombe, paired
 from rollouts.selectors.criteria import criteria_checks
@@ -223,3 +226,16 @@ def test_labels_of_both_arms_are_compared():
     assert unknown.status == "not_measured"
     assert (check.status, check.evidence.value) == ("passed", pytest.approx(0.15))
     assert check.evidence.ci_low < 0.15 < check.evidence.ci_high
+
+
+def test_what_a_rollout_measured_stands_for_nothing_that_a_data_set_showed():
+    model = make_planned()
+    champion = model.aliases.get(name="champion").version
+    evidence_record(version=champion, metric="roc_auc", value=0.9, kind="canary", data_set="production")
+
+    today = champion_against(model, Rule("roc_auc", True, 0.7), Nouns("flights", "late flights"))
+    shown = _latest([Column(champion, None, True, "v1")])[champion.pk]
+
+    assert today
+    assert today.figure == "80"
+    assert {part: one.value for (metric, part), one in shown.items() if metric == "roc_auc"} == {"": 0.8, "canary": 0.9}

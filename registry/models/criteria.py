@@ -143,6 +143,8 @@ class Evidence(models.Model):
         SIGNATURE = "signature", "Digital signature"
         DOCUMENT = "document", "Document"
 
+    OF_ROLLOUTS = (Kind.SHADOW, Kind.CANARY)
+
     version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="evidence")
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.OFFLINE)
     metric = models.CharField(max_length=100)
@@ -175,3 +177,8 @@ class Evidence(models.Model):
 
     def __str__(self) -> str:
         return f"E-{self.pk}"
+
+    @property
+    def is_of_rollout(self) -> bool:
+        """Whether a rollout measured it on real requests: nothing to be held beside what was measured on a data set."""
+        return self.kind in self.OF_ROLLOUTS

@@ -131,7 +131,7 @@ class Judged:
         """
         measured: dict[tuple[str, str, int | None], list[Evidence]] = {}
         for evidence in found:
-            if (evidence.kind if evidence.kind in IN_ROLLOUT.values() else None) != IN_ROLLOUT.get(Phase(phase)):
+            if (evidence.kind if evidence.is_of_rollout else None) != IN_ROLLOUT.get(Phase(phase)):
                 continue
             measured.setdefault((evidence.metric, evidence.data_slice, evidence.against_id), []).append(evidence)
         checks = []

@@ -29,7 +29,7 @@ def champion_against(model: RegisteredModel, rule: Rule, nouns: Nouns) -> Plain 
     rows = Evidence.objects.filter(
         version__aliases__name="champion", version__aliases__model=model, against=None, metric=rule.metric,
         data_slice=rule.data_slice,
-    )  # fmt: skip
+    ).exclude(kind__in=Evidence.OF_ROLLOUTS)  # fmt: skip
     found = (rows.filter(data_set=rule.data_set) if rule.data_set else rows).defer("detail").order_by("-id").first()
     if found is None or (rule.by_interval and found.ci_low is None):
         return None
