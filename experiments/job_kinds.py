@@ -9,9 +9,9 @@ from jobs.kinds import JobContext, job_kind
 @job_kind("dataset_build", queue="training", timeout_s=900, memory_mb=4096, max_attempts=2)
 def dataset_build(ctx: JobContext) -> None:
     """Build rows, save them under their digest, and add them as a version."""
-    from experiments import handlers
+    from experiments.handlers import building
 
-    handlers.dataset_build(ctx)
+    building.dataset_build(ctx)
 
 
 @job_kind("contract_propose", queue="training", timeout_s=900, memory_mb=2048, max_attempts=2)
@@ -33,17 +33,17 @@ def contract_check(ctx: JobContext) -> None:
 @job_kind("train", queue="training", timeout_s=3600, memory_mb=4096, max_attempts=2)
 def train(ctx: JobContext) -> None:
     """Train, log the run to MLflow, and register the version with its lineage; its evaluation is queued with it."""
-    from experiments import handlers
+    from experiments.handlers import training
 
-    handlers.train(ctx)
+    training.train(ctx)
 
 
 @job_kind("evaluate", queue="evaluation", timeout_s=900, memory_mb=3072, max_attempts=2)
 def evaluate(ctx: JobContext) -> None:
     """Measure a version on held-out rows and record the evidence."""
-    from experiments import handlers
+    from experiments.handlers import evaluating
 
-    handlers.evaluate(ctx)
+    evaluating.evaluate(ctx)
 
 
 @job_kind("batch_score", queue="evaluation", timeout_s=6 * 3600, memory_mb=3072, max_attempts=2)

@@ -207,7 +207,7 @@ def test_an_attempt_that_lost_its_lease_registers_nothing(world, monkeypatch):
         Job.objects.filter(pk=job.pk).update(attempt=7)  # the reaper gave the job to another worker
         return training_register(**given | {"result": outcome})
 
-    monkeypatch.setattr("experiments.handlers.training_register", overtaken)
+    monkeypatch.setattr("experiments.handlers.training.training_register", overtaken)
     with pytest.raises(LeaseLostError):
         run_jobs("training")
 

@@ -1,15 +1,10 @@
-"""How the work is done: building data, training, evaluating.
-
-Each handler writes files and MLflow runs first, under names that a second attempt may write again, and commits rows
-together with the job's success.
-"""
+"""Training: a run in MLflow, and the version that comes of it."""
 
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -17,71 +12,24 @@ from django.conf import settings
 from django.utils import timezone
 
 from experiments import metrics, tracking
-from experiments.builders import BUILDERS, describe
-from experiments.frames import load_frame, save_frame
-from experiments.metrics import Floats
-from experiments.models import ContractCheck, Dataset, DatasetVersion, Evaluation
+from experiments.frames import load_frame
+from experiments.handlers.asking import actor_of
+from experiments.models import DatasetVersion
 from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES
 from experiments.pipelines.contract import Trained, TrainingRows
-from experiments.scoring import predict
-from experiments.selectors import dataset_rows, slices_of, split_rows, training_data_of
-from experiments.services import (
-    contract_check_record,
-    dataset_version_add,
-    evaluation_record,
-    stop_where_broken,
-    training_register,
-)
+from experiments.selectors import split_rows
+from experiments.services import training_register
 from experiments.services.training import TrainingResult
-from experiments.suites import measure
 from jobs.kinds import JobContext
 from jobs.models import Job
-from registry.access import Actor
 from registry.adapters import read_source
 from registry.artifacts import ArtifactError, ArtifactReading
-from registry.histograms import number_histogram, profile_of
-from registry.models import ApiToken, ModelVersion, ReferenceProfile, RegisteredModel
-from registry.services import reference_record, token_create, token_revoke
+from registry.models import ApiToken, RegisteredModel
+from registry.services import token_create, token_revoke
 
 TRAINED = 0.8  # share of a training job that is done once the pipeline has ended
 EXAMPLE_ROWS = 5
-
-
-def _actor(ctx: JobContext) -> Actor:
-    if ctx.created_by is None:
-        raise ValueError("this kind of job is started by a person, in whose name it registers what it makes")
-    return Actor(ctx.created_by, f"job:{ctx.job_id}")
-
-
-def dataset_build(ctx: JobContext) -> None:
-    """Build rows, save them under their digest, and add them as a version."""
-    dataset = Dataset.objects.select_related("team").get(pk=ctx.params["dataset_id"])
-    builder = BUILDERS[ctx.params["builder"]]
-    ctx.progress(0.05, f"Building {builder.title}")
-    frame = builder.build(parse(builder.params, ctx.params["params"]))
-    ctx.log(f"{len(frame):,} rows, {len(builder.features)} features")
-    ctx.progress(0.6, "Writing and hashing rows")
-    saved = save_frame(frame, settings.DATA_ROOT)
-    ctx.progress(0.8, "Describing columns and checking quality")
-    contract, before = dataset.contract_in_force(), dataset.versions.first()
-    description = describe(
-        builder, frame, saved, now=timezone.now(), contract=contract.contract.rules if contract else [],
-        previous_rows=before.rows if before else None,
-    )  # fmt: skip
-    for check in description.checks:
-        ctx.log(f"{'passed' if check['passed'] else 'FAILED'}: {check['name']} ({check['detail']})")
-    actor, job = _actor(ctx), Job.objects.get(pk=ctx.job_id)
-    report = partial(
-        contract_check_record, actor=actor, dataset=dataset, contract=contract, digest=saved.digest, rows=saved.rows,
-        results=description.results, occasion=ContractCheck.Occasion.BUILD, job=job,
-    )  # fmt: skip
-    stop_where_broken(report, description.results)
-    result: dict[str, Any] = {"digest": saved.digest, "rows": saved.rows}
-    with ctx.finish(result):
-        version = dataset_version_add(actor=actor, dataset=dataset, description=description, job=job)
-        result["version"] = version.path
-        result["checks"] = report(version=version).path
 
 
 def train(ctx: JobContext) -> None:
@@ -112,7 +60,7 @@ def train(ctx: JobContext) -> None:
     result: dict[str, Any] = {"run_id": run.run_id}
     with ctx.finish(result):
         lineage, evaluation = training_register(
-            actor=_actor(ctx), job=Job.objects.get(pk=ctx.job_id), model=model, dataset_version=data,
+            actor=actor_of(ctx), job=Job.objects.get(pk=ctx.job_id), model=model, dataset_version=data,
             pipeline=pipeline.name, params=ctx.params["params"], result=outcome, outcome=read,
         )  # fmt: skip
         result["version"] = lineage.version.path
@@ -120,54 +68,6 @@ def train(ctx: JobContext) -> None:
             result["evaluation"] = f"/jobs/{evaluation.pk}/"
         else:
             result["refusal"] = lineage.version.refusal
-
-
-def evaluate(ctx: JobContext) -> None:
-    """Measure a version on held-out rows and record the evidence; note what its inputs looked like, if nobody did yet."""
-    evaluation = Evaluation.objects.select_related(
-        "version__model__team", "dataset_version__dataset", "against__model", "job"
-    ).get(job_id=ctx.job_id)
-    data, version, against = evaluation.dataset_version, evaluation.version, evaluation.against
-    ctx.progress(0.0, f"Reading {data}")
-    held_out = dataset_rows(data, "held_out")
-    ctx.log(f"{len(held_out):,} held-out rows of {data}, {data.digest}")
-    ctx.progress(0.1, f"Predicting with {version}")
-    scores = predict(version, held_out)
-    ctx.log(f"{version}, {version.artifact_digest}: predicted")
-    champion = None
-    if against:
-        ctx.progress(0.2, f"Predicting with the champion, {against}")
-        champion = predict(against, held_out)
-    found = measure(
-        held_out[data.target], scores, slices=slices_of(data, held_out), champion=champion,
-        progress=lambda share, phase: ctx.progress(0.25 + 0.7 * share, phase),
-    )  # fmt: skip
-    for one in found:
-        name = " ".join(filter(None, [one.metric, one.data_slice, f"against {against}" if one.paired else ""]))
-        ctx.log(f"{name}: {one.value:.4f} ({one.low:.4f} to {one.high:.4f})")
-    reference = _reference(ctx, version, scores)
-    with ctx.finish({"version": version.path, "measurements": len(found)}):
-        evaluation_record(evaluation=evaluation, measurements=found)
-        if reference:
-            reference_record(version=version, job=evaluation.job, source="training", **reference)
-
-
-def _reference(ctx: JobContext, version: ModelVersion, scores: Floats) -> dict[str, Any] | None:
-    """Return what the inputs of ``version`` looked like in its training rows, and its ``scores`` of held-out rows.
-
-    Returns: None where that is known, or the training rows are not.
-    """
-    data = training_data_of(version)
-    if data is None or ReferenceProfile.objects.filter(version=version).exists():
-        return None
-    ctx.progress(0.97, f"Counting the training rows of {data}")
-    rows = dataset_rows(data, "train")
-    inputs = version.signature["inputs"]
-    columns = {name: rows[name].tolist() for column in inputs if (name := column["name"]) in rows}
-    return {
-        "rows": len(rows), "columns": profile_of(columns, inputs), "score": number_histogram(scores.tolist()),
-        "data_digest": data.digest,
-    }  # fmt: skip
 
 
 def _read_back(source: str, run_id: str, model: RegisteredModel) -> ArtifactReading | ArtifactError:
@@ -211,7 +111,7 @@ def _mlflow_run(ctx: JobContext, model: RegisteredModel, data: DatasetVersion) -
     """Begin a run in the name of the job's creator, with a token that lasts no longer than the run."""
     process = f"job:{ctx.job_id}"
     token, secret = token_create(
-        actor=None, process=process, user=_actor(ctx).user, team=model.team, name=f"job {ctx.job_id}",
+        actor=None, process=process, user=actor_of(ctx).user, team=model.team, name=f"job {ctx.job_id}",
         scopes=[ApiToken.Scope.READ, ApiToken.Scope.WRITE],
         expires_at=timezone.now() + timedelta(seconds=Job.objects.get(pk=ctx.job_id).timeout_s),
     )  # fmt: skip
