@@ -112,6 +112,14 @@ class DatasetVersion(models.Model):
         """Return the names of the columns a model may see, in order."""
         return [column["name"] for column in self.columns if column["role"] == "feature"]
 
+    def column_in(self, role: str) -> str | None:
+        """Return the column that has a role of its own, if one has: ``query``, ``series`` or ``entity``.
+
+        Rows of one query are ranked together, rows of one series follow each other in time, and rows of one entity are
+        not independent of each other.
+        """
+        return next((column["name"] for column in self.columns if column["role"] == role), None)
+
     def categorical(self) -> list[str]:
         """Return the names of the features that hold categories."""
         return [c["name"] for c in self.columns if c["role"] == "feature" and c["type"] == "string"]
