@@ -7,7 +7,14 @@ import pytest
 from sklearn import metrics as sk
 
 from experiments import metrics as m
-from experiments.bootstrap import intervals, paired_average_precision
+from experiments.bootstrap import (
+    differences_of_sums,
+    intervals,
+    intervals_of_sums,
+    paired_average_precision,
+    paired_average_precision_binned,
+)
+from experiments.metrics.costs import CostMatrix, cheapest_threshold, paid, row_costs
 
 
 def sample(rows=4000, *, ties=False, seed=3):
@@ -161,3 +168,116 @@ def test_shares_and_counts_out_of_range_are_refused():
         m.roc_auc([0, 1], [0.1, 0.2])
     with pytest.raises(ValueError, match="resamples"):
         intervals([], rows=10, resamples=0)
+
+
+def test_the_difference_of_two_areas_is_narrower_than_the_areas_apart():
+    labels, scores = sample(3000)
+    noisy = scores + np.random.default_rng(8).normal(0, 0.03, len(scores))
+
+    found = m.roc_auc_difference(labels, scores, noisy)
+
+    ours, theirs = m.roc_auc(labels, scores), m.roc_auc(labels, noisy)
+    (drawn,) = intervals(
+        [lambda w: sk.roc_auc_score(labels, scores, sample_weight=w) - sk.roc_auc_score(labels, noisy, sample_weight=w)],
+        rows=len(labels), resamples=400, seed=5,
+    )  # fmt: skip
+    assert found.value == pytest.approx(ours.value - theirs.value)
+    assert found[1:] == pytest.approx(drawn[1:], abs=0.002)
+    assert found.high - found.low < (ours.high - ours.low) / 2
+    assert m.roc_auc_difference(labels, scores, scores) == (0.0, 0.0, 0.0)
+
+
+def test_thresholds_keep_what_they_promise():
+    labels, scores = sample(4000, ties=True)
+    rows = m.ranked(labels, scores)
+
+    by_rate, by_precision = m.threshold_at_false_positive_rate(rows, 0.05), m.threshold_at_precision(rows, 0.4)
+
+    def rate(threshold):
+        return (scores[labels == 0] >= threshold).mean()
+
+    below = scores[scores < by_rate].max()
+    assert rate(by_rate) <= 0.05 < rate(below)
+    assert labels[scores >= by_precision].mean() >= 0.4
+    lower = np.unique(scores[scores < by_precision])
+    assert all(labels[scores >= threshold].mean() < 0.4 for threshold in lower)
+    worthless = m.ranked([0, 1], [0.9, 0.1])
+    assert m.threshold_at_false_positive_rate(worthless, 0.5) == float("inf")
+    assert m.threshold_at_precision(worthless, 0.6) == float("inf")
+
+
+def test_costs_are_those_of_each_row():
+    labels, amount = [1, 1, 0, 0], [100.0, 20.0, 70.0, 5.0]
+    matrix = CostMatrix(false_negative="amount", false_positive=10.0, true_positive=1.0)
+    scores = np.array([0.9, 0.2, 0.5, 0.1])
+
+    costs = row_costs(matrix, labels, {"amount": amount})
+
+    assert matrix.columns == ["amount"]
+    assert costs.alerted.tolist() == [1, 1, 10, 10]
+    assert costs.left.tolist() == [100, 20, 0, 0]
+    assert paid(costs, scores >= 0.5).tolist() == [1, 20, 10, 0]
+    rows = m.ranked(labels, scores)
+    assert cheapest_threshold(rows, costs) == 0.2  # 1 + 10 + 1 + 0 beats every other
+    dear = row_costs(CostMatrix(false_negative=1.0, false_positive=50.0, true_positive=2.0), labels, {})
+    assert cheapest_threshold(rows, dear) == float("inf")
+    for wrong in ({}, {"amount": [1.0]}, {"amount": [1.0, 2.0, 3.0, float("nan")]}):
+        with pytest.raises(ValueError, match="amount"):
+            row_costs(matrix, labels, wrong)
+
+
+def test_differences_and_ratios_of_shares_of_known_cases():
+    difference = m.share_difference((56, 70), (48, 80))  # Newcombe 1998, table II, method 10
+    ratio = m.share_ratio((56, 70), (48, 80))
+
+    assert difference == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
+    assert ratio.value == pytest.approx(4 / 3)
+    assert np.log(ratio.high / ratio.value) == pytest.approx(np.log(ratio.value / ratio.low))
+    error = np.sqrt(1 / 56 - 1 / 70 + 1 / 48 - 1 / 80)
+    assert np.log(ratio.high / ratio.value) == pytest.approx(m.Z_95 * error)
+    assert m.share_ratio((0, 70), (48, 80)) is None
+
+
+def test_rows_of_one_customer_are_drawn_together():
+    labels, scores = sample(1000)
+    five_of_each = np.repeat(np.arange(1000), 5)
+    rows = m.ranked(labels[five_of_each], scores[five_of_each])
+    statistic = partial(m.recall_at, rows, 0.2)
+
+    (apart,) = intervals([statistic], rows=5000, resamples=200)
+    (together,) = intervals([statistic], rows=5000, blocks=five_of_each, resamples=200)
+    (plain,) = intervals([partial(m.recall_at, m.ranked(labels, scores), 0.2)], rows=1000, resamples=200)
+
+    assert together == pytest.approx(plain)  # copies of a row tell nothing new
+    assert apart.high - apart.low < 0.6 * (together.high - together.low)
+
+
+def test_intervals_of_sums_are_those_of_rows():
+    random = np.random.default_rng(1)
+    one, other = random.gamma(2, 1, (2, 400))
+    statistics = {"ratio": lambda t: t["one"] / t["other"]}
+
+    found = intervals_of_sums({"one": one, "other": other}, statistics, resamples=2000, seed=2)["ratio"]
+
+    (drawn,) = intervals(
+        [lambda w: np.average(one, weights=w) / np.average(other, weights=w)], rows=400, resamples=2000, seed=3
+    )
+    assert found.value == pytest.approx(drawn.value)
+    assert found[1:] == pytest.approx(drawn[1:], abs=0.01)
+    apart = differences_of_sums({"one": one, "other": other}, {"one": one, "other": other}, statistics, resamples=50)
+    assert apart["ratio"] == (0.0, 0.0, 0.0)
+    assert intervals_of_sums({"one": one, "other": 0 * one}, {"none": lambda t: t["other"] / np.nan}) == {}
+
+
+def test_binned_scores_give_nearly_the_interval_of_all_rows():
+    labels, scores = sample(20_000)
+    noisy = np.clip(scores + np.random.default_rng(2).normal(0, 0.05, len(scores)), 0, 1)
+
+    exact = paired_average_precision(labels, scores, noisy, resamples=400)
+    binned = paired_average_precision_binned(labels, scores, noisy, resamples=400)
+
+    assert binned.interval.value == exact.value
+    width = exact.high - exact.low
+    assert abs(binned.bias) < 0.2 * width
+    assert binned.interval[1:] == pytest.approx(exact[1:], abs=0.15 * width)
+    assert binned.cells < 20_000

@@ -28,7 +28,7 @@ def scored(spec: BatchSpec, chunks: Iterable[pa.RecordBatch]) -> Iterator[pa.Rec
         BatchError: there is no scheduler, it has no workers, or a chunk cannot be scored.
     """
     try:
-        client: Any = Client(spec.scheduler, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+        client: Any = Client(spec.scheduler, timeout="10s", set_as_default=False)
     except OSError as error:
         raise BatchError(f"no Dask scheduler answers at {spec.scheduler}") from error
     with client:
