@@ -128,7 +128,7 @@ def _facts(column: Column, latest: dict[tuple[str, str], Evidence]) -> Facts:
     if run:
         rows = run.dataset_version
         data = {"Data set": str(rows), "Digest": rows.digest[:19], "Rows": f"{rows.rows:,}",
-                "Until": f"{rows.ends_at:%d %b %Y}"}  # fmt: skip
+                "Until": f"{rows.ends_at:%d %b %Y}" if rows.ends_at else "no time"}  # fmt: skip
         title = PIPELINES[run.pipeline].title if run.pipeline in PIPELINES else run.pipeline
         params = {"Pipeline": title, **run.params}
     inputs = [str(column.get("name")) for column in version.signature.get("inputs", [])]

@@ -5,7 +5,7 @@ from django.utils import timezone
 from experiments.contracts.checking import check
 from experiments.contracts.proposing import propose
 from experiments.contracts.sources import rows_in
-from experiments.held_to import circumstances_of, rules_for
+from experiments.held_to import circumstances_of, leaks_of, rules_for
 from experiments.models import ContractCheck, DataContract, DatasetVersion
 from experiments.services import contract_check_record, contract_draft_save
 from jobs.kinds import JobContext
@@ -39,6 +39,7 @@ def contract_check(ctx: JobContext) -> None:
         circumstances_of(version, now=timezone.now()),
         lambda share: ctx.progress(share, phase),
     )
+    results += leaks_of(version)
     for found in results:
         if not found.passed:
             ctx.log(f"{'BROKEN' if found.severity == 'blocking' else 'noted'}: {found.name} ({found.detail})")

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-
 from experiments.contracts.checking import Circumstances, check
 from experiments.contracts.results import CheckResult, brief
 from experiments.contracts.rules import Rule
-from experiments.contracts.sources import rows_of
+from experiments.contracts.sources import Rows
 from experiments.contracts.standard import standard_rules, together
 from experiments.frames import SavedFrame
-from experiments.profile import profile_of, split_facts
+from experiments.leakage import leaks
+from experiments.profile import profile_in
+from experiments.roles import target_kind as kind_of_target
+from experiments.roles import the_column
+from experiments.splitting import SplitPolicy, split_facts
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,11 @@ class Description:
     columns: list[dict[str, str]]
     time_column: str
     target: str
+    target_kind: str
     key: str
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: datetime | None
+    ends_at: datetime | None
+    policy: SplitPolicy
     splits: dict[str, dict[str, Any]]
     profile: dict[str, dict[str, Any]]
     results: list[CheckResult]
@@ -40,28 +43,36 @@ class Description:
 
 
 def describe_rows(
-    frame: pd.DataFrame, saved: SavedFrame, *, columns: list[dict[str, str]], time_column: str, target: str, key: str,
-    splits: dict[str, tuple[str, str]], source: str, now: datetime, contract: Sequence[Rule] = (),
-    previous_rows: int | None = None, progress: Callable[[float], None] = lambda share: None,
+    rows: Rows, saved: SavedFrame, *, columns: list[dict[str, str]], policy: SplitPolicy, source: str, now: datetime,
+    target_kind: str = "", contract: Sequence[Rule] = (), previous_rows: int | None = None,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Description:  # fmt: skip
     """Return the description of rows that were saved.
 
     Args:
-        columns: [{name, type, role, meaning}], in order.
-        splits: half-open intervals of the time column, as ISO instants or days, UTC.
+        columns: [{name, type, role, meaning}], in order; one is the target, one the key, and one may be the time.
         now: what freshness is reckoned from.
+        target_kind: what the target is declared to be; empty: what it looks like.
         contract: the rules that they are held to, beside the standard ones.
         previous_rows: of the version before.
     """
-    facts = split_facts(frame, splits=splits, time_column=time_column, target=target)
-    features = [column["name"] for column in columns if column["role"] == "feature"]
-    standard = standard_rules(features=features, target=target, time_column=time_column, key=key)
+    target, key, time_column = (the_column(columns, role) for role in ("target", "key", "time"))
+    profile = profile_in(rows)
+    kind = target_kind or kind_of_target(saved.types[target], profile[target])
+    facts = split_facts(rows, policy=policy, target=target, kind=kind, time_column=time_column)
+    standard = standard_rules(
+        features=[column["name"] for column in columns if column["role"] == "feature"], target=target,
+        time_column=time_column, key=key, target_kind=kind, by_time=policy.kind == "time",
+    )  # fmt: skip
     circumstances = Circumstances(now=now, key=[key], previous_rows=previous_rows, splits=facts)
-    rows = rows_of(pa.Table.from_pandas(frame, preserve_index=False))
-    times = frame[time_column]
+    results = check(rows, together(standard, contract), circumstances, progress)
+    results += leaks(
+        rows, columns=columns, splits=facts, target_kind=kind, policy=policy.kind, time_column=time_column
+    )  # fmt: skip
+    ends = profile.get(time_column, {})
     return Description(
-        saved=saved, columns=columns, time_column=time_column, target=target, key=key,
-        starts_at=times.min().to_pydatetime(), ends_at=times.max().to_pydatetime(), splits=facts,
-        profile=profile_of(frame), results=check(rows, together(standard, contract), circumstances, progress),
-        source=source,
+        saved=saved, columns=columns, time_column=time_column, target=target, target_kind=kind, key=key,
+        starts_at=datetime.fromisoformat(ends["min"]) if "min" in ends else None,
+        ends_at=datetime.fromisoformat(ends["max"]) if "max" in ends else None,
+        policy=policy, splits=facts, profile=profile, results=results, source=source,
     )  # fmt: skip

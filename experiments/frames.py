@@ -42,7 +42,7 @@ def save_frame(frame: pd.DataFrame, root: Path) -> SavedFrame:
     Raises:
         TypeError: a column holds something other than whole numbers, numbers, truth values, text or instants.
     """
-    return save_table(_table(frame), root)
+    return save_table(table_of(frame), root)
 
 
 def save_table(table: pa.Table, root: Path) -> SavedFrame:
@@ -101,7 +101,8 @@ def _values(column: pa.Array) -> bytes:
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
 
 
-def _table(frame: pd.DataFrame) -> pa.Table:
+def table_of(frame: pd.DataFrame) -> pa.Table:
+    """Return rows as a table of the types that are kept."""
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     fields = [
         pa.field(f.name, pa.large_string() if pa.types.is_string(f.type) else f.type, f.nullable) for f in table.schema

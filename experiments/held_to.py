@@ -12,6 +12,7 @@ from experiments.contracts.results import CheckResult, broken, failures_first
 from experiments.contracts.rules import Rule
 from experiments.contracts.sources import rows_in
 from experiments.contracts.standard import standard_rules, together
+from experiments.leakage import leaks
 from experiments.models import DatasetVersion
 
 MOST_CELLS = 30_000_000  # that a person waits for
@@ -20,8 +21,9 @@ MOST_CELLS = 30_000_000  # that a person waits for
 def rules_for(version: DatasetVersion, contract: Contract | None) -> list[Rule]:
     """Return the rules of a contract with the standard ones."""
     standard = standard_rules(
-        features=version.features(), target=version.target, time_column=version.time_column, key=version.key
-    )
+        features=version.features(), target=version.target, time_column=version.time_column, key=version.key,
+        target_kind=version.target_kind, by_time=version.split_kind == "time",
+    )  # fmt: skip
     return together(standard, contract.rules if contract else [])
 
 
@@ -30,6 +32,18 @@ def circumstances_of(version: DatasetVersion, *, now: datetime) -> Circumstances
     return Circumstances(
         now=now, key=[version.key], previous_rows=version.parent.rows if version.parent else None, splits=version.splits
     )
+
+
+def leaks_of(version: DatasetVersion) -> list[CheckResult]:
+    """Return whether what a version holds out was seen in training.
+
+    Raises:
+        FileNotFoundError: the rows are not there.
+    """
+    return leaks(
+        rows_in(version.parquet), columns=version.columns, splits=version.splits, target_kind=version.target_kind,
+        policy=version.split_kind, time_column=version.time_column,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+
+from experiments.contracts.sources import Rows
 
 BINS = 24
 TOP = 10
@@ -13,6 +16,15 @@ QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 def profile_of(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Return for each column the counts of missing and distinct values, and a summary that fits its type."""
     return {str(name): _column(frame[name]) for name in frame.columns}
+
+
+def profile_in(rows: Rows) -> dict[str, dict[str, Any]]:
+    """Return the same of rows that need not fit into memory: one column at a time."""
+    found = {}
+    for name in rows.types:
+        parts = [batch[name] for batch in rows.batches([name])]
+        found[name] = _column(pl.concat(parts).to_pandas()) if parts else {"nulls": 0, "distinct": 0}
+    return found
 
 
 def _column(values: "pd.Series[Any]") -> dict[str, Any]:
@@ -39,17 +51,6 @@ def _numeric(present: "pd.Series[float]") -> dict[str, Any]:
         "std": float(present.std(ddof=0)), "quantiles": {str(q): float(v) for q, v in quantiles.items()},
         "histogram": {"edges": [float(edge) for edge in edges], "counts": [int(n) for n in counts]},
     }  # fmt: skip
-
-
-def split_facts(
-    frame: pd.DataFrame, *, splits: dict[str, tuple[str, str]], time_column: str, target: str
-) -> dict[str, dict[str, Any]]:
-    """Return for each split its half-open interval, its rows and its positives (counts)."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, (start, until) in splits.items():
-        rows = in_interval(frame, time_column, start, until)
-        found[name] = {"from": start, "until": until, "rows": len(rows), "positives": int(rows[target].sum())}
-    return found
 
 
 def in_interval(frame: pd.DataFrame, time_column: str, start: str, until: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from experiments.frames import load_frame
 from experiments.models import BatchScoring, Dataset, DatasetVersion, Evaluation, TrainingRun
 from experiments.profile import in_interval
+from experiments.target_shown import policy_words
 from registry.access import Actor
 from registry.models import Evidence, ModelVersion
 from registry.review_pack import moment
@@ -112,6 +113,9 @@ def split_rows(data: DatasetVersion, frame: pd.DataFrame, split: str) -> pd.Data
         KeyError: there is no such split.
     """
     interval = data.splits[split]
+    if "column" in interval:
+        chosen: pd.DataFrame = frame[frame[interval["column"]] == split]
+        return chosen
     return in_interval(frame, data.time_column, interval["from"], interval["until"])
 
 
@@ -170,6 +174,7 @@ def _data(data: DatasetVersion) -> dict[str, Any]:
     return {
         "name": str(data), "path": data.path, "digest": data.digest, "rows": data.rows, "source": data.source,
         "starts_at": moment(data.starts_at), "ends_at": moment(data.ends_at), "target": data.target,
-        "features": data.features(), "splits": data.splits, "failed_checks": data.failed_checks,
+        "features": data.features(), "splits": data.splits,
+        "target_kind": data.target_kind, "split_policy": policy_words(data), "failed_checks": data.failed_checks,
         "parent": str(data.parent) if data.parent else None,
     }  # fmt: skip

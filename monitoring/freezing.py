@@ -187,7 +187,7 @@ def _schema(source: Source) -> dict[str, Any]:
 def _known_until(source: Source, since: datetime) -> datetime:
     """Return the newest row that the champion learnt from or was tuned on, as far as it is known here."""
     splits = source.parent.splits if source.parent else {}
-    ends = [_instant(splits[name]["until"]) for name in ("train", "validation") if name in splits]
+    ends = [_instant(splits[name]["until"]) for name in ("train", "validation") if "until" in splits.get(name, {})]
     return max([*ends, since - timedelta(microseconds=1)])
 
 

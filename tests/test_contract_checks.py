@@ -17,7 +17,8 @@ from experiments.contracts.checking import Circumstances, check
 from experiments.contracts.results import brief
 from experiments.contracts.sources import rows_in, rows_of
 from experiments.contracts.standard import standard_rules, together
-from experiments.profile import split_facts
+from experiments.frames import table_of
+from experiments.splitting import by_time, split_facts
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 AROUND = Circumstances(now=NOW, key=["id"])
@@ -211,7 +212,7 @@ def sound(**change):
         }
     ).assign(**change)  # fmt: skip
     splits = {"train": ("2013-01-01", "2013-02-01"), "held_out": ("2013-02-01", "2013-03-01")}
-    facts = split_facts(frame, splits=splits, time_column="at", target="label")
+    facts = split_facts(rows_of(table_of(frame)), policy=by_time("at", splits), target="label", time_column="at")
     rules = standard_rules(features=["x"], target="label", time_column="at", key="id")
     rows = rows_of(pa.Table.from_pandas(frame, preserve_index=False))
     return [got.rule for got in check(rows, rules, Circumstances(NOW, ["id"], splits=facts)) if not got.passed]

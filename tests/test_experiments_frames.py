@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.frames import DataChangedError, load_frame, save_frame
-from experiments.profile import profile_of, split_facts
+from experiments.contracts.sources import rows_of
+from experiments.frames import DataChangedError, load_frame, save_frame, table_of
+from experiments.profile import profile_of
+from experiments.splitting import by_time, split_facts
 
 
 def rows():
@@ -94,8 +96,8 @@ def test_half_open_splits_share_no_row():
     frame = pd.DataFrame({"at": pd.to_datetime(["2013-01-31 23:59", "2013-02-01 00:00"], utc=True), "label": [0, 1]})
 
     facts = split_facts(
-        frame, splits={"a": ("2013-01-01", "2013-02-01"), "b": ("2013-02-01", "2013-03-01")}, time_column="at",
-        target="label",
+        rows_of(table_of(frame.astype({"at": "datetime64[us, UTC]"}))), target="label", time_column="at",
+        policy=by_time("at", {"a": ("2013-01-01", "2013-02-01"), "b": ("2013-02-01", "2013-03-01")}),
     )  # fmt: skip
 
     assert (facts["a"]["rows"], facts["a"]["positives"]) == (1, 0)

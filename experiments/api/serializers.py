@@ -27,7 +27,8 @@ class DatasetVersionSerializer(serializers.ModelSerializer[DatasetVersion]):
     class Meta:
         model = DatasetVersion
         fields: tuple[str, ...] = (
-            "dataset", "number", "digest", "rows", "time_column", "target", "key", "starts_at", "ends_at", "splits",
+            "dataset", "number", "digest", "rows", "time_column", "target", "target_kind", "key", "starts_at", "ends_at",
+            "splits", "split_policy",
             "checks", "source", "frozen", "query", "parent_number", "job", "created_by", "created_at", "path",
         )  # fmt: skip
 

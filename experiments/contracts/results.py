@@ -102,4 +102,9 @@ KIND_WORDS = {
     "live_rows": "Number of predictions",
     "training_first": "Order of splits",
     "both_outcomes": "Outcomes in splits",
+    "shared_entity": "Entities kept apart",
+    "shared_query": "Queries kept apart",
+    "later_in_training": "Nothing later in training",
+    "repeated_across": "No row on both sides",
+    "tells_target": "Features that tell the target",
 }

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
 
+from experiments.roles import BINARY, TARGET_KINDS
 from registry.models import Team
 
 if TYPE_CHECKING:
@@ -57,13 +58,20 @@ class DatasetVersion(models.Model):
     digest = models.CharField(max_length=71, help_text="sha256:<64 hex digits> over the content, not the file")
     file = models.CharField(max_length=300, help_text="Parquet, relative to the data root")
     rows = models.PositiveBigIntegerField()
-    columns = models.JSONField(help_text="[{name, type, role, meaning}], in order")
-    time_column = models.CharField(max_length=100)
+    columns = models.JSONField(
+        help_text="[{name, type, role, meaning}], in order; role: target, time, key, feature, query, document, series, entity, split or ignored"
+    )
+    time_column = models.CharField(max_length=100, blank=True, help_text="empty: the rows have no time")
     target = models.CharField(max_length=100)
+    target_kind = models.CharField(max_length=10, default=BINARY, choices=list(TARGET_KINDS.items()))
     key = models.CharField(max_length=100, help_text="column that names a row")
-    starts_at = models.DateTimeField()
-    ends_at = models.DateTimeField()
-    splits = models.JSONField(help_text="{name: {from, until, rows, positives}}; until is exclusive, UTC")
+    starts_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    splits = models.JSONField(
+        help_text="{name: {rows, from, until, column, positives | counts | min, max, mean}}; until is exclusive, UTC; "
+        "column: names the split of each row, else time does"
+    )
+    split_policy = models.JSONField(default=dict, help_text="{kind, column, cuts, shares, seed}; empty: by time")
     profile = models.JSONField(help_text="{column: {nulls, distinct, …}}")
     checks = models.JSONField(
         help_text="[{name, passed, detail, severity}]: what the rules found when it was made; without severity: blocking"
@@ -107,6 +115,11 @@ class DatasetVersion(models.Model):
     def noted_checks(self) -> list[str]:
         """Names of the advisory checks that failed."""
         return [check["name"] for check in self.checks if not check["passed"] and check.get("severity") == "advisory"]
+
+    @property
+    def split_kind(self) -> str:
+        """How its rows were split, of ``experiments.splitting.POLICIES``."""
+        return str(self.split_policy.get("kind", "time"))
 
     def features(self) -> list[str]:
         """Return the names of the columns a model may see, in order."""

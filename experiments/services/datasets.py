@@ -100,7 +100,8 @@ def version_make(
         dataset=dataset, number=Dataset.objects.values_list("last_number", flat=True).get(pk=dataset.pk),
         digest=description.saved.digest, file=description.saved.file, rows=description.saved.rows,
         columns=description.columns, time_column=description.time_column, target=description.target,
-        key=description.key, starts_at=description.starts_at, ends_at=description.ends_at, splits=description.splits,
+        key=description.key, target_kind=description.target_kind, starts_at=description.starts_at, ends_at=description.ends_at,
+        splits=description.splits, split_policy=description.policy.as_json(),
         profile=description.profile, checks=description.checks, source=description.source,
         parent=parent or dataset.versions.first(), job=job, created_by=actor.user, **fields,
     )  # fmt: skip

@@ -9,12 +9,15 @@ import pandas as pd
 from django.conf import settings
 from django.utils import timezone
 
+from experiments.contracts.sources import rows_of
 from experiments.describing import Description, describe_rows
 from experiments.frames import save_table
 from experiments.freezing import frozen_table
 from experiments.models import ContractCheck, Dataset, DatasetVersion
+from experiments.roles import BINARY, check_columns, the_column
 from experiments.services.contracts import contract_check_record, stop_where_broken
 from experiments.services.datasets import version_make, version_of_rows
+from experiments.splitting import by_time
 from jobs.models import Job
 from registry.access import Actor
 from registry.audit_trail import audit, audited
@@ -24,14 +27,11 @@ from registry.models import Role
 if TYPE_CHECKING:
     import polars as pl
 
-ROLES = ("feature", "target", "time", "key")
-LABELS = ("long", "double", "boolean")
-
 
 def dataset_version_freeze(
     *, actor: Actor, dataset: Dataset, frame: "pd.DataFrame | pl.DataFrame", columns: Sequence[Mapping[str, str]],
     time_column: str, target: str, key: str, splits: Mapping[str, tuple[str | datetime, str | datetime]], source: str,
-    query: Mapping[str, Any], parent: DatasetVersion | None = None, job: Job | None = None,
+    query: Mapping[str, Any], parent: DatasetVersion | None = None, job: Job | None = None, target_kind: str = BINARY,
 ) -> DatasetVersion:  # fmt: skip
     """Freeze rows as the next version of ``dataset``: written by their digest, described, held to the contract in force.
 
@@ -43,6 +43,7 @@ def dataset_version_freeze(
         splits: {name: (from, until)}; half-open, as ISO days or instants, UTC.
         query: what the rows were asked for, as JSON: window, predicate, versions of the lake's tables.
         parent: the version that they follow; the latest one if left out.
+        target_kind: what the target is; see ``experiments.roles.TARGET_KINDS``.
 
     Raises:
         RoleError: the actor is no engineer of the team.
@@ -62,9 +63,9 @@ def dataset_version_freeze(
     contract, before = dataset.contract_in_force(), parent or dataset.versions.first()
     saved = save_table(table, settings.DATA_ROOT)
     description = describe_rows(
-        table.to_pandas(), saved, columns=kept, time_column=time_column, target=target, key=key,
-        splits={name: (_iso(start), _iso(until)) for name, (start, until) in splits.items()}, source=source,
-        now=timezone.now(), contract=contract.contract.rules if contract else [],
+        rows_of(table), saved, columns=kept, source=source, now=timezone.now(), target_kind=target_kind,
+        policy=by_time(time_column, {name: (_iso(start), _iso(until)) for name, (start, until) in splits.items()}),
+        contract=contract.contract.rules if contract else [],
         previous_rows=before.rows if before else None,
     )  # fmt: skip
     report = partial(
@@ -103,24 +104,11 @@ def _freeze(
 
 
 def _check_columns(columns: Sequence[Mapping[str, str]], **named: str) -> None:
-    """See that every column has a role, and that target, time and key are among them under theirs."""
-    roles: dict[str, str] = {}
-    for i, column in enumerate(columns):
-        if missing := [field for field in ("name", "type", "role") if not column.get(field)]:
-            raise InvalidError(f"columns[{i}] has no {missing[0]}.", field="columns")
-        if column["role"] not in ROLES:
-            raise InvalidError(f"{column['name']}: role must be one of {', '.join(ROLES)}.", field="columns")
-        if column["name"] in roles:
-            raise InvalidError(f"{column['name']} is declared twice.", field="columns")
-        roles[column["name"]] = column["role"]
+    """See that every column has a role, and that target, time and key are those that were named."""
+    check_columns(columns)
     for role, name in named.items():
-        if roles.get(name) != role:
+        if not name or the_column(columns, role) != name:
             raise InvalidError(f"columns must hold {name or 'one'} with the role {role}.", field="columns")
-    kinds = {column["name"]: column["type"] for column in columns}
-    if kinds[named["time"]] != "datetime":
-        raise InvalidError(f"{named['time']} must be a datetime.", field="time_column")
-    if kinds[named["target"]] not in LABELS:
-        raise InvalidError(f"{named['target']} must be one of {', '.join(LABELS)}.", field="target")
 
 
 def _iso(instant: str | datetime) -> str:

@@ -14,6 +14,8 @@ from experiments.charts import histogram
 from experiments.forms import DatasetForm, DeclaredForm
 from experiments.models import ContractDraft, Dataset, DatasetVersion
 from experiments.selectors import datasets_of
+from experiments.splitting import order
+from experiments.target_shown import policy_words, split_shown
 from jobs.paging import page_of
 from jobs.tasks import nudge
 from registry.access import Actor, actor_of
@@ -102,14 +104,8 @@ def dataset_version(request: HttpRequest, name: str, number: int) -> HttpRespons
         "may_keep": actor.role_in(found.dataset.team) in services.CONTRACT_KEEPERS,
         "query": [(name.replace("_", " "), _plain(value)) for name, value in found.query.items()],
         "columns": [_column(column, found.profile.get(column["name"], {}), found.rows) for column in found.columns],
-        "splits": [
-            {
-                "name": split.replace("_", " "),
-                **facts,
-                "share": facts["positives"] / facts["rows"] if facts["rows"] else None,
-            }
-            for split, facts in sorted(found.splits.items(), key=lambda item: (item[1]["from"], item[1]["until"]))
-        ],
+        "splits": [split_shown(split, facts) for split, facts in sorted(found.splits.items(), key=_by_time)],
+        "policy": policy_words(found),
         "runs": found.runs.select_related("version__model", "job")[:50],
         "evaluations": found.evaluations.select_related("version__model", "against", "job")[:50],
         "others": ModelVersion.objects.filter(
@@ -117,6 +113,11 @@ def dataset_version(request: HttpRequest, name: str, number: int) -> HttpRespons
         ).select_related("model")[:50],
     }
     return render(request, "experiments/dataset_version.html", context)
+
+
+def _by_time(item: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:
+    name, facts = item
+    return ("", order(name)) if "column" in facts else (facts["from"], facts["until"])
 
 
 def _plain(value: Any) -> str:
