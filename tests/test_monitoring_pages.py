@@ -149,6 +149,8 @@ def test_objective_is_set_shown_and_deleted(client, champion):
     shown = client.get(slo.path).content.decode()
     assert "Latency within 2.00 ms" in shown
     assert "Missed" in shown
+    assert "One failure calls nobody" in shown
+    assert "a complete outage calls a person within about" in shown
     assert "Missed" in client.get("/slos/?model=flight-delay").content.decode()
     client.post(f"{slo.path}delete/")
     assert not Slo.objects.exists()

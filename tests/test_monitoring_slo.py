@@ -260,24 +260,28 @@ def test_burn_rates_look_back_by_five_minutes_and_the_window_by_the_hour():
     version = make_version(make_model())
     slo = create(version.model)  # over 30 days: 1 h and 5 min, 6 h and 30 min, …
     hour = 3600
+    asked = [
+        -49 * 60,  # 61 minutes ago: in the five minutes that the hour begins in
+        -56 * 60,  # 68 minutes ago: outside fast
+        -5 * hour,
+        -5.95 * hour,  # outside slow
+        -23 * hour,
+        -31 * 24 * hour,  # outside the window
+    ]
     ship_records(
-        make_record(version, after=0, status=500, outputs={}),  # 12 minutes ago
-        make_record(version, after=-49 * 60),  # 61 minutes ago: in the five minutes that the hour begins in
-        make_record(version, after=-56 * 60),  # 68 minutes ago: outside fast
-        make_record(version, after=-5 * hour),
-        make_record(version, after=-5.95 * hour),  # outside slow
-        make_record(version, after=-23 * hour),
-        make_record(version, after=-31 * 24 * hour),  # outside the window
+        *[make_record(version, after=0, status=500, outputs={}) for _ in range(3)],  # 12 minutes ago
+        *[make_record(version, after=after) for after in asked for _ in range(3)],
     )
 
     [status] = selectors.slo_statuses([slo], now=NOW + timedelta(minutes=2))
 
     assert status.fast.long == pytest.approx(100 / 2)
-    assert status.fast.short is None  # nobody asked in the last five minutes
+    # Nobody asked in the last five minutes, which tells nothing: the last fifteen do.
+    assert (status.fast.short, status.fast.widened) == (pytest.approx(100), timedelta(minutes=15))
     assert status.slow.long == pytest.approx(100 / 4)
-    assert [burn.burning for burn in status.burns] == [False, True, True, True]
+    assert [burn.burning for burn in status.burns] == [True, True, True, True]
     assert status.standing is Standing.MISSED
-    assert (status.bad, status.total) == (1, 6)
+    assert (status.bad, status.total) == (3, 18)
 
 
 def test_both_look_backs_have_to_burn():

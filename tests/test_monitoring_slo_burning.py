@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.conf import settings
 
-from monitoring import services
+from monitoring import selectors, services
 from monitoring.models import Slo
 from monitoring.shipping import ship
+from monitoring.slo_burn import LookBack
 from registry.models import Alert, Role
 from tests.factories import NOON, make_actor, make_champion, make_record, make_segment
 
@@ -105,3 +106,38 @@ def test_without_data_nothing_is_raised_and_nothing_cleared(champion):
 
     assert not Alert.objects.filter(kind="burn").exists()
     assert Slo.objects.get().standing == "no data"
+
+
+def test_of_few_requests_one_failure_raises_nothing_and_an_outage_does_and_stays_when_nobody_asks(champion):
+    slo = create(champion.model, objective="0.999")
+    hours = [make_record(champion, after=minute * 60) for minute in range(-170, 4, 6)]  # ten an hour
+    ship_records(*hours, make_record(champion, after=5 * 60, **FAILED))
+    watch()
+    [status] = selectors.slo_statuses([slo], now=NOW)
+    assert (status.fast.long > 90, status.fast.is_thin, status.fast.counted) == (True, True, LookBack(1, 10, 1))
+    assert not open_keys()
+
+    ship_records(*[make_record(champion, after=60 * minute, **FAILED) for minute in (11, 17)], number=2)
+    watch(minutes=9)
+    assert f"slo:{slo.pk}:fast" in open_keys()
+
+    watch(minutes=45)  # one failure is left in the hour
+    watch(minutes=300)  # and none any more
+    assert f"slo:{slo.pk}:fast" in open_keys()
+
+    ship_records(*[make_record(champion, after=60 * minute) for minute in (311, 312, 313)], number=3)
+    watch(minutes=305)
+    assert f"slo:{slo.pk}:fast" not in open_keys()
+
+
+def test_a_bad_time_slice_of_one_request_calls_nobody_and_says_so(champion):
+    slo = create(champion.model, objective="0.99", budgeting="timeslices", slice_s=300, slice_target=0.9)
+    ship_records(
+        *[make_record(champion, after=minute * 60) for minute in range(-50, 0, 5)],
+        make_record(champion, after=2 * 60, **FAILED),
+    )
+
+    [status] = selectors.slo_statuses([slo], now=NOW - timedelta(minutes=5))
+
+    assert (status.fast.counted, status.fast.is_thin) == (LookBack(1, 11, 1), False)
+    assert [burn.burning for burn in status.burns].count(True) == 0

@@ -8,9 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from monitoring.slo import budget_left, burn_down
-from monitoring.slo_burn import BASE, GRAIN, LEAST_LONG, Severity, burns, rules_for
+from monitoring.slo_burn import (
+    BASE,
+    GRAIN,
+    LEAST_LONG,
+    LookBack,
+    Seen,
+    Severity,
+    burns,
+    chance_at_most,
+    outage_calls_after,
+    rules_for,
+)
 from monitoring.slo_cost import Price, Used, cost, per_1000, price_at
 from monitoring.slo_tally import Counted, Tally, is_stale, plus, tally, text_of
 from monitoring.slo_windows import Calendar, calendar, midnight, rolling
@@ -124,20 +136,96 @@ def test_a_window_too_short_for_rules_is_refused():
         rules_for(timedelta(minutes=15))
 
 
-def test_a_rule_burns_only_in_both_look_backs_and_nothing_is_no_data():
-    [rule, *_] = rules_for(timedelta(days=30))
+RULES = rules_for(timedelta(days=30))
+FAST = RULES[0]
 
-    def burning(*sums):
-        return burns([rule], {rule.name: sums}, objective=0.99)[0].burning
 
-    assert burning(144, 1000, 144, 1000) is False or burning(145, 1000, 145, 1000) is True
-    assert [burning(150, 1000, 15, 100), burning(150, 1000, 14, 100), burning(140, 1000, 15, 100)] == [
-        True,
-        False,
-        False,
-    ]
-    assert burning(150, 1000, 0, 0) is False
-    assert burning(0, 0, 0, 0) is None
+def look(long, short=(0, 0), middle=(0, 0), *, objective=0.99, slices=False, failed=None):
+    backs = [LookBack(bad, total, bad if failed is None else failed) for bad, total in (long, middle, short)]
+    return burns([FAST], {FAST.name: Seen(*backs)}, objective=objective, slices=slices)[0]
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "burning"),
+    [
+        ((150, 1000), (15, 100), True),
+        ((150, 1000), (14, 100), False),
+        ((140, 1000), (15, 100), False),
+        ((0, 0), (0, 0), None),
+    ],
+)
+def test_a_rule_burns_only_in_both_look_backs_and_nothing_is_no_data(long, short, burning):
+    assert look(long, short).burning is burning
+
+
+@pytest.mark.parametrize("objective", [0.9, 0.99, 0.999, 0.99999])
+def test_of_ten_requests_an_hour_a_single_failure_calls_nobody_and_an_outage_does(objective):
+    one, two = (look((bad, 10), (bad, 3), objective=objective) for bad in (1, 2))
+
+    assert one.burning is not True
+    assert two.burning is not True
+    assert one.is_thin is (objective > 0.99)  # fast enough, by too little
+    # An hour without an answer. Of a promise of 90%, 14.4 times too fast is more than all.
+    assert look((10, 10), (3, 3), objective=objective).burning is (objective > 0.9)
+    by_slow = burns([RULES[1]], {"slow": Seen(*[LookBack(bad, bad, bad) for bad in (60, 15, 5)])}, objective=objective)
+    assert by_slow[0].burning is True
+
+
+def test_many_failures_that_a_kept_promise_would_show_as_often_call_nobody():
+    days = RULES[3]
+
+    def burning(bad, total):
+        back = LookBack(bad, total, bad)
+        return burns([days], {"days": Seen(back, back, back)}, objective=0.99)[0].burning
+
+    assert [burning(8, 720), burning(20, 720)] == [None, True]  # 7 of 720 spend the budget just in time
+    assert [burning(10_100, 1_000_000), burning(10_400, 1_000_000)] == [None, True]
+
+
+def test_a_short_look_back_with_too_few_events_reaches_further():
+    assert look((8, 10), (0, 1), (3, 4)).widened == FAST.short * 3
+    assert look((8, 10), (0, 1), (3, 4)).burning is True
+    assert look((8, 10), (0, 1), (2, 2)).widened == FAST.long
+    assert look((8, 10), (0, 3), (3, 6)).burning is False
+
+
+def test_no_data_and_too_few_failures_never_end_what_burns():
+    assert look((8, 10)).burning is True  # nobody asked lately: that is no recovery
+    assert look((1, 1)).burning is None
+    assert look((0, 0)).burning is None
+
+
+def test_of_time_slices_the_failures_within_them_count_and_of_cost_none_do():
+    assert look((2, 3), (1, 1), slices=True, failed=2).burning is None
+    assert look((2, 3), (1, 1), slices=True, failed=3).burning is True
+    bare = LookBack(2, 3)
+    assert burns([FAST], {FAST.name: Seen(bare, bare, bare)}, objective=0.99, slices=True)[0].burning is True
+
+
+def test_how_soon_an_outage_calls_a_person_at_once():
+    def after(per_hour, objective=0.999):
+        counted = {rule.name: Seen(LookBack(0, per_hour * rule.long_s // 3600, 0)) for rule in RULES}
+        return outage_calls_after(burns(RULES, counted, objective=objective), objective=objective)
+
+    assert after(10) == timedelta(minutes=18)
+    assert after(1) == timedelta(hours=3)  # by the rule that looks back six hours
+    assert after(100_000) == timedelta(hours=1) * 0.01441
+    assert after(0) is None
+    assert after(10, objective=0.8) is None  # 6 times 20% is more than all
+
+
+@quick
+@given(total=st.integers(1, 200), share=st.floats(0.001, 0.9), data=st.data())
+def test_the_bound_of_chance_is_never_below_the_exact_tail(total, share, data):
+    bad = data.draw(st.integers(0, total))
+    exact = float(binom.sf(bad - 1, total, share))
+
+    assert exact <= chance_at_most(bad, total, share) * (1 + 1e-9)
+
+
+def test_chances_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="bad=2"):
+        chance_at_most(2, 1, 0.5)
 
 
 records = st.lists(

@@ -31,7 +31,13 @@ class BurnSerializer(serializers.Serializer[Burn]):
     threshold = serializers.FloatField(source="rule.rate", help_text="burn rate from which on both look-backs burn")
     long = serializers.FloatField(allow_null=True, help_text="burn rate; null without data")
     short = serializers.FloatField(allow_null=True)
-    burning = serializers.BooleanField(allow_null=True, help_text="both look-backs burn; null without data")
+    widened_s = serializers.IntegerField(help_text="how far the short look-back reaches: further where few asked")
+    bad = serializers.IntegerField(source="counted.bad", help_text="in the long look-back")
+    total = serializers.IntegerField(source="counted.total", help_text="in the long look-back")
+    too_few = serializers.BooleanField(source="is_thin", help_text="it burns by so few failures that nobody is called")
+    burning = serializers.BooleanField(
+        allow_null=True, help_text="both look-backs burn; null without data, or with too few failures to tell"
+    )
 
 
 class CostsSerializer(serializers.Serializer[selectors.Costs]):

@@ -1,6 +1,6 @@
 """How objectives stand, in a number of queries that does not grow with them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import zip_longest
@@ -19,7 +19,7 @@ from monitoring.selectors.slo_sums import (
     spans_of,
     steps_of,
 )
-from monitoring.slo_burn import Burn, BurnRule, burns, rules_for
+from monitoring.slo_burn import Burn, BurnRule, LookBack, Seen, burns, outage_calls_after, rules_for
 from monitoring.slo_windows import Window, midnight
 
 
@@ -96,6 +96,13 @@ class SloStatus:
         return self.burns[1]
 
     @property
+    def outage_calls_after(self) -> timedelta | None:
+        """After how long a complete outage would call a person at once, at the traffic of the look-backs; None: not, or not known."""
+        if self.slo.by_slices or self.slo.kind == Slo.Kind.QUALITY:
+            return None
+        return outage_calls_after(self.burns, objective=float(self.slo.objective))
+
+    @property
     def spent(self) -> float | None:
         """How many times the budget was spent; 1 is all of it."""
         return None if self.left is None else 1 - self.left
@@ -154,21 +161,23 @@ def _of_sums(
     slo: Slo, window: Window, rules: list[BurnRule], steps: dict[datetime, Unit], looks: LookBacks, now: datetime
 ) -> SloStatus:
     judged = [steps.get(at, Unit(at, 0, 0)) for at in window.steps(now)]
-    return _status(slo, window, judged, burns(rules, looks[slo.pk], objective=float(slo.objective)))
+    return _status(slo, window, judged, _burns(slo, rules, looks[slo.pk]))
 
 
 def _of_units(
     slo: Slo, window: Window, rules: list[BurnRule], units: list[Unit], now: datetime, until: datetime,
     spent: Costs | None = None,
 ) -> SloStatus:  # fmt: skip
-    found = burns(rules, _looked_back(slo, rules, units, until), objective=float(slo.objective))
+    found = _burns(slo, rules, _looked_back(slo, rules, units, until))
     judged = _by_step([unit for unit in units if unit.at >= window.start], window, now)
     return _status(slo, window, judged, found, costs=spent)
 
 
 def _of_spans(slo: Slo, window: Window, rules: list[BurnRule], spans: list[SloSpan], now: datetime) -> SloStatus:
     final = [span for span in spans if span.state == SloSpan.State.FINAL]
-    units = [Unit(span.started_at, span.bad, span.total) for span in final if span.total]
+    units = [
+        Unit(span.started_at, span.bad, span.total, None if slo.by_slices else span.bad) for span in final if span.total
+    ]
     # Labels come late: look-backs reach back from the end of the last span that is final.
     last = max((span.started_at for span in final), default=window.start)
     status = _of_units(slo, window, rules, units, now, last + timedelta(seconds=_seconds(slo)))
@@ -206,16 +215,21 @@ def _seconds(slo: Slo) -> int:
     return slo.slice_s or length_of(slo)
 
 
-def _looked_back(
-    slo: Slo, rules: Iterable[BurnRule], units: list[Unit], until: datetime
-) -> dict[str, tuple[int, int, int, int]]:
+def _burns(slo: Slo, rules: list[BurnRule], counted: Mapping[str, Seen]) -> list[Burn]:
+    return burns(rules, counted, objective=float(slo.objective), slices=slo.by_slices)
+
+
+def _looked_back(slo: Slo, rules: Iterable[BurnRule], units: list[Unit], until: datetime) -> dict[str, Seen]:
     length = timedelta(seconds=_seconds(slo))
 
-    def sums(back: timedelta) -> tuple[int, int]:
+    def held(back: timedelta) -> LookBack:
         touched = [unit for unit in units if unit.at + length > until - back]
-        return sum(unit.bad for unit in touched), sum(unit.total for unit in touched)
+        failed = [unit.failed for unit in touched if unit.failed is not None]
+        return LookBack(
+            sum(unit.bad for unit in touched), sum(unit.total for unit in touched), sum(failed) if failed else None
+        )
 
-    return {rule.name: (*sums(rule.long), *sums(rule.short)) for rule in rules}
+    return {rule.name: Seen(held(rule.long), held(rule.middle), held(rule.short)) for rule in rules}
 
 
 def _by_step(units: list[Unit], window: Window, now: datetime) -> list[Unit]:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from monitoring.models import Slo, SloCount, SloSpan
-from monitoring.slo_burn import BurnRule
+from monitoring.slo_burn import BurnRule, LookBack, Seen
 from monitoring.slo_tally import SPAN_S
 from monitoring.slo_windows import Window, midnight
 from serving.contract import SHADOW
@@ -19,11 +19,15 @@ DAY_S = 86_400
 
 @dataclass(frozen=True)
 class Unit:
-    """An event count or one time slice that was judged: ``bad`` of ``total``, from ``at`` on."""
+    """An event count or one time slice that was judged: ``bad`` of ``total``, from ``at`` on.
+
+    ``failed`` are the failed requests within what is bad; None where no request fails by itself.
+    """
 
     at: datetime
     bad: int
     total: int
+    failed: int | None = None
 
 
 # What the budget of each objective consists of: rows as they were counted, or whole slices that have ended, each good or bad.
@@ -32,31 +36,28 @@ WITH w AS (
     SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::int[], %s::float8[], %s::text[], %s::text[], %s::timestamptz[])
     AS w(slo_id, since, slice_s, target, zone, step, until)
 ), units AS (
-    SELECT c.slo_id, w.step, w.zone, c.started_at AS at, 300 AS length_s, c.bad, c.total
+    SELECT c.slo_id, w.step, w.zone, c.started_at AS at, 300 AS length_s, c.bad, c.total, c.bad AS failed
     FROM w JOIN monitoring_slocount c ON c.slo_id = w.slo_id AND c.started_at >= w.since AND c.started_at < w.until
     WHERE w.slice_s IS NULL AND c.arm <> 'shadow' AND c.total > 0
     UNION ALL
-    SELECT s.slo_id, s.step, s.zone, s.at, s.slice_s, (s.total - s.bad < s.target::numeric * s.total)::int, 1
-    FROM (
+    SELECT s.slo_id, s.step, s.zone, s.at, s.slice_s, s.missed::int, 1, CASE WHEN s.missed THEN s.bad ELSE 0 END
+    FROM (SELECT *, total - bad < target::numeric * total AS missed FROM (
         SELECT w.slo_id, w.step, w.zone, w.slice_s, w.target, sum(c.bad) AS bad, sum(c.total) AS total,
             CASE WHEN w.slice_s = 86400 THEN date_trunc('day', c.started_at, w.zone)
                  ELSE date_bin(make_interval(secs => w.slice_s), c.started_at, 'epoch'::timestamptz) END AS at
         FROM w JOIN monitoring_slocount c ON c.slo_id = w.slo_id AND c.started_at >= w.since AND c.started_at < w.until
         WHERE w.slice_s IS NOT NULL AND c.arm <> 'shadow'
         GROUP BY w.slo_id, w.step, w.zone, w.slice_s, w.target, 8
-    ) s WHERE s.total > 0
+    ) slices WHERE total > 0) s
 )
 """
 BY_STEP = "SELECT slo_id, date_trunc(step, at, zone), sum(bad), sum(total) FROM units GROUP BY 1, 2 ORDER BY 1, 2"
 BY_LOOK_BACK = """
-SELECT u.slo_id, l.name,
-    coalesce(sum(u.bad) FILTER (WHERE u.at > l.long - make_interval(secs => u.length_s)), 0),
-    coalesce(sum(u.total) FILTER (WHERE u.at > l.long - make_interval(secs => u.length_s)), 0),
-    coalesce(sum(u.bad) FILTER (WHERE u.at > l.short - make_interval(secs => u.length_s)), 0),
-    coalesce(sum(u.total) FILTER (WHERE u.at > l.short - make_interval(secs => u.length_s)), 0)
-FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[]) AS l(slo_id, name, long, short)
-JOIN units u ON u.slo_id = l.slo_id GROUP BY 1, 2
+SELECT u.slo_id, l.name, l.width, sum(u.bad), sum(u.total), sum(u.failed)
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[]) AS l(slo_id, name, width, since)
+JOIN units u ON u.slo_id = l.slo_id AND u.at > l.since - make_interval(secs => u.length_s) GROUP BY 1, 2, 3
 """
+WIDTHS = ("long", "middle", "short")
 Spans = dict[int, list[SloSpan]]
 
 
@@ -84,31 +85,31 @@ def steps_of(slos: Sequence[Slo], windows: dict[int, Window], *, now: datetime) 
     return found
 
 
-LookBacks = dict[int, dict[str, tuple[int, int, int, int]]]
+LookBacks = dict[int, dict[str, Seen]]
 
 
 def look_backs_of(
     slos: Sequence[Slo], windows: dict[int, Window], rules: dict[int, list[BurnRule]], *, now: datetime
 ) -> LookBacks:
-    """Return (bad, total) of the long and of the short look-back of each rule of each objective.
+    """Return what the look-backs of each rule of each objective hold.
 
     A look-back begins with the first five minutes, or the slice, that it touches. Where slices are longer than that, it reaches
     back from the end of the last whole one.
     """
     asked = [slo for slo in slos if slo.kind not in (Slo.Kind.QUALITY, Slo.Kind.COST)]
-    found: LookBacks = {slo.pk: {} for slo in asked}
     if not asked:
-        return found
-    looks = [(slo.pk, rule.name, ended(slo, now) - rule.long, ended(slo, now) - rule.short)
-             for slo in asked for rule in rules[slo.pk]]  # fmt: skip
+        return {}
+    looks = [(slo.pk, rule.name, width, ended(slo, now) - getattr(rule, width))
+             for slo in asked for rule in rules[slo.pk] for width in WIDTHS]  # fmt: skip
     since = {
-        slo.pk: min(long for pk, _, long, _ in looks if pk == slo.pk) - timedelta(seconds=length_of(slo))
+        slo.pk: ended(slo, now) - max(rule.long for rule in rules[slo.pk]) - timedelta(seconds=length_of(slo))
         for slo in asked
     }
     args = [*_asked(asked, windows, since, now=now), *(list(column) for column in zip(*looks, strict=True))]
-    for slo_id, name, *sums in _rows(UNITS + BY_LOOK_BACK, args):
-        found[slo_id][name] = (int(sums[0]), int(sums[1]), int(sums[2]), int(sums[3]))
-    return found
+    held: dict[tuple[int, str], dict[str, LookBack]] = {}
+    for slo_id, name, width, *sums in _rows(UNITS + BY_LOOK_BACK, args):
+        held.setdefault((slo_id, name), {})[width] = LookBack(*(int(value) for value in sums))
+    return {slo.pk: {rule.name: Seen(**held.get((slo.pk, rule.name), {})) for rule in rules[slo.pk]} for slo in asked}
 
 
 def length_of(slo: Slo) -> int:

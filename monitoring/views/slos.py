@@ -15,6 +15,7 @@ from monitoring import selectors, services
 from monitoring.forms import FIELDS, FORMS, SloForm
 from monitoring.models import Slo
 from monitoring.slo import Standing
+from monitoring.slo_burn import LEAST_FAILURES
 from monitoring.views.drawings import WORDS, slo_row
 from monitoring.views.slo_drawing import burn_down
 from registry.access import Actor, actor_of
@@ -104,6 +105,7 @@ def slo(request: HttpRequest, pk: int) -> HttpResponse:
         **slo_row(status),
         "chart": burn_down(status, marks, now=now) if status.total else None,
         "marks": marks[::-1],
+        "least_failures": LEAST_FAILURES,
         "spans": status.spans[: -HISTORY - 1 : -1],
         "proxy": selectors.quality_proxy(found, now=now)[:1] if found.kind == Slo.Kind.QUALITY else [],
         "alerts": Alert.objects.filter(model=found.model, key__startswith=f"slo:{found.pk}:")[:HISTORY],
