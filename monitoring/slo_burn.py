@@ -197,8 +197,9 @@ def burns(
     found = []
     for rule in rules:
         of = counted.get(rule.name, Seen())
-        backs = ((of.short, rule.short), (of.middle, rule.middle))
-        lately, reach = next((back for back in backs if back[0].total >= LEAST_EVENTS), (of.long, rule.long))
+        backs = ((of.short, rule.short), (of.middle, rule.middle), (of.long, rule.long))
+        told = (back for back in backs if back[0].total >= LEAST_EVENTS)
+        lately, reach = next(told, backs[2] if of.long.total else backs[0])
         long, short = (burn_rate(bad=back.bad, total=back.total, objective=objective) for back in (of.long, lately))
         bears_out = is_borne_out(of.long, objective=objective, slices=slices)
         found.append(Burn(rule, long, short, of.long, bears_out, reach))

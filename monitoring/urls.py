@@ -115,6 +115,7 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("slos", slos_api.Slos.as_view(), name="api_slos"),
     path("slos/openslo", slos_api.OpenSlo.as_view(), name="api_openslo"),
     path("slos/<int:pk>", slos_api.OneSlo.as_view(), name="api_slo"),
+    path("slos/<int:pk>/proxies", slos_api.SloProxies.as_view(), name="api_slo_proxies"),
     path("drift-reports", watch.DriftReports.as_view(), name="api_drift_reports"),
     path("drift-reports/<int:pk>", watch.OneDriftReport.as_view(), name="api_drift_report"),
 ]

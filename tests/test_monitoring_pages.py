@@ -307,7 +307,7 @@ def test_api_sets_lists_reads_and_deletes_objectives(champion):
     assert made.status_code == 201
     said = made.json()
     burn = {"name": "fast", "severity": "page", "share": 0.02, "long_s": 3600, "short_s": 300, "threshold": pytest.approx(14.4),
-            "long": None, "short": None, "burning": None}  # fmt: skip
+            "long": None, "short": None, "widened_s": 300, "bad": 0, "total": 0, "too_few": False, "burning": None}  # fmt: skip
     assert (said["burns"][0], len(said["burns"])) == (burn, 4)
     assert {name: said[name] for name in ("name", "objective", "window_days", "threshold_ms", "standing", "total", "sli")} == {
         "name": "latency-50ms-30d", "objective": "0.99000", "window_days": 30, "threshold_ms": 50.0, "standing": "no data",

@@ -12,12 +12,17 @@ from rest_framework.response import Response
 
 from monitoring import selectors, services
 from monitoring.models import SLICES, ModelPrice, Slo
+from monitoring.quality_points import QualityPoint
 from monitoring.slo import Standing
 from monitoring.slo_burn import Burn
 from registry.api.base import ApiView, ListQuery, Query, Strict
 from registry.api.lookup import find_model, find_version
 
 TAGS = ["Objectives"]
+ESTIMATE_IS = "A proxy, from scores without labels: it cannot see that the same inputs come to mean another outcome."
+DISAGREEMENT_IS = (
+    "A proxy, from answers without labels: it cannot see which of both is right, nor where both are wrong."
+)
 
 
 class BurnSerializer(serializers.Serializer[Burn]):
@@ -110,6 +115,48 @@ class SloSerializer(serializers.Serializer[selectors.SloStatus]):
     created_by = serializers.CharField(source="slo.created_by.username")
     created_at = serializers.DateTimeField(source="slo.created_at")
     path = serializers.CharField(source="slo.path")
+
+
+class EstimateSerializer(serializers.Serializer[QualityPoint]):
+    """What the metric of a span probably is, before its labels are due."""
+
+    at = serializers.DateTimeField(help_text="start of the span, when predictions were made")
+    value = serializers.FloatField()
+    low = serializers.FloatField(allow_null=True, help_text="end of the 95% interval")
+    high = serializers.FloatField(allow_null=True)
+    predictions = serializers.IntegerField()
+
+
+class DisagreementSerializer(serializers.Serializer[selectors.DisagreementProxy]):
+    """How often a shadow decided otherwise than the version that answered, on the same requests."""
+
+    version = serializers.IntegerField(source="version.number", help_text="that was asked as a shadow")
+    beside = serializers.IntegerField(source="beside.number", help_text="the version that answered")
+    is_champion = serializers.BooleanField(help_text="it answers by now: this is from its time as a shadow")
+    guard = serializers.CharField(source="guard.name")
+    pairs = serializers.IntegerField(help_text="requests that both answered")
+    different = serializers.IntegerField()
+    share = serializers.FloatField(allow_null=True, help_text="of pairs that differ; null below 30 pairs")
+    low = serializers.FloatField(allow_null=True, help_text="end of the 95% interval")
+    high = serializers.FloatField(allow_null=True)
+    missing = serializers.IntegerField(help_text="copies that never told; no agreement")
+    failed = serializers.IntegerField(help_text="copies that failed where the answer did not")
+    change = serializers.FloatField(allow_null=True, help_text="mean difference, where numbers are compared")
+    bounds = serializers.BooleanField(
+        help_text="of requests of one row, the metric differs between both by at most `share`"
+    )
+    since = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+
+
+class ProxiesSerializer(serializers.Serializer[Any]):
+    """What stands in for labels that are not due; part of no budget, and no alert rests on it."""
+
+    metric = serializers.CharField()
+    estimates = EstimateSerializer(many=True, help_text=ESTIMATE_IS)
+    estimate_is = serializers.CharField(help_text="what an estimate cannot see")
+    disagreements = DisagreementSerializer(many=True, help_text=DISAGREEMENT_IS)
+    disagreement_is = serializers.CharField(help_text="what a disagreement cannot see")
 
 
 class TermsBody(Strict):
@@ -214,6 +261,24 @@ class OneSlo(ApiView):
         """Take an objective back with its counts; telemetry stays. Asks for the role engineer, product or admin."""
         services.slo_delete(actor=self.actor, slo=get_object_or_404(Slo.objects.visible_to(self.actor), pk=pk))
         return Response(status=204)
+
+
+class SloProxies(ApiView):
+    """What stands in for labels of one objective on quality."""
+
+    @extend_schema(summary="Get the proxies of an objective", responses=ProxiesSerializer, tags=TAGS)
+    def get(self, request: Request, pk: int) -> Response:
+        """Return what tells of quality before labels are due, marked as proxies; empty for other kinds of objectives."""
+        slo, now = get_object_or_404(Slo.objects.visible_to(self.actor), pk=pk), timezone.now()
+        of_quality = slo.kind == Slo.Kind.QUALITY
+        told = {
+            "metric": slo.metric,
+            "estimates": selectors.quality_proxy(slo, now=now) if of_quality else [],
+            "estimate_is": ESTIMATE_IS,
+            "disagreements": selectors.disagreement_proxies(slo, now=now) if of_quality else [],
+            "disagreement_is": DISAGREEMENT_IS,
+        }
+        return Response(ProxiesSerializer(told).data)
 
 
 class PriceSerializer(serializers.ModelSerializer[ModelPrice]):

@@ -8,7 +8,7 @@ from monitoring.selectors.objectives import Labels, SloStatus, Step, slo_statuse
 from monitoring.selectors.plan import monitoring_plan
 from monitoring.selectors.prices import Costs
 from monitoring.selectors.reference import reference_of
-from monitoring.selectors.slo_proxy import quality_proxy
+from monitoring.selectors.slo_proxy import DisagreementProxy, disagreement_proxies, quality_proxy
 from monitoring.selectors.traffic import FRESH, ArmTraffic, Figures, Traffic, traffic
 from monitoring.selectors.trials import (
     ArmSums,
@@ -32,6 +32,7 @@ __all__ = [
     "ArmTraffic",
     "AtWeight",
     "Costs",
+    "DisagreementProxy",
     "Exposure",
     "Figures",
     "GuardEvidence",
@@ -47,6 +48,7 @@ __all__ = [
     "TrialEvidence",
     "TrialStep",
     "charged",
+    "disagreement_proxies",
     "disagreements",
     "drift_series",
     "drift_standings",
