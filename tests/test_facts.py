@@ -99,6 +99,27 @@ def test_promotion_that_mends_the_budget_is_declared_by_one_and_confirmed_by_ano
     assert asked.payload["rule"] == "error budget, which the version mends"
 
 
+def test_page_asks_how_the_version_mends_a_spent_budget_where_one_is_spent(client):
+    model = factories.make_model(risk_tier=1)
+    factories.make_criteria(model)
+    version = factories.make_version(model)
+    engineer = factories.make_user(model.team)
+    client.force_login(engineer)
+    assert "id_mends_budget" not in client.get(version.path).content.decode()
+
+    spend(model)
+    shown = client.get(version.path).content.decode()
+    client.post(f"{version.path}promote/", {"description": "Faster.", "mends_budget": "It answers within the limit."})
+
+    assert "A spent budget blocks every promotion but one that mends it." in shown
+    assert "availability, 99% over 28 days" in shown
+    waiver = Waiver.objects.get()
+    assert (waiver.rule, waiver.reason, waiver.asked_by) == ("mends", "It answers within the limit.", engineer)
+    with pytest.raises(CriteriaError) as refused:
+        factories.approve(waiver.promotion)
+    assert "mends_budget" in [rule for rule in refused.value.unmet if "Error budget" in rule["rule"]][0]["who"]
+
+
 def test_nobody_confirms_by_sql_what_they_declared():
     promotion = gated_promotion()
     spend(promotion.model)

@@ -38,6 +38,15 @@ class PromotionForm(forms.Form):
         widget=forms.Textarea({"rows": 3, "placeholder": "What changed, what got better, what got worse?"}),
         label="What the deciders should know",
     )
+    mends_budget = forms.CharField(
+        widget=forms.Textarea(
+            {"rows": 2, "placeholder": "What spent the budget, and why it does not happen with this version"}
+        ),
+        required=False,
+        label="If it mends what spent the error budget, say how",
+        help_text="A spent budget blocks every promotion but one that mends it. An approver who had no part in the version confirms what "
+        "you say here, on the promotion's page. Leave it empty otherwise.",
+    )
     own_plan = forms.BooleanField(required=False, label="Roll it out by a plan of its own, which I write next")
 
     def __init__(self, *args: object, **kwargs: object) -> None:

@@ -166,8 +166,9 @@ def _budget_rules(promotion: Promotion, policy: Policy, now: datetime) -> list[R
         return [Rule(True, f"Error budget: {how} until {waiver.expires_at:%d %b %Y}", key="budget")]
     if spent:
         who = (
-            "Time without failures fills it again; or an engineer or product member asks for a waiver, or declares that the "
-            "version mends it, and an approver who had no part in the version grants it."
+            "Time without failures fills it again. If this version mends what spent it, an engineer declares so when the promotion "
+            "is requested (mends_budget), or an engineer or product member later, by a waiver here; or they ask to waive the rule. "
+            "An approver who had no part in the version grants either."
         )
         return [
             Rule(

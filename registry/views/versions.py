@@ -42,7 +42,10 @@ def promotion_request(request: HttpRequest, name: str, number: int) -> HttpRespo
     if not form.is_valid():
         return _page(request, found, form, status=422)
     try:
-        promotion = services.promotion_request(actor=actor, version=found, description=form.cleaned_data["description"])
+        promotion = services.promotion_request(
+            actor=actor, version=found, description=form.cleaned_data["description"],
+            mends_budget=form.cleaned_data["mends_budget"],
+        )  # fmt: skip
     except RefusedError as refused:
         return _page(request, found, form, refused=refused, status=refused.status)
     messages.success(request, "The promotion is requested; the deciders find it in their inbox.")
@@ -86,6 +89,7 @@ def _page(
         "may_request": actor.role_in(found.model.team) == Role.ENGINEER,
         "may_archive": actor.role_in(found.model.team) in (Role.ENGINEER, Role.ADMIN),
         "form": form,
+        "spent": selectors.spent_budgets(found.model, selectors.policy_for(found.model)),
         "refused": refused,
         "snippets": _snippets(found),
         "run_url": mlflow_run_url(found),
