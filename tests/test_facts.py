@@ -117,7 +117,7 @@ def test_page_asks_how_the_version_mends_a_spent_budget_where_one_is_spent(clien
     assert (waiver.rule, waiver.reason, waiver.asked_by) == ("mends", "It answers within the limit.", engineer)
     with pytest.raises(CriteriaError) as refused:
         factories.approve(waiver.promotion)
-    assert "mends_budget" in [rule for rule in refused.value.unmet if "Error budget" in rule["rule"]][0]["who"]
+    assert "mends_budget" in next(rule for rule in refused.value.unmet if "Error budget" in rule["rule"])["who"]
 
 
 def test_nobody_confirms_by_sql_what_they_declared():
