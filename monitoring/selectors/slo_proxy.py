@@ -7,6 +7,7 @@ sees that two versions decide differently on the same requests, and not which of
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Max, Min, Sum
 
@@ -90,9 +91,8 @@ def _of_trial(
     guards = {guard.name: guard for guard in trial.read_guards() if guard.kind in ("agreement", "pairs")}
     rows = TrialPairs.objects.filter(trial=trial, guard__in=guards, started_at__lte=now)
     rows = rows.filter(started_at__gte=since) if since else rows
-    sums = rows.values("guard").annotate(
-        since=Min("started_at"), until=Max("started_at"), **{name: Sum(name) for name in SUMS}
-    )
+    times = {"since": Min("started_at"), "until": Max("started_at")}
+    sums: Any = rows.values("guard").annotate(**times, **{name: Sum(name) for name in SUMS})
     policy = quality_policy_of(slo.model)
     found = []
     for row in sums.order_by("guard"):
