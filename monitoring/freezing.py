@@ -23,7 +23,8 @@ from monitoring.models import Retraining
 from monitoring.retraining.parts import Policy
 from monitoring.retraining.splitting import Interval, SplitError, split
 from monitoring.selectors.log import log_policy_of
-from monitoring.selectors.retraining import champion_of, window_of
+from monitoring.selectors.retraining import window_of
+from monitoring.selectors.retraining_drift import champion_of
 from monitoring.services import retraining_frozen
 from registry.access import Actor
 from registry.errors import RefusedError

@@ -392,7 +392,7 @@ def test_the_latest_look_at_the_champions_inputs_says_how_many_have_drifted(mode
     policy = make_policy(model, {"kind": "drift", "features": 3}, min_labels=100)
     labelled(champion, 100)
     now = timezone.now()
-    drift_window(champion, 3, judged_at=now - timedelta(hours=2))
+    drift_window(champion, 3, judged_at=now - timedelta(hours=1, minutes=30))
     assert look(policy) is None
     assert RetrainingWatch.objects.get().findings[0]["text"] == "2 of 5 features, limit 3"
 
@@ -403,4 +403,25 @@ def test_the_latest_look_at_the_champions_inputs_says_how_many_have_drifted(mode
     made = Retraining.objects.get()
     assert made.why == "drift: 3 of 5 features, limit 3"
     assert made.findings[0]["facts"]["drifted"] == ["f0", "f1", "f2"]
+    assert made.findings[0]["link"] == window.path
+
+
+def test_drift_that_a_look_finds_is_followed_at_once_and_what_was_known_is_not(model, champion):
+    make_policy(model, {"kind": "drift", "features": 3}, min_labels=100, look_every_s=3600)
+    labelled(champion, 100)
+    now = timezone.now()
+    drift_window(champion, 3, judged_at=now - timedelta(seconds=1))
+    assert reconcile_retrainings(now=now) == set()
+    looked = RetrainingWatch.objects.get().looked_at
+
+    DriftWindow.objects.update(
+        judged_at=now + timedelta(seconds=5), drifted=3
+    )  # two of five count: fewer than it asks for
+    assert reconcile_retrainings(now=now + timedelta(seconds=6)) == set()
+    assert RetrainingWatch.objects.get().looked_at == looked
+    window = drift_window(champion, 4, judged_at=now + timedelta(seconds=10), span=86_400)
+    assert reconcile_retrainings(now=now + timedelta(seconds=12)) == {"monitoring"}
+
+    made = Retraining.objects.get()
+    assert (made.state, made.why) == (State.FREEZING, "drift: 3 of 5 features, limit 3")
     assert made.findings[0]["link"] == window.path

@@ -3,18 +3,15 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from monitoring.drift import counted
-from monitoring.features import SCORE
 from monitoring.labelled_rows import count_labelled_rows, count_new_labels
-from monitoring.models import DriftReport, DriftWindow, Retraining, RetrainingPolicy
+from monitoring.models import Retraining, RetrainingPolicy
 from monitoring.retraining import findings as arithmetic
 from monitoring.retraining.findings import Finding
 from monitoring.retraining.parts import Condition, Policy
 from monitoring.retraining.turns import last_turn, next_turns
-from monitoring.selectors.drift import findings_of as findings_of_window
-from monitoring.selectors.drift_policy import drift_policy_of
 from monitoring.selectors.quality import quality_series
-from registry.models import Alert, ModelVersion, Promotion, RegisteredModel
+from monitoring.selectors.retraining_drift import champion_of, drift_finding
+from registry.models import ModelVersion, Promotion, RegisteredModel
 from registry.states import PromotionState
 from serving.contract import CHAMPION
 
@@ -40,11 +37,6 @@ def retraining_way(model: RegisteredModel, kind: str) -> dict[str, str] | None:
     if policy is None or not policy.enabled or not any(one.kind == asks for one in policy.rules.when.leaves()):
         return None
     return {"title": "See its retraining", "path": f"{model.path}retraining/"}
-
-
-def champion_of(model: RegisteredModel) -> ModelVersion | None:
-    """Return the version that serves."""
-    return ModelVersion.objects.filter(aliases__model=model, aliases__name=CHAMPION).select_related("model").first()
 
 
 def findings_of(
@@ -75,7 +67,7 @@ def _found(
                 [upcoming] = next_turns(condition.cron, condition.time_zone, after=now, count=1)
                 yield arithmetic.turn_found(turn, upcoming)
             case "drift":
-                yield _drift(condition, champion, since)
+                yield drift_finding(condition, champion, since, now=now)
             case "quality":
                 yield _quality(condition, champion, since, now)
             case "labels":
@@ -84,38 +76,6 @@ def _found(
             case "budget":
                 left = dict(model.budgets.filter(at__gt=since).values_list("objective", "remaining"))
                 yield arithmetic.budget_found(condition, left, link=f"/slos/?model={model.name}")
-
-
-def _drift(condition: Condition, champion: ModelVersion | None, since: datetime) -> Finding:
-    if champion is None:
-        return arithmetic.drift_found(condition, None)
-    if condition.severity:
-        alerts = Alert.objects.filter(model=champion.model, kind="drift", cleared_at__isnull=True, raised_at__gt=since)
-        worst = max(alerts, key=lambda alert: arithmetic.SEVERITIES.index(alert.severity), default=None)
-        return arithmetic.drift_found(
-            condition, {}, severity=worst.severity if worst else "", link=worst.link if worst else ""
-        )
-    window = _window(champion, since)
-    report = DriftReport.objects.filter(version=champion, until__gt=since).first()
-    if window and (report is None or window.until >= report.until):
-        return arithmetic.drift_found(condition, drifted_in(window), at=window.until, link=window.path)
-    if report is None:
-        return arithmetic.drift_found(condition, None)
-    drifted = {feature.name: feature.drifted for feature in report.feature_drifts()}
-    return arithmetic.drift_found(condition, drifted, at=report.until, link=report.path)
-
-
-def _window(champion: ModelVersion, since: datetime) -> DriftWindow | None:
-    """Return the latest look at the champion's inputs that had enough rows, the short window before the day's."""
-    looked = DriftWindow.objects.filter(version=champion, arm=CHAMPION, judged_at__gt=since)
-    return looked.exclude(state=DriftWindow.State.THIN).order_by("-slot_at", "span").first()
-
-
-def drifted_in(window: DriftWindow) -> dict[str, bool]:
-    """Return whether each input has drifted by a look, those left out that had too few values or are muted."""
-    muted = drift_policy_of(window.version.model).muted
-    found = counted(findings_of_window(window), muted)
-    return {one.name: one.drifted for one in found if one.enough and one.name != SCORE}
 
 
 def _quality(condition: Condition, champion: ModelVersion | None, since: datetime, now: datetime) -> Finding:

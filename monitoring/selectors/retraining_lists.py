@@ -13,7 +13,7 @@ from monitoring.retraining.parts import Condition
 from monitoring.retraining.rehearsal import Known, Start, leaves_with_labels, starts
 from monitoring.retraining.turns import next_turns
 from monitoring.selectors.quality import quality_series
-from monitoring.selectors.retraining import champion_of, drifted_in
+from monitoring.selectors.retraining_drift import champion_of, drifted_in
 from registry.access import Actor
 from registry.models import AuditEvent, ModelVersion
 from serving.contract import CHAMPION

@@ -10,7 +10,8 @@ from jobs.models import Job
 from jobs.states import State as JobState
 from monitoring.models import Retraining
 from monitoring.retraining.states import Event, State
-from monitoring.selectors.retraining import champion_of, open_promotion
+from monitoring.selectors.retraining import open_promotion
+from monitoring.selectors.retraining_drift import champion_of
 from monitoring.services.retraining.judging import Judged, judge
 from monitoring.services.retraining.steps import fail, locked, move, stop
 from registry.access import Actor

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from monitoring.models import Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.retraining.states import AT_WORK, State
+from monitoring.selectors.retraining_drift import newly_drifted
 from monitoring.services.retraining.looking import observe, retraining_look
 from monitoring.services.retraining.moving import retraining_move
 
@@ -17,15 +18,20 @@ PAUSES = 20  # between two looks, in lengths of the last one: looking takes a tw
 
 
 def reconcile_retrainings(*, now: datetime) -> set[str]:
-    """Look at each model whose turn it is and move each open retraining one step; return the queues that have new jobs."""
+    """Look at each model whose turn it is and move each open retraining one step; return the queues that have new jobs.
+
+    A look at inputs that finds the drift that a policy asks about is followed at once.
+    """
     queues: set[str] = set()
     watches = {watch.model_id: watch for watch in RetrainingWatch.objects.all()}
     waiting = set(Retraining.objects.filter(state=State.DUE).values_list("model_id", flat=True))
+    policies = list(RetrainingPolicy.objects.in_force())
+    drifted = newly_drifted(policies, watches, now=now)
     held = set(Retraining.objects.filter(state=State.HELD).values_list("model_id", flat=True))
-    for policy in RetrainingPolicy.objects.in_force():
+    for policy in policies:
         watch = watches.get(policy.model_id)
         wanted = policy.enabled or policy.model_id in waiting | held
-        if not wanted or not (policy.model_id in waiting or _is_time(policy, watch, now)):
+        if not wanted or not (policy.model_id in waiting | drifted or _is_time(policy, watch, now)):
             continue
         with _told(policy):
             began = time.monotonic()
