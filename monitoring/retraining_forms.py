@@ -10,7 +10,7 @@ from monitoring.retraining.parts import AUTOMATION_WORDS, GROUPS, Condition, Pol
 from monitoring.selectors.quality import quality_metrics
 from monitoring.services.retraining_policies import COMPARED
 from registry.criteria import metric_label
-from registry.models import RegisteredModel
+from registry.models import STANDING_TIER, RegisteredModel
 
 HOUR_S = 3600
 PERCENT = 100
@@ -36,6 +36,7 @@ LINES: list[tuple[str, dict[str, tuple[str, float | None]]]] = [
     ("labels", {"labels": ("labels", None)}),
     ("budget", {"left_below": ("budget_percent", 1 / PERCENT), "objective": ("budget_objective", None)}),
 ]  # fmt: skip
+AUTOMATION = [(name, words.capitalize()) for name, words in AUTOMATION_WORDS.items()]
 MATCH = [("any", "one of the conditions below holds"), ("all", "all of the conditions below hold")]
 
 
@@ -124,7 +125,7 @@ class PolicyForm(forms.Form):
     automation = forms.ChoiceField(
         label="By itself",
         widget=_select(),
-        choices=[(name, words.capitalize()) for name, words in AUTOMATION_WORDS.items()],
+        choices=AUTOMATION,
         initial="promotion",
     )
     cooldown_hours = _float("Pause after the last one, in hours", initial=24)
@@ -144,6 +145,8 @@ class PolicyForm(forms.Form):
         self.fields["dataset"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
         told = [(name, metric_label(name)) for name in quality_metrics(model)]
         self.fields["quality_metric"].choices = [("", "no condition"), *told]  # type: ignore[attr-defined]
+        if model.risk_tier != STANDING_TIER:
+            self.fields["automation"].choices = [one for one in AUTOMATION if one[0] != "champion"]  # type: ignore[attr-defined]
         self.lines: list[str] = []  # the form's field of each condition, by its place
 
     def document(self) -> dict[str, Any]:

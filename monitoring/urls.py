@@ -11,6 +11,7 @@ from monitoring.api import predictions as predictions_api
 from monitoring.api import quality as quality_api
 from monitoring.api import retraining as retraining_api
 from monitoring.api import slos as slos_api
+from monitoring.api import standing as standing_api
 from monitoring.views import (
     contracts,
     drift,
@@ -25,6 +26,7 @@ from monitoring.views import (
     retraining,
     retraining_policies,
     slos,
+    standing,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -49,6 +51,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/retraining/policy/", retraining_policies.retraining_policy, name="retraining_policy"),
     path("models/<str:name>/retraining/switch/", retraining_policies.retraining_switch, name="retraining_switch"),
     path("models/<str:name>/retraining/dry-run/", retraining_policies.retraining_dry_run, name="retraining_dry_run"),
+    path("models/<str:name>/retraining/standing/", standing.standing_give, name="standing_give"),
+    path("models/<str:name>/retraining/standing/<int:pk>/end/", standing.standing_end, name="standing_end"),
     path("models/<str:name>/retraining/ask/", retraining.retraining_ask, name="retraining_ask"),
     path("retraining/", retraining.retrainings, name="retrainings"),
     path("retraining/<int:pk>/", retraining.retraining, name="retraining"),
@@ -106,6 +110,12 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
         retraining_api.RetrainingDryRun.as_view(),
         name="api_retraining_dry_run",
     ),
+    path(
+        "models/<str:name>/standing-approvals",
+        standing_api.ModelStandingApprovals.as_view(),
+        name="api_standing_approvals",
+    ),
+    path("standing-approvals/<int:pk>/end", standing_api.StandingApprovalEnd.as_view(), name="api_standing_end"),
     path("models/<str:name>/retrainings", retraining_api.ModelRetrainings.as_view(), name="api_model_retrainings"),
     path("retrainings", retraining_api.Retrainings.as_view(), name="api_retrainings"),
     path("retrainings/<int:pk>", retraining_api.OneRetraining.as_view(), name="api_retraining"),

@@ -21,7 +21,7 @@ from registry.models import PROMPT_TAG, AuditEvent, Membership, Role
 from rollouts.links import link_for
 from tests import factories, rollouts
 from tests.api import Api, problem
-from tests.retraining import make_retraining
+from tests.retraining import make_retraining, make_standing
 from tests.webhooks import make_webhook, sent_to
 
 pytestmark = pytest.mark.django_db
@@ -108,7 +108,7 @@ def foreign(team, settings):
     """What another team owns, by the segment of the address before it and the argument's name."""
     other = factories.make_team()
     actor = factories.make_actor(other, Role.ENGINEER)
-    champion = factories.make_champion(factories.make_model(other, name=SECRET))
+    champion = factories.make_champion(factories.make_model(other, name=SECRET, risk_tier=3))
     services.reference_record(version=champion, source="training", rows=0, columns={})
     factories.make_champion(champion.model)
     draft = factories.make_criteria(champion.model, agreed=False)
@@ -150,6 +150,7 @@ def foreign(team, settings):
     )  # fmt: skip
     settings.REPORT_ROOT.mkdir()
     (settings.REPORT_ROOT / report.html).write_text("<p>Drift</p>")
+    standing = make_standing(champion.model)
     retraining = make_retraining(champion.model, actor=actor)
     prompt = factories.make_model(other, name=f"{SECRET}-prompt", tags={PROMPT_TAG: "true"})
     put_away = factories.make_model(other, name=f"{SECRET}-once")
@@ -198,6 +199,8 @@ def foreign(team, settings):
         ("checks", "pk"): check.pk,
         ("slos", "pk"): slo.pk,
         ("retraining", "pk"): retraining.pk,
+        ("standing", "pk"): standing.pk,
+        ("standing-approvals", "pk"): standing.pk,
         ("retrainings", "pk"): retraining.pk,
         ("drift-windows", "pk"): window.pk,
         ("drift", "pk"): report.pk,

@@ -301,7 +301,7 @@ def test_sql_refuses_what_the_services_do(model, champion):
     assert "permission denied" in refused("UPDATE monitoring_retrainingpolicy SET enabled = false")
     assert "next number, 2" in refused(insert, 7, policy.made_by_id)
     assert "an engineer of the team answers" in refused(insert, 2, viewer.user.pk)
-    assert "without people" in refused(
+    assert "without an approval" in refused(
         insert.replace("true, document,", "true, jsonb_set(document, '{automation}', '\"full\"'),"),
         2,
         policy.made_by_id,

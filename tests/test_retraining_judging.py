@@ -3,85 +3,20 @@
 import pytest
 from django.utils import timezone
 
-from experiments.models import Dataset, DatasetVersion, Evaluation, TrainingRun
+from experiments.models import TrainingRun
 from jobs.models import Job
-from jobs.services import job_create
-from monitoring.models import Retraining
 from monitoring.retraining.states import State
 from monitoring.services import reconcile_retrainings, retraining_ask
 from monitoring.services.retraining.moving import retraining_move
 from registry.models import Alert, AuditEvent, Membership, Promotion, Role
-from registry.services import evidence_record, promotion_reject, promotion_request, version_create
+from registry.services import evidence_record, promotion_reject, promotion_request
 from tests.factories import approve, make_actor, make_champion, make_criteria, make_model, make_version
-from tests.retraining import make_policy
-
-METRIC = "average_precision"
+from tests.retraining import ended, make_policy, measured, moved, trained
 
 
 @pytest.fixture
 def model(db):
     return make_champion(make_model(name="flight-delay", risk_tier=3)).model
-
-
-def ended(job, state="succeeded", **fields):
-    Job.objects.filter(pk=job.pk).update(state=state, **fields)
-    return Job.objects.get(pk=job.pk)
-
-
-def frozen_rows(policy):
-    dataset = Dataset.objects.get(name=policy.rules.dataset)
-    now = timezone.now()
-    return DatasetVersion.objects.create(
-        dataset=dataset, number=1, digest=f"sha256:{9:064x}", file="x.parquet", rows=400, columns=[], time_column="at",
-        target="late", key="k", starts_at=now, ends_at=now, splits={}, profile={}, checks=[], source="here",
-        created_by=policy.made_by,
-    )  # fmt: skip
-
-
-def trained(model, **fields):
-    """A retraining whose version is trained, as its jobs leave it behind."""
-    policy = make_policy(model, **fields)
-    made = retraining_ask(actor=make_actor(model.team), model=model, reason="Now.", now=timezone.now())
-    job = job_create(kind="train", scope=model.team.slug, title="Train", created_by=policy.made_by)
-    data = frozen_rows(policy)
-    version = version_create(
-        actor=make_actor(model.team), model=model, source="runs:/x/model", run_id="x", contributors=[policy.made_by]
-    )
-    type(version).objects.filter(pk=version.pk).update(
-        artifact_state="verified", artifact_digest=f"sha256:{77:064x}", format="lightgbm"
-    )
-    TrainingRun.objects.create(
-        job=ended(job), dataset_version=data, version=version, pipeline="lightgbm", run_id="x", experiment_id="1"
-    )
-    for state, changes in (
-        ("freezing", {"started_at": timezone.now()}),
-        ("training", {"job": job, "dataset_version": data}),
-    ):
-        Retraining.objects.filter(pk=made.pk).update(state=state, **changes)
-    version.refresh_from_db()
-    return made, version, data
-
-
-def measured(model, *, low, high, auc=0.8, champion=None, **fields):
-    """The same, measured: better than the champion by ``low`` to ``high``."""
-    made, version, data = trained(model, **fields)
-    champion = champion or model.aliases.get(name="champion").version
-    job = job_create(kind="evaluate", scope=model.team.slug, title="Evaluate")
-    Evaluation.objects.create(version=version, dataset_version=data, suite="s", against=champion, job=job)
-    evidence_record(
-        version=version, job=job, metric=METRIC, value=(low + high) / 2, ci_low=low, ci_high=high, against=champion,
-        sample_size=100, data_digest=data.digest, detail={"champion_value": 0.3},
-    )  # fmt: skip
-    evidence_record(version=version, job=job, metric="roc_auc", value=auc, ci_low=auc - 0.02, ci_high=auc + 0.02)
-    ended(job)
-    return made, version
-
-
-def moved(made, times=2):
-    for _ in range(times):
-        retraining_move(retraining_id=made.pk, now=timezone.now())
-    made.refresh_from_db()
-    return made
 
 
 def test_a_better_version_is_proposed_in_the_owners_name_and_approved_by_another(model):

@@ -9,11 +9,11 @@ from monitoring.models import Retraining, RetrainingPolicy
 from monitoring.retraining.checks import read_policy
 from monitoring.retraining_forms import PolicyForm, initial_of
 from monitoring.services import reconcile_retrainings, retraining_policy_save
-from registry.models import Role
+from registry.models import Promotion, Role
 from tests.api import Api, problem
 from tests.browser import check_page, log_in
 from tests.factories import make_actor, make_champion, make_model, make_user
-from tests.retraining import document, labelled, look, make_policy, make_retraining
+from tests.retraining import document, labelled, look, make_policy, make_retraining, measured, moved
 
 LABELS = {"kind": "labels", "labels": 100}
 NIGHTLY = {"kind": "schedule", "cron": "0 2 * * *", "time_zone": "Europe/Paris"}
@@ -206,6 +206,76 @@ def test_lists_cost_as_many_queries_for_many_models_as_for_one(client, model, dj
     for path in ("/retraining/", "/retraining/?show=each"):
         with django_assert_max_num_queries(12):
             client.get(path)
+
+
+def test_an_approver_approves_beforehand_by_the_page_and_anybody_ends_it(client, model):
+    author = make_actor(model.team)
+    make_policy(model, LABELS, actor=author, automation="champion")
+    page = f"{model.path}retraining/"
+    given = {"policy": "1", "days": "30", "reason": "Ten retrainings were right."}
+    sign_in(client, model.team)
+    told = text_of(client.get(page))
+    assert "None holds" in told
+    assert "Approve beforehand…" not in told
+    assert client.post(f"{page}standing/", given).status_code == 403
+    assert not model.standing_approvals.exists()
+
+    approver = sign_in(client, model.team, Role.APPROVER)
+    assert "Every version that retraining policy 1 makes from now on" in text_of(client.get(page))
+    assert client.post(f"{page}standing/", given | {"days": "x"}).status_code == 400
+    told = text_of(client.post(f"{page}standing/", given, follow=True))
+    word = model.standing_approvals.get()
+    assert (word.approver, word.days) == (approver, 30)
+    assert f'id="s{word.pk}"' in told
+    assert "Ten retrainings were right." in told
+    sign_in(client, model.team, Role.PRODUCT)
+    told = text_of(client.post(f"{page}standing/{word.pk}/end/", {"reason": "Labels look wrong."}, follow=True))
+    assert "Labels look wrong." in told
+    assert "None holds" in told
+    author.user.memberships.update(role=Role.APPROVER)
+    client.force_login(author.user)
+    assert "You wrote the policy or drafted its criteria" in text_of(client.get(page))
+
+
+def test_the_api_gives_lists_and_ends_standing_approvals(model):
+    make_policy(model, LABELS, automation="champion")
+    approver, viewer = Api(model.team, Role.APPROVER), Api(model.team, Role.VIEWER)
+    body = {"policy": 1, "days": 7, "reason": "Ten were right."}
+    assert viewer.post("models/flight-delay/standing-approvals", body).status_code == 403
+    assert (
+        problem(approver.post("models/flight-delay/standing-approvals", body | {"days": 91}), 400)["errors"][0][
+            "pointer"
+        ]
+        == "/days"
+    )
+    given = approver.post("models/flight-delay/standing-approvals", body).json()
+    assert (given["holds"], given["criteria_set"], given["ended_why"]) == (True, 1, "")
+    ended = approver.post(f"standing-approvals/{given['id']}/end", {"reason": "Not now."}).json()
+    [listed] = viewer.get("models/flight-delay/standing-approvals").json()
+    assert listed == ended
+    assert (listed["holds"], listed["ended_why"]) == (False, "Not now.")
+
+
+def test_each_retraining_links_what_came_of_it_down_to_the_rollout(client, model):
+    made, version = measured(model, low=0.02, high=0.08, automation="champion")
+    moved(made)
+    Promotion.objects.filter(pk=made.promotion.pk).update(carried_by="/rollouts/31/")
+    sign_in(client, model.team)
+
+    page, row = text_of(client.get(made.path)), text_of(client.get("/retraining/?show=each"))
+
+    made.refresh_from_db()
+    jobs = [made.job_id, made.evaluation.job_id]
+    for path in (
+        *(f"/jobs/{pk}/" for pk in jobs),
+        made.dataset_version.path,
+        version.path,
+        made.promotion.path,
+        "/rollouts/31/",
+    ):
+        assert f'href="{path}"' in page
+        assert f'href="{path}"' in row
+    assert "None" not in row
 
 
 @pytest.mark.browser

@@ -85,8 +85,9 @@ class RetrainingQuerySet(models.QuerySet["Retraining"]):
         """Keep those of models of the actor's teams, with what pages show."""
         rows = self.filter(model__team__in=actor.teams())
         return rows.select_related(
-            "model__team", "policy__made_by", "asked_by", "dataset_version__dataset", "version__model", "promotion"
-        )
+            "model__team", "policy__made_by", "asked_by", "dataset_version__dataset", "version__model", "promotion",
+            "evaluation__against",
+        )  # fmt: skip
 
     def open(self) -> "RetrainingQuerySet":
         """Keep those that go on."""

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 Kind = Literal["any", "all", "schedule", "drift", "quality", "labels", "budget"]
-Automation = Literal["propose", "evaluate", "promotion"]
+Automation = Literal["propose", "evaluate", "promotion", "champion"]
 Severity = Literal["warning", "critical"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -14,6 +14,7 @@ AUTOMATION_WORDS: dict[Automation, str] = {
     "propose": "propose it; a person starts it",
     "evaluate": "train and evaluate; a person asks for the promotion",
     "promotion": "train, evaluate and ask for a promotion that people approve",
+    "champion": "train, evaluate and promote while a standing approval holds; people approve otherwise (tier 3 alone)",
 }
 DAY_S = 86_400
 

@@ -23,6 +23,7 @@ from monitoring.services.retraining import (
     retraining_start,
     retraining_stop,
 )
+from monitoring.services.retraining_automation import retraining_approve_beforehand
 from monitoring.services.retraining_policies import retraining_policy_save, retraining_policy_switch
 from monitoring.services.slo_terms import EDGES_MS, KINDS, SPANS, WINDOW_DAYS, Terms, terms_of
 from monitoring.services.slos import SLO_OWNERS, slo_create, slo_delete, slo_edit
@@ -66,6 +67,7 @@ __all__ = [
     "reconcile_retrainings",
     "references_push",
     "restate",
+    "retraining_approve_beforehand",
     "retraining_ask",
     "retraining_frozen",
     "retraining_look",

@@ -16,7 +16,8 @@ from monitoring.selectors.quality import quality_metrics
 from registry.access import WRITERS, Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
-from registry.models import RegisteredModel, Role
+from registry.models import STANDING_TIER, RegisteredModel, Role
+from registry.services import standing_approvals_void
 
 COMPARED = ("average_precision",)  # what the suite compares two versions in, on the same rows
 
@@ -71,8 +72,10 @@ def _add(
     latest = model.retraining_policies.first()
     if latest and (latest.document, latest.enabled, latest.made_by_id) == (document, enabled, actor.user.pk):
         raise ConflictError("This is what holds already; nothing was changed.")
+    number = latest.number + 1 if latest else 1
+    standing_approvals_void(model=model, why=f"Retraining policy {number} is in force.", actor=actor)
     policy = RetrainingPolicy.objects.create(
-        model=model, number=latest.number + 1 if latest else 1, enabled=enabled, document=document,
+        model=model, number=number, enabled=enabled, document=document,
         reason=reason.strip(), made_by=actor.user,
     )  # fmt: skip
     policy.refresh_from_db(fields=["made_at"])
@@ -99,6 +102,11 @@ def policy_checked(document: Any, model: RegisteredModel) -> Policy:
         params = asdict(parse(PIPELINES[policy.pipeline].params, policy.params))
     except InvalidError as error:
         raise InvalidError(str(error), field=error.field.replace("/", ".")) from None
+    if policy.automation == "champion" and model.risk_tier != STANDING_TIER:
+        raise InvalidError(
+            f"{model.name} is of tier {model.risk_tier}: people approve each of its versions. Only tier {STANDING_TIER} goes further by itself.",
+            field="automation",
+        )
     if policy.suite != SUITE:
         raise InvalidError(f"There is no such suite; there is {SUITE}.", field="suite")
     if policy.metric not in COMPARED:

@@ -11,6 +11,7 @@ from jobs.paging import page_of
 from jobs.tasks import nudge
 from monitoring import services
 from monitoring.models import Retraining
+from monitoring.selectors.retraining_automation import standings_used
 from monitoring.selectors.retraining_lists import overviews, policies_of, trail_of
 from monitoring.tasks import retrain
 from monitoring.views.retraining_drawings import STATE_MARKS, OverviewRow, Row, lead, overview_row, retraining_row, way
@@ -60,6 +61,7 @@ def retraining(request: HttpRequest, pk: int) -> HttpResponse:
         "lead": lead(found),
         "way": way(found),
         "trail": trail_of(found),
+        "standings": standings_used(found),
         "metric": metric_label(found.comparison["metric"]) if found.comparison else "",
         "may_start": role == Role.ENGINEER and found.state == "held" and found.rule in HOLDS_BY_WORD,
         "may_stop": role in WRITERS and found.ended_at is None and found.state != "proposed",

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.urls import reverse
+
 from monitoring.models import Retraining
 from monitoring.retraining.states import State
 from monitoring.selectors.retraining_lists import Overview
 from registry.criteria import metric_label
+from registry.states import PromotionState
 
 STATE_MARKS = {
     State.DUE: ("pending", "Due"),
@@ -17,14 +20,23 @@ STATE_MARKS = {
     State.PROPOSED: ("pending", "Waits for approval"),
     State.MEASURED: ("pass", "Better, left to people"),
     State.PROMOTED: ("pass", "Promoted"),
-    State.REFUSED: ("skipped", "Refused by people"),
+    State.REFUSED: ("skipped", "Refused"),
     State.STOPPED: ("skipped", "Stopped"),
     State.FAILED: ("fail", "Failed"),
+}
+# What the state of its promotion says beyond that.
+PROMOTION_MARKS = {
+    (State.PROPOSED, PromotionState.APPROVED): ("live", "Approved, its rollout begins"),
+    (State.PROPOSED, PromotionState.ROLLING_OUT): ("live", "Rolling out"),
+    (State.PROMOTED, PromotionState.ROLLED_BACK): ("warn", "Promoted, rolled back since"),
+    (State.REFUSED, PromotionState.REJECTED): ("skipped", "Refused by people"),
+    (State.REFUSED, PromotionState.WITHDRAWN): ("skipped", "Withdrawn"),
+    (State.REFUSED, PromotionState.ROLLED_BACK): ("warn", "Its rollout went back"),
 }
 STEPS = [
     ("due", "Due", (State.DUE, State.HELD)), ("rows", "Rows frozen", (State.FREEZING,)),
     ("trained", "Trained", (State.TRAINING,)), ("measured", "Measured", (State.EVALUATING,)),
-    ("proposed", "Proposed", (State.PROPOSED,)), ("promoted", "Champion", ()),
+    ("proposed", "Proposed", ()), ("promoted", "Champion", (State.PROPOSED,)),
 ]  # fmt: skip
 
 
@@ -38,6 +50,14 @@ class StepMark:
 
 
 @dataclass(frozen=True)
+class Made:
+    """One thing that came of a retraining, with its address."""
+
+    title: str
+    path: str
+
+
+@dataclass(frozen=True)
 class Row:
     """One retraining in a list."""
 
@@ -45,6 +65,7 @@ class Row:
     mark: str
     word: str
     difference: str
+    made: list[Made]
 
 
 @dataclass(frozen=True)
@@ -59,8 +80,11 @@ class OverviewRow:
 
 
 def lead(retraining: Retraining) -> tuple[str, str]:
-    """Return mark and word of a retraining's state."""
-    return STATE_MARKS[State(retraining.state)]
+    """Return mark and word of a retraining's state, and of what became of its promotion."""
+    state = State(retraining.state)
+    if retraining.promotion is None:
+        return STATE_MARKS[state]
+    return PROMOTION_MARKS.get((state, PromotionState(retraining.promotion.state)), STATE_MARKS[state])
 
 
 def way(retraining: Retraining) -> list[StepMark]:
@@ -72,7 +96,8 @@ def way(retraining: Retraining) -> list[StepMark]:
     done = [retraining.started_at is not None, *reached]
     notes = [
         "", str(retraining.dataset_version or ""), f"v{retraining.version.number}" if retraining.version else "",
-        difference(retraining), f"promotion {retraining.promotion.pk}" if retraining.promotion else "", "",
+        difference(retraining), f"promotion {retraining.promotion.pk}" if retraining.promotion else "",
+        lead(retraining)[1] if retraining.state == State.PROPOSED else "",
     ]  # fmt: skip
     marks = []
     for (_, title, states), has, note in zip(STEPS, done, notes, strict=True):
@@ -91,7 +116,26 @@ def difference(retraining: Retraining) -> str:
 
 def retraining_row(retraining: Retraining) -> Row:
     """Return a retraining as lists print it."""
-    return Row(retraining, *lead(retraining), difference(retraining))
+    return Row(retraining, *lead(retraining), difference(retraining), made_of(retraining))
+
+
+def made_of(retraining: Retraining) -> list[Made]:
+    """Return what came of a retraining, in order: rows, jobs, version, promotion and rollout, of those there are."""
+    version, promotion, evaluation = retraining.version, retraining.promotion, retraining.evaluation
+    rows = retraining.dataset_version
+    found = [
+        Made(f"rows {rows}", rows.path) if rows else _job("rows: job", retraining.freeze_job_id),
+        _job("training: job", retraining.job_id),
+        Made(f"v{version.number}", version.path) if version else None,
+        _job("evaluation: job", evaluation.job_id if evaluation else None),
+        Made(f"promotion {promotion.pk}", promotion.path) if promotion else None,
+        Made(f"rollout {promotion.carried_by.split('/')[-2]}", promotion.carried_by) if promotion and promotion.carried_by else None,
+    ]  # fmt: skip
+    return [one for one in found if one]
+
+
+def _job(title: str, pk: int | None) -> Made | None:
+    return Made(f"{title} {pk}", reverse("job", args=[pk])) if pk else None
 
 
 def overview_row(overview: Overview) -> OverviewRow:

@@ -17,12 +17,13 @@ from monitoring.models import Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.retraining.holds import days
 from monitoring.retraining_forms import PolicyForm, TextForm, as_text, initial_of
 from monitoring.selectors.retraining import retraining_policy_of
+from monitoring.selectors.retraining_automation import beforehand
 from monitoring.selectors.retraining_lists import DAYS, dry_run
 from monitoring.views.retraining_drawings import lead, retraining_row
 from registry.access import WRITERS, Actor, actor_of
 from registry.criteria import metric_label
 from registry.errors import RefusedError
-from registry.models import RegisteredModel, Role
+from registry.models import STANDING_DAYS, RegisteredModel, Role
 from registry.views.models import visible_model
 from serving.contract import CHAMPION
 
@@ -59,6 +60,8 @@ def model_retraining(request: HttpRequest, name: str) -> HttpResponse:
         "open_lead": lead(open_one) if open_one else None,
         "history": list(model.retraining_policies.select_related("made_by")[:20]),
         **_rights(actor, model),
+        "beforehand": beforehand(policy, actor) if policy and policy.rules.automation == "champion" else None,
+        "longest": STANDING_DAYS,
         "snippet": f"curl {settings.WEB_URL}/api/v1/models/{model.name}/retraining-policy -H 'Authorization: Bearer '$TOKEN",
     }
     template = "monitoring/model_retraining.html"
@@ -179,4 +182,8 @@ def _watch(model: RegisteredModel) -> RetrainingWatch | None:
 
 def _rights(actor: Actor, model: RegisteredModel) -> dict[str, bool]:
     role = actor.role_in(model.team)
-    return {"may_change": role == Role.ENGINEER, "may_switch_off": role in WRITERS}
+    return {
+        "may_change": role == Role.ENGINEER,
+        "may_switch_off": role in WRITERS,
+        "may_decide": role == Role.APPROVER,
+    }

@@ -26,6 +26,7 @@ from registry.models.policies import PromotionPolicy
 from registry.models.promotions import Approval, Binding, Comment, Promotion
 from registry.models.reviews import CriterionReview
 from registry.models.saved_views import ListPage, SavedView
+from registry.models.standing import STANDING_DAYS, STANDING_TIER, StandingApproval, StandingApprovalQuerySet
 from registry.models.teams import ApiToken, LoginFailure, Membership, Role, Team
 from registry.models.waivers import Waiver
 from registry.models.webhooks import Webhook
@@ -33,6 +34,8 @@ from registry.models.webhooks import Webhook
 __all__ = [
     "DIGEST_HELP",
     "PROMPT_TAG",
+    "STANDING_DAYS",
+    "STANDING_TIER",
     "AcceptanceCriterion",
     "Alert",
     "AlertEvent",
@@ -74,6 +77,8 @@ __all__ = [
     "Rollback",
     "SavedView",
     "Silence",
+    "StandingApproval",
+    "StandingApprovalQuerySet",
     "Task",
     "Team",
     "VersionReading",

@@ -12,6 +12,7 @@ from django.db.models import Q
 from registry.models.catalogue import ModelVersion, RegisteredModel
 from registry.models.criteria import CriteriaSet
 from registry.models.fields import DIGEST_HELP
+from registry.models.standing import StandingApproval
 from registry.models.teams import Role
 from registry.states import PromotionState
 
@@ -56,6 +57,7 @@ class Promotion(models.Model):
     )
     rolls_out = models.BooleanField(default=False, editable=False, help_text="as told: it brought a plan of its own")
     outcome = models.TextField(blank=True, help_text="why it was rolled back, in words")
+    carried_by = models.CharField(max_length=100, blank=True, editable=False, help_text="path of its rollout, as told")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     requested_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -80,8 +82,20 @@ class Promotion(models.Model):
         return f"/promotions/{self.pk}/"
 
 
+class ApprovalQuerySet(models.QuerySet["Approval"]):
+    """Reads that more than one caller needs."""
+
+    def counting(self) -> "ApprovalQuerySet":
+        """Keep the approvals that were given by hand, or that rest on a standing approval which still holds."""
+        standing = Q(standing__isnull=True) | Q(standing__in=StandingApproval.objects.holding())
+        return self.filter(standing, decision=Approval.Decision.APPROVE)
+
+
 class Approval(models.Model):
-    """One person's decision on a promotion, bound to what that person was shown. Rows are only ever added."""
+    """One person's decision on a promotion, bound to what that person was shown. Rows are only ever added.
+
+    One that rests on a standing approval was given beforehand: it is bound to what the promotion rested on when it was opened.
+    """
 
     class Decision(models.TextChoices):
         APPROVE = "approve", "Approved"
@@ -94,15 +108,22 @@ class Approval(models.Model):
     reason = models.TextField()
     binding = models.JSONField(help_text="{artifact, criteria, evidence, waivers}")
     binding_digest = models.CharField(max_length=71, help_text=DIGEST_HELP)
+    standing = models.ForeignKey(
+        StandingApproval, models.PROTECT, null=True, blank=True, related_name="approvals",
+        help_text="the standing approval that it rests on; null: given by hand",
+    )  # fmt: skip
     decided_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ApprovalQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["promotion", "approver", "binding_digest"], name="one_decision_per_person_and_binding"
+                fields=["promotion", "approver", "binding_digest", "standing"],
+                name="one_decision_per_person_and_binding", nulls_distinct=False,
             )
-        ]
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.decision} by {self.approver} on promotion {self.promotion_id}"

@@ -4,6 +4,7 @@ from registry.criteria import CheckStatus
 from registry.selectors.archive import archived_models, archived_versions
 from registry.selectors.checks import Check, checks_of
 from registry.selectors.criteria import champion_against, data_set_names, metric_choices, set_changes
+from registry.selectors.given_beforehand import End, Standing, standing_end, standings_of
 from registry.selectors.inbox import OPEN, Item, in_flight, last_decisions, waiting
 from registry.selectors.policies import (
     TIERS,
@@ -57,11 +58,13 @@ __all__ = [
     "TIERS",
     "Check",
     "CheckStatus",
+    "End",
     "Item",
     "Lapse",
     "Question",
     "Rule",
     "SignatureState",
+    "Standing",
     "address_of",
     "archived_models",
     "archived_versions",
@@ -102,6 +105,8 @@ __all__ = [
     "signature_of",
     "signature_record",
     "spent_budgets",
+    "standing_end",
+    "standings_of",
     "to_review",
     "token_by_secret",
     "token_digest",

@@ -10,7 +10,7 @@ from django.core import signing
 from django.db import connection
 from django.utils import timezone
 
-from registry.models import Approval, Waiver
+from registry.models import Approval, StandingApproval, Waiver
 
 BATCH = 10_000
 GENESIS = b"\x00"
@@ -26,10 +26,22 @@ _UNHEARD = """
     SELECT a.id FROM registry_approval a
     WHERE a.decision = 'approve' AND NOT EXISTS (
         SELECT FROM registry_auditevent e
-        WHERE e.action = 'promotion.approve' AND e.subject = '/promotions/' || a.promotion_id || '/'
-          AND e.actor_id = a.approver_id AND e.payload ->> 'binding' = a.binding_digest
-          AND (e.via = 'session' OR e.via LIKE 'token:%'))
+        WHERE e.subject = '/promotions/' || a.promotion_id || '/' AND e.payload ->> 'binding' = a.binding_digest
+          AND CASE WHEN a.standing_id IS NULL
+              THEN e.action = 'promotion.approve' AND e.actor_id = a.approver_id
+                   AND (e.via = 'session' OR e.via LIKE 'token:%')
+              ELSE e.action = 'promotion.approve_standing' AND e.via = 'process'
+                   AND e.payload ->> 'standing' = a.standing_id::text END)
     ORDER BY a.id
+"""
+_UNHEARD_STANDING = """
+    SELECT s.id FROM registry_standingapproval s
+    WHERE NOT EXISTS (
+        SELECT FROM registry_auditevent e
+        WHERE e.action = 'standing_approval.give' AND e.actor_id = s.approver_id
+          AND e.payload ->> 'standing' = s.id::text AND e.payload ->> 'policy' = s.policy::text
+          AND (e.via = 'session' OR e.via LIKE 'token:%'))
+    ORDER BY s.id
 """
 _UNHEARD_GRANTS = """
     SELECT w.id FROM registry_waiver w
@@ -147,11 +159,22 @@ def _seq(head: Head) -> int:
 
 
 def unheard_approvals() -> list[Approval]:
-    """Return the approvals without an audit event of the same person, promotion and binding by session or token."""
+    """Return the approvals without an audit event of the same person, promotion and binding by session or token.
+
+    Of one that rests on a standing approval the event is the retraining's; who gave the standing approval was heard then.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_UNHEARD)
         ids = [row[0] for row in cursor.fetchall()]
     return list(Approval.objects.filter(pk__in=ids).select_related("approver", "promotion").order_by("pk"))
+
+
+def unheard_standing() -> list[StandingApproval]:
+    """Return the standing approvals without an audit event of the same person by session or token."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNHEARD_STANDING)
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(StandingApproval.objects.filter(pk__in=ids).select_related("approver", "model").order_by("pk"))
 
 
 def unheard_grants() -> list[Waiver]:

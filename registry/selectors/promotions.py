@@ -1,5 +1,6 @@
 """What an approver is shown: the binding, what stands in the way, and which approvals lapsed and why."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from registry.models import (
 )
 from registry.policies import Policy
 from registry.selectors.checks import IN_ROLLOUT, Check, Judged, checks_of, evidence_on
+from registry.selectors.given_beforehand import standing_end
 from registry.selectors.policies import policy_for
 from registry.states import PromotionState, RevalidationState, WaiverState, revalidation_state
 
@@ -98,8 +100,14 @@ def contributor_ids(promotion: Promotion) -> set[int]:
 
 def quorum_reached(promotion: Promotion, policy: Policy, binding: Binding) -> bool:
     """Tell whether each role the policy asks for has given enough approvals of exactly this binding."""
-    given = promotion.approvals.filter(decision=Approval.Decision.APPROVE, binding_digest=binding.digest)
-    return all(given.filter(role=role).count() >= needed for role, needed in policy.required.items())
+    given = approvals_given(promotion, binding)
+    return all(given[role] >= needed for role, needed in policy.required.items())
+
+
+def approvals_given(promotion: Promotion, binding: Binding) -> Counter[str]:
+    """Return by role how many people approved exactly this binding, by hand or by a standing approval that still holds."""
+    counting = promotion.approvals.counting().filter(binding_digest=binding.digest)
+    return Counter(role for role, _ in set(counting.values_list("role", "approver")))
 
 
 def wants_rollout(promotion: Promotion, policy: Policy) -> bool:
@@ -213,11 +221,9 @@ def decision_rules(promotion: Promotion, actor: Actor, checks: list[Check]) -> l
     )
     if wants_rollout(promotion, policy):
         rules.append(Rule(True, "A rollout follows the last approval; the champion goes on until it has passed"))
+    given = approvals_given(promotion, binding)
     for name, needed in policy.required.items():
-        given = promotion.approvals.filter(
-            decision=Approval.Decision.APPROVE, binding_digest=binding.digest, role=name
-        ).count()
-        rules.append(Rule(True, f"{given} of {needed} {Role(name).label.lower()} approvals given"))
+        rules.append(Rule(True, f"{given[name]} of {needed} {Role(name).label.lower()} approvals given"))
     return sorted(rules, key=lambda rule: rule.met)
 
 
@@ -240,9 +246,11 @@ def lapses(promotion: Promotion, binding: Binding) -> list[Lapse]:
     """Return the approvals of an open promotion that what changed since has made void, each explained."""
     if promotion.state != PromotionState.REQUESTED:
         return []
-    given = promotion.approvals.filter(decision=Approval.Decision.APPROVE).exclude(binding_digest=binding.digest)
+    given = promotion.approvals.filter(decision=Approval.Decision.APPROVE)
+    still = given.counting().filter(binding_digest=binding.digest)
     waivers = {waiver.pk: waiver for waiver in promotion_waivers(promotion)}
-    return [_lapse(approval, binding, waivers) for approval in given.select_related("approver")]
+    lapsed = given.exclude(pk__in=still).select_related("approver", "standing__criteria_set", "standing__model")
+    return [_lapse(approval, binding, waivers) for approval in lapsed]
 
 
 def _lapse(approval: Approval, now: Binding, waivers: dict[int, Waiver]) -> Lapse:
@@ -272,6 +280,9 @@ def _lapse(approval: Approval, now: Binding, waivers: dict[int, Waiver]) -> Laps
     for pk in sorted(set(now.waivers) - held):
         because.append(f"waiver W-{pk} was granted")
         moments.append(waivers[pk].decided_at or approval.decided_at)
+    if approval.standing and (ended := standing_end(approval.standing)):
+        because.append(f"standing approval {approval.standing.pk} ended: {ended.why}")
+        moments.append(ended.at)
     return Lapse(approval, max(moments, default=None), because)
 
 

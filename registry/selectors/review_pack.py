@@ -3,11 +3,11 @@
 from typing import Any
 
 from registry.criteria import CheckStatus
-from registry.models import Approval, AuditEvent, Evidence, Promotion, Waiver
+from registry.models import Approval, AuditEvent, Evidence, Promotion, StandingApproval, Waiver
 from registry.review_pack import moment
 from registry.selectors.checks import Check
 from registry.selectors.policies import policy_snapshot
-from registry.selectors.promotions import promotion_binding, promotion_checks, promotion_waivers
+from registry.selectors.promotions import lapses, promotion_binding, promotion_checks, promotion_waivers
 from registry.selectors.reviews import weak_parts
 from registry.selectors.signatures import signature_record
 
@@ -20,6 +20,7 @@ def promotion_record(promotion: Promotion) -> dict[str, Any]:
     events = list(AuditEvent.objects.filter(subject=promotion.path).exclude(action=EXPORT).order_by("seq"))
     evidence = _evidence(promotion, checks)
     binding = promotion_binding(promotion, checks)
+    lapsed = {lapse.approval.pk for lapse in lapses(promotion, binding)}
     record = {
         "scope": _scope(promotion),
         "criteria": _criteria(promotion, checks),
@@ -29,7 +30,8 @@ def promotion_record(promotion: Promotion) -> dict[str, Any]:
         "product_review": _reviews(promotion),
         "policy": _policy(promotion),
         "approvals": [
-            _approval(approval, binding.digest) for approval in promotion.approvals.select_related("approver")
+            _approval(approval, stands=approval.binding_digest == binding.digest and approval.pk not in lapsed)
+            for approval in promotion.approvals.select_related("approver", "standing__criteria_set")
         ],
         "limitations": _limitations(promotion, checks, evidence),
         "audit_events": [_event(event) for event in events],
@@ -182,12 +184,22 @@ def _waiver(waiver: Waiver) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _approval(approval: Approval, binding: str) -> dict[str, Any]:
+def _approval(approval: Approval, *, stands: bool) -> dict[str, Any]:
     return {
         "by": approval.approver.get_username(), "role": approval.role, "decision": approval.decision,
         "decision_label": approval.get_decision_display(), "reason": approval.reason, "at": moment(approval.decided_at),
         "binding": approval.binding, "binding_digest": approval.binding_digest,
-        "stands": approval.binding_digest == binding,
+        "stands": stands, "standing": _standing(approval.standing),
+    }  # fmt: skip
+
+
+def _standing(standing: StandingApproval | None) -> dict[str, Any] | None:
+    """Return the standing approval that an approval rests on; None where it was given by hand."""
+    if standing is None:
+        return None
+    return {
+        "id": standing.pk, "retraining_policy": standing.policy, "criteria_set": standing.criteria_set.number,
+        "given_at": moment(standing.given_at), "expires_at": moment(standing.expires_at), "reason": standing.reason,
     }  # fmt: skip
 
 
@@ -206,6 +218,10 @@ def _limitations(promotion: Promotion, checks: list[Check], evidence: list[dict[
         if (word := _shortfall(check))
     ]  # fmt: skip
     said += [f"{check.title}. {weakest}" for check, weakest in weak_parts(promotion, checks) if weakest]
+    said += [
+        f"Nobody looked at this version before it was approved: it was approved beforehand, by {standing}."
+        for standing in StandingApproval.objects.filter(approvals__promotion=promotion).order_by("pk")
+    ]
     data = sorted({e["data_set"] for e in evidence if e["data_set"]})
     if len(data) == 1:
         said.append(f"Everything was measured on one data set, {data[0]}; other times and places may differ.")

@@ -16,8 +16,10 @@ from registry.selectors.promotions import binding_of
 def standing_approvals(promotions: Sequence[Promotion], actor: Actor) -> set[int]:
     """Return the ids of those of the open ``promotions`` whose approval by the actor is of what would be approved now."""
     now = bindings_now(promotions)
-    given = Approval.objects.filter(promotion__in=now, approver=actor.user).values_list(
-        "promotion_id", "binding_digest"
+    given = (
+        Approval.objects.counting()
+        .filter(promotion__in=now, approver=actor.user)
+        .values_list("promotion_id", "binding_digest")
     )
     return {promotion for promotion, digest in given if now[promotion].digest == digest} if now else set()
 

@@ -58,6 +58,12 @@ from registry.services.saved_views import saved_view_create, saved_view_delete, 
 from registry.services.sessions import LoginAttempt, login_attempt, logout_record
 from registry.services.signatures import version_sign
 from registry.services.silences import silence_confirm, silence_create, silence_end
+from registry.services.standing import (
+    promotion_approve_standing,
+    standing_approval_end,
+    standing_approval_give,
+    standing_approvals_void,
+)
 from registry.services.tags import model_tag_delete, model_tag_set, version_tag_delete, version_tag_set
 from registry.services.teams import team_change, team_create, team_guard, team_join, team_leave
 from registry.services.tokens import Bounds, token_create, token_revoke, token_use, tokens_used
@@ -129,6 +135,7 @@ __all__ = [
     "policy_difference",
     "preference_set",
     "promotion_approve",
+    "promotion_approve_standing",
     "promotion_comment",
     "promotion_complete",
     "promotion_export",
@@ -158,6 +165,9 @@ __all__ = [
     "silence_confirm",
     "silence_create",
     "silence_end",
+    "standing_approval_end",
+    "standing_approval_give",
+    "standing_approvals_void",
     "team_change",
     "team_create",
     "team_guard",

@@ -23,6 +23,7 @@ from registry.models import (
 )
 from registry.services.alerts import alert_clear, alert_raise
 from registry.services.revalidation import revalidation_trigger
+from registry.services.standing import standing_approvals_void
 from registry.states import PromotionEvent, PromotionState, next_state
 
 
@@ -109,6 +110,9 @@ def rollback(
             model=model, trigger=RevalidationTrigger.ROLLBACK, since=done.requested_at, process="registry",
             why=f"v{left} was rolled back: {done.reason}",
         )  # fmt: skip
+        standing_approvals_void(
+            model=model, why=f"v{left} was rolled back, so people look at what comes next.", actor=actor
+        )
     return done
 
 

@@ -11,6 +11,7 @@ from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, FourEyesError, InvalidError
 from registry.models import AcceptanceCriterion, ApiToken, CriteriaSet, RegisteredModel, Role
+from registry.services.standing import standing_approvals_void
 
 FIELDS = ("metric", "direction", "threshold", "against_champion", "basis", "data_set", "data_slice", "phase",
           "blocking", "reason")  # fmt: skip
@@ -69,6 +70,7 @@ def criteria_agree(*, actor: Actor, criteria_set_id: int, reason: str = "") -> C
         action="criteria.agree", subject=f"{drafted.model.path}criteria/", actor=actor, team=drafted.model.team.slug,
         payload={"set": drafted.number, "digest": drafted.digest, "reason": reason.strip()},
     )  # fmt: skip
+    standing_approvals_void(model=drafted.model, why=f"Criteria set {drafted.number} was agreed.", actor=actor)
     return drafted
 
 

@@ -11,6 +11,7 @@ from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
 from registry.models import PROMPT_TAG, ModelTag, RegisteredModel, RevalidationTrigger, Role, Task, Team
+from registry.services.standing import standing_approvals_void
 from registry.sources import check_name
 
 EDITABLE = ("task", "risk_tier", "purpose", "description", "revalidate_by", "revalidation_triggers")
@@ -68,6 +69,7 @@ def model_update(*, actor: Actor, model: RegisteredModel, **changes: object) -> 
         actor.require(model.team, Role.ADMIN)
         if model.promotions.filter(state__in=selectors.OPEN).exists():
             raise ConflictError("The risk tier does not change while a promotion is open; it is decided first.")
+        standing_approvals_void(model=model, why=f"The model is of tier {changes['risk_tier']} now.", actor=actor)
     if "revalidate_by" in changes:
         _refuse_later(model, changes["revalidate_by"])
     if "revalidation_triggers" in changes:

@@ -9,11 +9,10 @@ from django.utils import timezone
 from registry import selectors
 from registry.access import Actor
 from registry.audit_trail import audit, audited
-from registry.errors import ConflictError, CriteriaError, FourEyesError, InvalidError, RoleError, StaleBindingError
+from registry.errors import ConflictError, FourEyesError, InvalidError, RoleError, StaleBindingError
 from registry.models import (
     ApiToken,
     Approval,
-    Binding,
     Comment,
     CriteriaSet,
     ModelVersion,
@@ -21,9 +20,8 @@ from registry.models import (
     RegisteredModel,
     Role,
 )
-from registry.policies import Policy
-from registry.services.rolling_out import advance, complete, locked, next_of
-from registry.services.signatures import version_sign
+from registry.services.deciding import close_quorum, follow, record, refuse_unmet
+from registry.services.rolling_out import advance, locked, next_of
 from registry.services.waivers import waiver_ask
 from registry.states import PromotionEvent, PromotionState, RevalidationState, revalidation_state
 
@@ -125,21 +123,15 @@ def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str
         raise StaleBindingError(
             "The artifact, criteria, evidence or waivers changed since you looked. Look again and decide."
         )
-    _refuse_unmet(promotion, policy, checks)
-    _record(promotion, actor, role, Approval.Decision.APPROVE, reason, binding)
-    if selectors.quorum_reached(promotion, policy, binding):
-        advance(promotion, PromotionEvent.QUORUM_REACHED, decided_at=Now())
-        Promotion.objects.filter(pk=promotion.pk).update(policy=selectors.policy_snapshot(promotion.model))
+    refuse_unmet(promotion, policy, checks)
+    record(promotion, actor.user, role, Approval.Decision.APPROVE, reason, binding)
+    close_quorum(promotion, policy, binding)
     audit(
         action="promotion.approve", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
         payload={"reason": reason.strip(), "binding": binding.digest, "role": role, "state": promotion.state,
                  "waivers": list(binding.waivers)},
     )  # fmt: skip
-    if promotion.state == PromotionState.APPROVED:
-        version_sign(version=promotion.version, actor=actor, promotion=promotion)
-        if not selectors.wants_rollout(promotion, policy):  # who carries rollouts out takes up what stays approved
-            advance(promotion, PromotionEvent.ROLL_OUT)
-            complete(promotion, actor.user, actor=actor)
+    follow(promotion, policy, actor.user, actor=actor)
     return promotion
 
 
@@ -159,7 +151,7 @@ def promotion_reject(*, actor: Actor, promotion_id: int, reason: str) -> Promoti
     actor.require_fresh_login(selectors.policy_for(promotion.model))
     binding = selectors.promotion_binding(promotion, selectors.promotion_checks(promotion))
     next_of(promotion, PromotionEvent.REJECT)
-    _record(promotion, actor, role, Approval.Decision.REJECT, reason, binding)
+    record(promotion, actor.user, role, Approval.Decision.REJECT, reason, binding)
     advance(promotion, PromotionEvent.REJECT, decided_at=Now())
     audit(
         action="promotion.reject", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
@@ -205,28 +197,3 @@ def promotion_comment(*, actor: Actor, promotion_id: int, body: str) -> Comment:
         payload={"comment": comment.pk},
     )  # fmt: skip
     return comment
-
-
-def _refuse_unmet(promotion: Promotion, policy: Policy, checks: list[selectors.Check]) -> None:
-    failed = [check for check in checks if check.blocks]
-    closed = [rule for rule in selectors.gates(promotion, policy, now=timezone.now()) if not rule.met]
-    if failed or closed:
-        said = f"{len(failed)} blocking criteria are not met." if failed else ""
-        raise CriteriaError(
-            " ".join([said, *(f"{rule.text}." for rule in closed)]).strip(),
-            unmet=[{"rule": f"{check.title}: {check.status_label.lower()}", "who": check.who} for check in failed]
-            + [{"rule": rule.text, "who": rule.who} for rule in closed],
-        )
-
-
-def _record(
-    promotion: Promotion, actor: Actor, role: Role, decision: Approval.Decision, reason: str, binding: Binding
-) -> None:
-    try:
-        with transaction.atomic():
-            Approval.objects.create(
-                promotion=promotion, approver=actor.user, role=role, decision=decision, reason=reason.strip(),
-                binding=binding.as_json(), binding_digest=binding.digest,
-            )  # fmt: skip
-    except IntegrityError:
-        raise ConflictError("You decided on this before; the promotion waits for others.") from None

@@ -15,14 +15,18 @@ from registry.states import IllegalTransitionError, PromotionEvent, PromotionSta
 
 
 @audited()
-def promotion_roll_out(*, promotion_id: int, process: str) -> Promotion:
+def promotion_roll_out(*, promotion_id: int, process: str, carried_by: str = "") -> Promotion:
     """Say that a rollout carries an approved promotion from here on; nobody withdraws it any more.
+
+    Args:
+        carried_by: path of the rollout; empty where there is none to show.
 
     Raises:
         ConflictError: it is not approved, or was taken up before.
     """
     promotion = locked(promotion_id)
     advance(promotion, PromotionEvent.ROLL_OUT)
+    Promotion.objects.filter(pk=promotion.pk).update(carried_by=carried_by)
     _keep_replaced(promotion)
     audit(
         action="promotion.roll_out", subject=promotion.path, actor=None, process=process,

@@ -108,7 +108,7 @@ def promotion_page(
         "objections": selectors.refusals_of(found),
         "may_review": role in selectors.REVIEWERS,
         "timeline": timeline(found, lapses),
-        "approvals": found.approvals.select_related("approver"),
+        "approvals": found.approvals.select_related("approver", "standing__model"),
         "lapsed": {lapse.approval.pk: lapse for lapse in lapses},
         "policy": policy,
         "held": selectors.policy_snapshot(found.model) if is_open else found.policy,
@@ -149,7 +149,7 @@ def _tally(checks: list[selectors.Check]) -> str:
 
 
 MARKS = {
-    "promotion.approve": "pass", "promotion.reject": "fail", "promotion.complete": "pass", "waiver.ask": "pending",
+    "promotion.approve": "pass", "promotion.approve_standing": "pass", "promotion.reject": "fail", "promotion.complete": "pass", "waiver.ask": "pending",
     "promotion.roll_out": "live", "promotion.roll_back": "warn", "waiver.grant": "unsure", "waiver.decline": "fail", "waiver.revoke": "warn",
 }  # fmt: skip
 

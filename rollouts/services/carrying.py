@@ -76,7 +76,7 @@ def ask_for(rollout: Rollout, plan: Plan, decision: Decision, ask: Ask, *, now: 
 
 
 AGAIN = "Read why on its page; mend the version or its plan, and ask for a promotion anew."
-LAPSED = "Its approvals hold no longer: a waiver ended, or the policy asks for more by now. It is asked for anew."
+LAPSED = "Its approvals hold no longer: a waiver or a standing approval ended, or the policy asks for more by now. It is asked for anew."
 
 
 def approvals_hold(rollout: Rollout) -> bool:

@@ -55,7 +55,7 @@ def rollout_start(*, promotion_id: int, now: datetime) -> Rollout | None:
         document=made_from.document, salt=f"rollout-{promotion.pk}", requested_by=promotion.requested_by,
         started_at=now, phase_started_at=now,
     )  # fmt: skip
-    promotion_roll_out(promotion_id=promotion.pk, process=PROCESS)
+    promotion_roll_out(promotion_id=promotion.pk, process=PROCESS, carried_by=rollout.path)
     text = f"v{promotion.version.number} is on its way to champion; v{champion.number} goes on meanwhile."
     move(rollout, None, text, action="rollout.start", payload={"promotion": promotion.pk, "plan": str(made_from)})
     if before:

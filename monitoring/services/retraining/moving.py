@@ -17,8 +17,8 @@ from monitoring.services.retraining.steps import fail, locked, move, stop
 from registry.access import Actor
 from registry.audit_trail import audited
 from registry.errors import RefusedError
-from registry.models import ArtifactState, ModelVersion
-from registry.services import promotion_request
+from registry.models import ArtifactState, ModelVersion, Promotion
+from registry.services import promotion_approve_standing, promotion_request
 from registry.states import PromotionState
 
 OVER = {
@@ -179,7 +179,32 @@ def _evaluated(retraining: Retraining, *, now: datetime) -> Job | None:
         promotion=promotion,
         comparison=judged.comparison,
     )
+    if retraining.policy.rules.automation == "champion":
+        _go_on(retraining, promotion, judged)
     return None
+
+
+def _go_on(retraining: Retraining, promotion: Promotion, judged: Judged) -> None:
+    """Approve the promotion by the standing approvals of the policy; where none does, people decide, and read why."""
+    try:
+        told = (
+            _approved_beforehand(retraining, promotion)
+            if judged.comparison
+            else "People decide: no champion was there to be better than."
+        )
+    except RefusedError as refused:
+        told = " ".join([f"People decide: {refused}", *(f"{one['rule']}." for one in refused.unmet)])
+    Retraining.objects.filter(pk=retraining.pk).update(outcome=f"{judged.text} {told}")
+
+
+def _approved_beforehand(retraining: Retraining, promotion: Promotion) -> str:
+    done = promotion_approve_standing(
+        promotion_id=promotion.pk, policy=retraining.policy.number, process=retraining.process
+    )
+    given = done.approvals.select_related("approver", "standing")
+    told = ", ".join(f"{one.standing} of {one.approver}" for one in given)
+    more = "" if done.state != PromotionState.REQUESTED else " The policy of its tier asks for more, which people give."
+    return f"Approved beforehand, by {told}.{more}"
 
 
 def _leave(retraining: Retraining, judged: Judged, *, now: datetime) -> None:

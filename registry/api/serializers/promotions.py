@@ -26,7 +26,8 @@ class PromotionSerializer(serializers.ModelSerializer[Promotion]):
     class Meta:
         model = Promotion
         fields: tuple[str, ...] = ("id", "model", "version", "alias", "replaces", "criteria_set", "state", "description",
-                  "policy", "requested_by", "requested_at", "decided_at", "completed_at", "outcome", "path")  # fmt: skip
+                  "policy", "requested_by", "requested_at", "decided_at", "completed_at", "outcome",
+                  "carried_by", "path")  # fmt: skip
 
 
 class RuleSerializer(serializers.Serializer[Any]):
@@ -38,13 +39,16 @@ class RuleSerializer(serializers.Serializer[Any]):
 
 
 class ApprovalSerializer(serializers.ModelSerializer[Approval]):
-    """One person's decision, bound to what that person was shown."""
+    """One person's decision, bound to what that person was shown; or given beforehand, by a standing approval."""
 
     approver = serializers.CharField(source="approver.username")
+    standing = serializers.IntegerField(
+        source="standing_id", allow_null=True, help_text="id of the standing approval; null: given by hand"
+    )
 
     class Meta:
         model = Approval
-        fields = ("approver", "role", "decision", "reason", "binding", "binding_digest", "decided_at")
+        fields = ("approver", "role", "decision", "reason", "binding", "binding_digest", "standing", "decided_at")
 
 
 class CommentSerializer(serializers.ModelSerializer[Comment]):

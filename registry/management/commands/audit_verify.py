@@ -14,6 +14,7 @@ from registry.selectors.audit_chain import (
     exported_heads,
     unheard_approvals,
     unheard_grants,
+    unheard_standing,
 )
 
 
@@ -53,10 +54,16 @@ class Command(BaseCommand):
         for waiver in (grants := unheard_grants()):
             by = waiver.decided_by.get_username() if waiver.decided_by else "nobody"
             self.stderr.write(f"{waiver.path} waiver {waiver.pk} granted by {by}")
+        for word in (standing := unheard_standing()):
+            self.stderr.write(f"{word.path} {word} by {word.approver.get_username()}")
         if unheard:
             raise CommandError(f"{len(unheard)} approvals have no audit event of their approver by session or token.")
         if grants:
             raise CommandError(f"{len(grants)} waivers have no audit event of who granted them by session or token.")
+        if standing:
+            raise CommandError(
+                f"{len(standing)} standing approvals have no audit event of who gave them by session or token."
+            )
 
 
 def _read(path: Path | None) -> list[Head]:

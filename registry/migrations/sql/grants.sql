@@ -7,7 +7,7 @@ REVOKE UPDATE, DELETE ON registry_auditevent, registry_approval, registry_eviden
 REVOKE UPDATE, DELETE ON monitoring_retrainingpolicy FROM %(app)s;
 REVOKE DELETE ON monitoring_retraining FROM %(app)s;
 REVOKE UPDATE, DELETE ON registry_alertevent FROM %(app)s;
-REVOKE DELETE ON registry_silence FROM %(app)s;
+REVOKE DELETE ON registry_silence, registry_standingapproval FROM %(app)s;
 REVOKE UPDATE, DELETE ON monitoring_logpolicy, registry_promotionpolicy, registry_revalidation, registry_comment,
     registry_modelversion_contributors FROM %(app)s;
 REVOKE UPDATE, DELETE ON experiments_datacontract, experiments_contractcheck FROM %(app)s;
