@@ -11,6 +11,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import PHONE, WIDE, accessibility_faults, log_in_by_form, settle, sideways_scroll
+from tests.moving import (  # noqa: F401  collected here, as are the scenarios
+    test_backup_of_the_running_product_restored_elsewhere_serves_the_same_champion,
+)
 from tests.scenarios import (  # noqa: F401  collected here, first: one process has the product
     rehearsed,
     test_a_bad_candidate_goes_back_by_itself,
@@ -29,7 +32,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
 PICTURES = Path(__file__).parent.parent / "docs/ui/pages"
 MODEL = "/models/flight-delay/"
-LOOKS = [("light", WIDE), ("dark", PHONE)]
 ALL_LOOKS = [(theme, size) for theme in ("light", "dark") for size in (WIDE, PHONE)]
 
 
@@ -91,10 +93,17 @@ def second_version(stack):
 
 
 def test_every_page_is_accessible_and_quiet(stack, sit_down):
-    """Comes before what needs the second version, which the story trains meanwhile."""
-    for theme, size in LOOKS:
+    """Comes before what needs the second version, which the story trains meanwhile.
+
+    Every other page is opened wide and light, the rest on a phone and dark; with UPDATE_DOCS each is seen in every look.
+    """
+    paths = list(pages(stack).values())
+    looks = [(look, paths) for look in ALL_LOOKS]
+    if not os.environ.get("UPDATE_DOCS"):
+        looks = [(("light", WIDE), paths[::2]), (("dark", PHONE), paths[1::2])]
+    for (theme, size), seen in looks:
         with sit_down("engineer", theme=theme, size=size) as page:
-            for path in pages(stack).values():
+            for path in seen:
                 page.goto(path)
                 settle(page)
                 where = f"{path} {theme} {size['width']}"
