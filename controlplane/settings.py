@@ -319,6 +319,12 @@ JOB_RETRY_SECONDS: float = env.float(
 JOB_SEATS: dict[str, int] = env.dict(
     "JOB_SEATS", cast={"value": int}, default={}
 )  # jobs at once of a queue in one worker
+WORKER_DEAF_SECONDS: float = env.float(
+    "WORKER_DEAF_SECONDS", 60.0
+)  # a worker that takes no message for so long, while some wait and it has a thread free, ends; 0: it is not watched
+JOB_TEAM_SEATS: dict[str, int] = env.dict(
+    "JOB_TEAM_SEATS", cast={"value": int}, default={}
+)  # most jobs of one team at once on all workers, as queue=number, or team:queue=number for one team; unlimited by default
 JOB_KIND_MODULES: list[str] = env.list("JOB_KIND_MODULES", default=[])  # declare job kinds beside those of the apps
 JOBS_RECORD = "registry.services.jobs.job_record"  # writes into the trail who acted on a job
 OUTBOX_RETRY_SECONDS: float = env.float(

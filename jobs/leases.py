@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F, Max
+from django.db import connection, transaction
+from django.db.models import Case, Count, F, Max, When
 from django.db.models.functions import Now
 
 from jobs.models import Attempt, Job, LogLine
@@ -41,10 +41,17 @@ class Pulse(StrEnum):
 def job_claim(*, queue: str, worker: str) -> Job | None:
     """Take the next waiting job of ``queue`` for ``worker``, or None where nothing waits.
 
-    Two callers never take the same job: each skips the rows that the other has locked.
+    Higher priority goes first; among equals the turn is of whom the fewest jobs run here, so that one team's hundred jobs
+    do not hold up another's one; then the older. Who has as many running as allowed waits. Claims of one queue follow each
+    other, so that no two of them count the same free place.
     """
-    waiting = Job.objects.waiting().filter(queue=queue).order_by("-priority", "id")
-    job = waiting.select_for_update(skip_locked=True).first()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"jobs:{queue}"])
+    running = running_by_scope(queue)
+    full = [scope for scope, count in running.items() if (most := most_at_once(scope, queue)) and count >= most]
+    theirs = [Case(*(When(scope=scope, then=count) for scope, count in running.items()), default=0)] if running else []
+    waiting = Job.objects.waiting().filter(queue=queue).exclude(scope__in=full)
+    job = waiting.order_by("-priority", *theirs, "id").select_for_update(skip_locked=True).first()
     if job is None:
         return None
     Job.objects.filter(pk=job.pk).update(
@@ -61,6 +68,18 @@ def job_claim(*, queue: str, worker: str) -> Job | None:
     job.refresh_from_db()
     Attempt.objects.create(job=job, number=job.attempt, worker=worker, started_at=Now())
     return job
+
+
+def running_by_scope(queue: str) -> dict[str, int]:
+    """Return how many jobs of ``queue`` run now, by whose they are."""
+    running = Job.objects.filter(queue=queue, state=State.RUNNING).order_by()
+    return dict(running.values_list("scope").annotate(count=Count("pk")))
+
+
+def most_at_once(scope: str, queue: str) -> int | None:
+    """Return how many jobs of ``queue`` may run at once for ``scope``, on all workers together; None: no limit of its own."""
+    limits = settings.JOB_TEAM_SEATS
+    return limits.get(f"{scope}:{queue}", limits.get(queue))
 
 
 @transaction.atomic

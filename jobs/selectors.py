@@ -9,7 +9,9 @@ from typing import Any
 from django.db.models import DateTimeField, DurationField, Expression, ExpressionWrapper, F, Q
 from django.db.models.functions import Coalesce, Now
 
+from jobs.leases import most_at_once, running_by_scope
 from jobs.models import Job, JobQuerySet, LogLine
+from jobs.states import State
 
 COMPARED = 20
 TAIL = 400
@@ -82,6 +84,13 @@ def expected_duration(job: Job) -> timedelta | None:
     earlier = Job.objects.filter(kind=job.kind, state="succeeded").exclude(pk=job.pk).order_by("-id")
     taken = earlier.annotate(elapsed=_elapsed()).values_list("elapsed", flat=True)[:COMPARED]
     return statistics.median(taken) if taken else None
+
+
+def held_back(job: Job) -> int | None:
+    """Return how many jobs of its queue may run at once for whose it is, where so many do and ``job`` waits for that; else None."""
+    most = most_at_once(job.scope, job.queue)
+    waits = job.state == State.QUEUED and most is not None
+    return most if waits and most and running_by_scope(job.queue).get(job.scope, 0) >= most else None
 
 
 def log_window(job: Job, *, line: int | None = None, after: int | None = None) -> LogWindow:

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
-from celery.signals import worker_shutting_down
+from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
@@ -17,6 +17,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from jobs.delivery import deliver_due
 from jobs.execution import supervise
+from jobs.hearing import listen
 from jobs.leases import job_claim, jobs_reap
 from jobs.models import Job
 from jobs.outbox import outbox_trim
@@ -28,6 +29,9 @@ NUDGE_EXPIRES_S = 30
 _stopping = threading.Event()
 _seats: dict[str, threading.BoundedSemaphore] = {}
 _seats_lock = threading.Lock()
+
+
+worker_ready.connect(listen)
 
 
 @worker_shutting_down.connect

@@ -24,6 +24,7 @@ from jobs.leases import (
     jobs_reap,
 )
 from jobs.models import Job, LogLine, Slot
+from jobs.selectors import held_back
 from jobs.services import SlotTakenError, job_cancel, job_create, job_retry, slot_take
 from jobs.states import IllegalMoveError, Outcome
 from tests import job_kinds
@@ -36,8 +37,8 @@ def retry_at_once(settings):
     settings.JOB_RETRY_SECONDS = 0
 
 
-def make_job(kind="test.effect", **fields):
-    return job_create(kind=kind, scope="flight-ops", title="A test", **fields)
+def make_job(kind="test.effect", scope="flight-ops", **fields):
+    return job_create(kind=kind, scope=scope, title="A test", **fields)
 
 
 def claim():
@@ -87,6 +88,31 @@ def test_claim_prefers_priority_then_age_and_waits_for_run_after():
 
     assert [claim().pk, claim().pk, claim().pk] == [urgent.pk, first.pk, second.pk]
     assert claim() is None
+
+
+def test_claim_gives_turns_to_who_has_least_and_holds_a_team_to_its_limit(settings):
+    many = [make_job() for _ in range(3)]
+    other = make_job(scope="fraud")
+    assert [claim().pk for _ in range(3)] == [many[0].pk, other.pk, many[1].pk]
+
+    settings.JOB_TEAM_SEATS = {job_kinds.QUEUE: 1, f"flight-ops:{job_kinds.QUEUE}": 2}
+    more = make_job(scope="fraud", priority=5)
+    assert claim() is None
+    assert (held_back(many[2]), held_back(more), held_back(Job.objects.get(pk=many[0].pk))) == (2, 1, None)
+    job_finish(job_id=other.pk, attempt=1, result={})
+    assert claim() == more
+    assert claim() is None
+    job_finish(job_id=many[0].pk, attempt=1, result={})
+    assert claim() == many[2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_claims_at_once_do_not_exceed_a_teams_limit(settings):
+    settings.JOB_TEAM_SEATS = {job_kinds.QUEUE: 3}
+    for _ in range(16):
+        make_job()
+
+    assert len([job for job in in_threads(8, claim) if job]) == 3
 
 
 @pytest.mark.django_db(transaction=True)

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from kombu import Connection
 
+from jobs.hearing import Hearing
 from jobs.models import Attempt, Job
 from jobs.schedules import SCHEDULES
 from jobs.services import job_create
@@ -62,9 +63,9 @@ def start_worker(broker_url, tmp_path):
     quiet = ["--queues", f"control,{job_kinds.QUEUE}", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
     workers = []
 
-    def start():
+    def start(**given):
         with (tmp_path / "worker.log").open("ab") as log:
-            workers.append(subprocess.Popen([*command, *quiet], env=environment, stdout=log, stderr=log))
+            workers.append(subprocess.Popen([*command, *quiet], env=environment | given, stdout=log, stderr=log))
         return workers[-1]
 
     yield start
@@ -149,6 +150,44 @@ def test_stopped_worker_gives_its_job_back_at_once(broker_url, start_worker):
 
     job.refresh_from_db()
     assert (job.state, job.attempts.get().outcome) == ("queued", "returned")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_worker_that_went_deaf_ends_and_the_next_one_does_its_work(broker_url, start_worker, tmp_path):
+    worker = start_worker(WORKER_DEAF_SECONDS="2")
+    with as_beat(broker_url) as tick:
+        (first,) = make_jobs(1)
+        wait_for(lambda: unfinished() == 0, tick)
+        with Celery(broker=broker_url) as app:  # from here on it hears nothing of the queue, and still answers a ping
+            app.control.cancel_consumer(job_kinds.QUEUE)
+        (second,) = make_jobs(1)
+        wait_for(lambda: worker.poll() is not None, tick)
+        assert Job.objects.get(pk=second.pk).state == "queued"
+
+        start_worker()
+        wait_for(lambda: unfinished() == 0, tick)
+
+    assert [job_kinds.effects(job.pk) for job in (first, second)] == [1, 1]
+    assert "this worker took none for 2 s, with a thread free" in (tmp_path / "worker.log").read_text()
+
+
+def test_worker_is_deaf_only_where_messages_wait_and_a_thread_is_free():
+    clock = [0.0]
+    hearing = Hearing(["training", "control"], threads=1, now=lambda: clock[0])
+
+    def deaf(at, **waiting):
+        clock[0] = at
+        return hearing.deaf_to(waiting, after_s=60)
+
+    assert deaf(100) is None  # nothing was said
+    assert deaf(159, training=3) is None
+    hearing.heard("control")
+    assert deaf(161, training=3, control=1) == "training"
+    hearing.began()
+    assert deaf(300, training=3) is None  # busy
+    hearing.ended()
+    assert deaf(359, training=3) is None
+    assert deaf(361, training=3) == "training"
 
 
 def test_unreachable_broker_is_no_error():
