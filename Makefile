@@ -51,7 +51,7 @@ fmt: dev-env ## Format code and templates in place, and mend what can be mended 
 bench: dev-env ## Run every benchmark and rewrite docs/benchmarks.md.
 	@$(BIN)/python -m benchmarks
 
-faults: dev-env ## Race 1,000 approvals and 1,000 champion switches; switch versions, kill workers, fill the spool and stop all else under a gateway's 500 requests a second. Print what went wrong: nothing may.
+faults: dev-env ## Kill workers and web processes, wipe the broker, stop PostgreSQL, set clocks wrong, fill disks, race decisions, and put a gateway through the like at 500 requests a second. Print what went wrong: nothing may.
 	@$(BIN)/python -m benchmarks.faults $(ARGS)
 
 conformance: dev-env ## Compare with MLflow: calls, older clients, and its own tests where MLFLOW_TESTS names a checkout; ARGS="--url … --token …" asks a server that runs. Then fuzz the gateway by its OpenAPI document, and ask it with KServe's and Triton's clients.

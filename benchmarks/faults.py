@@ -1,7 +1,9 @@
 """Faults, and what they may not cost.
 
-Races (F7) between approvals, and between champion switches and readers; and the gateway under a constant 500 requests a second while
-versions switch (F10), workers are killed, the spool or its disk is full (F9) and everything else is gone (F8).
+Workers killed while their jobs run (F1), the broker wiped (F4), clocks an hour wrong (F6); web processes killed while they write
+(F2), PostgreSQL stopped (F3), the artifacts' disk full (F5); races (F7) between approvals, and between champion switches and
+readers; and the gateway under a constant 500 requests a second while versions switch (F10), workers are killed, the spool or its
+disk is full (F9) and everything else is gone (F8).
 
 It runs the product's services on its own PostgreSQL, as the application's role.
 """
@@ -14,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.report import Row, arguments, finish
-from controlplane.embedded import APP_ROLE, OWNER_ROLE, Postgres, free_port
+from controlplane.embedded import APP_ROLE, OWNER_ROLE, Postgres, Valkey, free_port
 
 ROOT = Path(__file__).parent.parent
 RACERS = 8
@@ -27,11 +29,13 @@ def main() -> None:
     times = 100 if options.quick else 1_000
     home = Path(tempfile.mkdtemp(prefix="controlplane-faults-"))
     home.chmod(0o755)
-    postgres = Postgres(home / "postgres", free_port())
+    postgres, valkey = Postgres(home / "postgres", free_port()), Valkey(home / "broker", free_port())
+    broker = valkey.start()
     os.environ |= {
         "DEPLOYMENT": "test",
         "SECRET_KEY": secrets.token_urlsafe(40),
-        "BROKER_URL": "redis://127.0.0.1:1/0",
+        "BROKER_URL": valkey.url,
+        "JOB_KIND_MODULES": "tests.job_kinds",
         "VAR_DIR": str(home),
         "DJANGO_SETTINGS_MODULE": "controlplane.settings",
         "LOG_LEVEL": "ERROR",
@@ -41,8 +45,12 @@ def main() -> None:
         os.environ["DATABASE_URL"] = postgres.url(APP_ROLE)
         owner = os.environ | {"DATABASE_OWNER_URL": postgres.url(OWNER_ROLE)}
         subprocess.run([sys.executable, "manage.py", "provision", "-v0"], check=True, cwd=ROOT, env=owner)
-        rows = [*_races(times), *_gateway(home, postgres, seconds=10 if options.quick else 60)]
+        rows = [
+            *_races(times), *_jobs(home, quick=options.quick), *_writes(home, postgres, quick=options.quick),
+            *_gateway(home, postgres, seconds=10 if options.quick else 60),
+        ]  # fmt: skip
     finally:
+        broker.terminate()
         postgres.destroy()
     finish(rows, options.json)
     if any(row.met is False for row in rows):
@@ -73,6 +81,52 @@ def _races(times: int) -> list[Row]:
         Row("readers_other_than_one_champion", switches.other_than_one, "", ("≤", 0)),
         Row("readers_history_disagrees", switches.history_disagrees, "", ("≤", 0)),
     ]
+
+
+def _jobs(home: Path, *, quick: bool) -> list[Row]:
+    from benchmarks.job_faults import kill_workers, wrong_clocks
+
+    lease_s = 6 if quick else 30  # 30 is the product's own
+    killed = kill_workers(home / "jobs", jobs=24 if quick else 200, every_s=10, lease_s=lease_s)
+    clocks = wrong_clocks(home / "clocks", jobs=4 if quick else 40)
+    wrong = [
+        Row("clocks.jobs", clocks.jobs), Row("clocks.leases_expired", clocks.expired, "", ("≤", 0)),
+        Row("clocks.lost", clocks.lost, "", ("≤", 0)),
+    ] if clocks else []  # fmt: skip
+    return [
+        Row("jobs.killed", killed.kills, "workers", ("≥", 1)),
+        Row("jobs.lost", killed.lost, f"of {killed.jobs}", ("≤", 0)),
+        Row("jobs.doubled", killed.doubled, f"of {killed.jobs}", ("≤", 0)),
+        Row("recovery_s.jobs", killed.recovery_s, f"s, the lease being {lease_s} s"),
+        *wrong,
+    ]
+
+
+def _writes(home: Path, postgres: Postgres, *, quick: bool) -> list[Row]:
+    from benchmarks.gateway_faults import small_disk
+    from benchmarks.write_faults import fill_artifacts, kill_web, stop_database
+
+    web, database = kill_web(kills=2 if quick else 10), stop_database(postgres, stops=1 if quick else 5)
+    rows = []
+    for name, found in (("web", web), ("database", database)):
+        sys.stderr.write(f"{name}: answers by status: {found.answers}\n")
+        rows += [
+            Row(f"{name}.faults", found.faults),
+            Row(f"{name}.acknowledged", found.acknowledged, "writes"),
+            Row(f"{name}.acknowledged_absent", found.absent, "", ("≤", 0)),
+            Row(f"{name}.half_written", found.half, "", ("≤", 0)),
+            Row(f"recovery_s.{name}", found.recovery_s, "s"),
+        ]
+    with small_disk(home / "artifacts") as disk:
+        if disk:
+            full = fill_artifacts(disk, home / "uploads")
+            sys.stderr.write(f"disk full: the client reads: {full.told}\n")
+            rows += [
+                Row("artifacts.kept", full.kept), Row("artifacts.refused", full.refused, "", ("≥", 1)),
+                Row("artifacts.corrupt", full.corrupt, "", ("≤", 0)),
+                Row("artifacts.taken_once_there_is_room", int(full.recovered), "", ("≥", 1)),
+            ]  # fmt: skip
+    return rows
 
 
 def _gateway(home: Path, postgres: Postgres, *, seconds: float) -> list[Row]:

@@ -1,16 +1,19 @@
 """What belongs to no app: the palette's search, and what is said when a request cannot be answered."""
 
+import sys
 from datetime import timedelta
 
 from django import forms
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_safe
 
 from controlplane.search import search
 from registry.access import actor_of
 from registry.errors import FourEyesError
+from registry.problems import OUTAGE, OUTAGE_DETAIL, OUTAGE_RETRY_S
 
 
 @require_GET
@@ -36,8 +39,20 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Say that the fault is ours."""
+    """Say that the fault is ours, and whether it passes: Django calls this while it handles what was raised."""
+    if isinstance(sys.exception(), OUTAGE):
+        return _outage(request)
     return _fault(request, 500, "Something failed on our side.")
+
+
+def _outage(request: HttpRequest) -> HttpResponse:
+    """Say that the database is away, without asking it who is looking."""
+    if request.path.startswith("/api/"):
+        answer = _fault(request, 503, OUTAGE_DETAIL)
+    else:
+        answer = HttpResponse(render_to_string("errors/503.html", {"detail": OUTAGE_DETAIL}), status=503)
+    answer["Retry-After"] = str(OUTAGE_RETRY_S)
+    return answer
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

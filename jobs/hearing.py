@@ -17,7 +17,6 @@ from typing import Any
 
 from celery.signals import task_postrun, task_prerun, task_received
 from django.conf import settings
-from kombu import Connection
 from kombu.exceptions import ChannelError
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -107,7 +106,7 @@ def _watch(hearing: Hearing, app: Any) -> None:
             os._exit(1)
 
 
-def _waiting(connection: Connection, queues: Iterable[str]) -> dict[str, int]:
+def _waiting(connection: Any, queues: Iterable[str]) -> dict[str, int]:
     """Return how many messages lie in each of ``queues``; an empty one does not exist for Redis."""
     found = {}
     for queue in queues:

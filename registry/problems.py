@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
 from django.core.signals import got_request_exception
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -15,6 +16,12 @@ from registry.errors import InvalidError, RefusedError
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+OUTAGE = (OperationalError, InterfaceError)  # the database is gone, starts, or did not answer in time
+OUTAGE_DETAIL = (
+    "The database does not answer just now. What you sent was not acknowledged: try again in some seconds; a write with the "
+    "same Idempotency-Key is safe to repeat."
+)
+OUTAGE_RETRY_S = 5
 TITLES = {
     400: "The request is not valid",
     401: "Authentication is needed",
@@ -84,6 +91,11 @@ def problem_response(exc: Exception, context: dict[str, Any]) -> Response:
             return problem(403, str(exc) or "Your role does not allow this.")
         case RequestDataTooBig():
             return problem(413, "The body is larger than the server reads.")
+        case OperationalError() | InterfaceError():
+            logger.error("%s: the database does not answer: %s", context["request"].path, exc)
+            answer = problem(503, OUTAGE_DETAIL, kind="urn:problem:outage")
+            answer["Retry-After"] = str(OUTAGE_RETRY_S)
+            return answer
     return _failure(exc, context)
 
 

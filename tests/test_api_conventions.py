@@ -161,6 +161,24 @@ def test_slash_at_the_end_of_an_address_means_nothing(engineer):
     assert engineer.get("models/a/").json()["name"] == "a"
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["/api/v1/models", "/models/"])
+def test_database_that_goes_away_is_a_503_that_says_when_to_come_back(monkeypatch, path):  # F3
+    def gone(actor):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    client = Client(raise_request_exception=False)
+    client.force_login(factories.make_user(factories.make_team()))
+    monkeypatch.setattr("registry.access.Actor.teams", gone)
+
+    answer = client.get(path)
+
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert b"The database does not answer just now" in answer.content
+    connection.close()
+
+
 def test_unforeseen_error_is_a_500_that_tells_nothing(engineer, monkeypatch):
     monkeypatch.setattr("registry.selectors.waiting", lambda actor: int("secret detail"))
     engineer.client.raise_request_exception = False

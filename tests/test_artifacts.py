@@ -8,9 +8,13 @@ import pickle
 import pytest
 import skops.io
 import yaml
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from registry.artifacts import ArtifactError, read_artifact
 from registry.conversions import CONVERSIONS
+from registry.mlflow.server import _no_room
 from serving.categories import with_categories
 from serving.contract import FORMATS, Column, File, manifest_digest
 from serving.reading import read
@@ -251,3 +255,19 @@ def test_every_format_says_how_to_convert_it():
     for conversion in CONVERSIONS.values():
         assert conversion.title
         assert conversion.advice
+
+
+def test_full_disk_is_a_507_that_clients_do_not_try_again():  # F5
+    async def upload(request):
+        with open("/dev/full", "wb", buffering=0) as full:
+            full.write(b"tree")
+
+    async def lost(request):
+        raise FileNotFoundError("gone")
+
+    app = Starlette(routes=[Route("/full", upload), Route("/lost", lost)], exception_handlers={OSError: _no_room})
+    client = TestClient(app, raise_server_exceptions=False)
+
+    assert client.get("/full").status_code == 507
+    assert "nothing of this file was kept" in client.get("/full").json()["message"]
+    assert client.get("/lost").status_code == 500

@@ -1,13 +1,24 @@
 """MLflow's own server application, put together for this process alone."""
 
+import errno
+import logging
 import os
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
+logger = logging.getLogger(__name__)
+
+NO_ROOM = (
+    "The artifacts' disk is full: nothing of this file was kept. Whoever runs this installation has to make room under "
+    "ARTIFACT_ROOT; then send it again."
+)
 REGISTRY_URI = "controlplane://registry"
 WORKSPACE_URI = "controlplane://teams"
 ARTIFACT_ROOT_URI = "mlflow-artifacts:/"
@@ -45,6 +56,17 @@ def environment() -> dict[str, str]:
 def _in_json(error: Any) -> tuple[str, int, dict[str, str]]:
     """Answer an error that one of MLflow's handlers forgot to catch, which would otherwise be a 500."""
     return error.serialize_as_json(), error.get_http_status_code(), {"Content-Type": "application/json"}
+
+
+async def _no_room(request: Request, error: Exception) -> Response:
+    """Say that the disk is full: a status that clients do not try again, since it would not help.
+
+    Raises: OSError: it is something else.
+    """
+    if not (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+        raise error
+    logger.error("An artifact was refused: %s", error)
+    return JSONResponse({"error_code": "RESOURCE_EXHAUSTED", "message": NO_ROOM}, HTTPStatus.INSUFFICIENT_STORAGE)
 
 
 def application() -> ASGIApp:
@@ -88,6 +110,7 @@ def application() -> ASGIApp:
         told_by_mlflow: dict[str, Any] = told()
         return told_by_mlflow | dict.fromkeys(("multipart_uploads_enabled", "multipart_downloads_enabled"), False)
 
+    app.add_exception_handler(OSError, _no_room)
     handlers.build_server_info_payload = server_info_api.build_server_info_payload = server_info
     inner = flask_app.wsgi_app
 
