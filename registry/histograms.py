@@ -45,15 +45,16 @@ def number_histogram(values: Sequence[Any]) -> dict[str, Any]:
     missing = int(given.size - present.size)
     if not present.size:
         return {"kind": "number", "edges": [], "counts": {}, "missing": missing}
-    edges = _edges(present)
-    bins, counts = np.unique(bins_of(edges, present), return_counts=True)
+    ordered = np.sort(present)
+    edges = edges_of(ordered)
+    counts = counts_of(edges, ordered)
     return {
         "kind": "number",
         "edges": edges.tolist(),
-        "counts": {str(bin_): int(n) for bin_, n in zip(bins, counts, strict=True)},
+        "counts": {str(bin_): int(counts[bin_]) for bin_ in np.flatnonzero(counts)},
         "missing": missing,
-        "min": float(present.min()),
-        "max": float(present.max()),
+        "min": float(ordered[0]),
+        "max": float(ordered[-1]),
         **_moments(present),
     }
 
@@ -71,6 +72,21 @@ def category_histogram(values: Sequence[Any]) -> dict[str, Any]:
     }
 
 
+def edges_of(ordered: Floats) -> Floats:
+    """Return the edges of the bins of sorted finite values, one or more."""
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    distinct, counts = ordered[starts], np.diff(starts, append=ordered.size)
+    if len(distinct) == 1:
+        return np.repeat(distinct, 2)
+    if len(distinct) <= BINS:
+        return np.concatenate([distinct[:1], distinct[:-1] / 2 + distinct[1:] / 2, distinct[-1:]])
+    ranks = np.ceil(ordered.size * np.linspace(0, 1, BINS + 1)).astype(
+        np.int64
+    )  # of the least value with such a share below or at it
+    heavy = distinct[counts > ordered.size / BINS]
+    return np.unique(np.concatenate([ordered[np.maximum(ranks - 1, 0)], heavy, np.nextafter(heavy, np.inf)]))
+
+
 def bins_of(edges: Floats, values: Floats) -> npt.NDArray[np.int64]:
     """Return the bin of each finite value, 0 to len(edges)."""
     found = np.searchsorted(edges, values, side="right")
@@ -78,19 +94,15 @@ def bins_of(edges: Floats, values: Floats) -> npt.NDArray[np.int64]:
     return found
 
 
+def counts_of(edges: Floats, ordered: Floats) -> npt.NDArray[np.int64]:
+    """Return how many of sorted finite values lie in each bin, bins 0 to len(edges)."""
+    below = np.searchsorted(ordered, edges)
+    below[-1] = np.searchsorted(ordered, edges[-1], side="right")  # the last bin is closed
+    return np.diff(below, prepend=0, append=ordered.size)
+
+
 def _moments(present: Floats) -> dict[str, float | None]:
     """Return mean and standard deviation; None where they are beyond what a number holds."""
     with np.errstate(over="ignore", invalid="ignore"):
         found = {"mean": float(present.mean()), "std": float(present.std())}
     return {name: value if np.isfinite(value) else None for name, value in found.items()}
-
-
-def _edges(present: Floats) -> Floats:
-    distinct, counts = np.unique(present, return_counts=True)
-    if len(distinct) == 1:
-        return np.repeat(distinct, 2)
-    if len(distinct) <= BINS:
-        return np.concatenate([distinct[:1], distinct[:-1] / 2 + distinct[1:] / 2, distinct[-1:]])
-    cuts = np.quantile(present, np.linspace(0, 1, BINS + 1), method="inverted_cdf")
-    heavy = distinct[counts > present.size / BINS]
-    return np.unique(np.concatenate([cuts, heavy, np.nextafter(heavy, np.inf)]))

@@ -18,16 +18,43 @@ VALUES = st.lists(st.one_of(st.integers(-3, 3).map(float), st.floats(-1e3, 1e3))
 def test_distances_are_scipys_also_with_ties(one, two):
     one, two = np.sort(one), np.sort(two)
 
-    assert samples.wasserstein(one, two) == pytest.approx(stats.wasserstein_distance(one, two), abs=1e-9)
-    assert samples.wasserstein(one, two) == pytest.approx(samples.wasserstein(two, one), abs=1e-9)
-    assert samples.kolmogorov_smirnov(one, two) == pytest.approx(stats.ks_2samp(one, two).statistic, abs=1e-12)
+    assert samples.Ranked.of(one, two).wasserstein() == pytest.approx(stats.wasserstein_distance(one, two), abs=1e-9)
+    assert samples.Ranked.of(one, two).wasserstein() == pytest.approx(
+        samples.Ranked.of(two, one).wasserstein(), abs=1e-9
+    )
+    assert samples.Ranked.of(one, two).kolmogorov_smirnov() == pytest.approx(
+        stats.ks_2samp(one, two).statistic, abs=1e-12
+    )
 
 
 def test_large_samples_lose_nothing():
     random = np.random.default_rng(1)
     one, two = np.sort(random.lognormal(0, 2, 20_000) + 1e6), np.sort(random.lognormal(0.1, 2, 300_000) + 1e6)
 
-    assert samples.wasserstein(one, two) == pytest.approx(stats.wasserstein_distance(one, two), abs=1e-9 * one.std())
+    assert samples.Ranked.of(one, two).wasserstein() == pytest.approx(
+        stats.wasserstein_distance(one, two), abs=1e-9 * one.std()
+    )
+
+
+@pytest.mark.parametrize("n", [300, 6_000, 9_091])
+@pytest.mark.parametrize("z2", [0.1, 1, 2.3, 2.5, 3, 5, 9.9, 10, 40])
+def test_p_values_of_large_samples_are_scipys(n, z2):
+    distance = np.sqrt(z2 / n)
+
+    found = samples.kolmogorov_smirnov_p_value(distance, n)
+
+    assert found == pytest.approx(stats.kstwo.sf(distance, n), abs=1e-9)
+    assert found > 0
+
+
+def test_what_is_no_number_is_left_out():
+    values = [np.nan, 2.0, -np.inf, None, 1.0, np.inf, -1.0, np.nan]
+
+    pair = samples.Numbers.of(pl.Series(values), pl.Series([np.inf, np.nan]))
+
+    assert pair.reference.tolist() == [-1.0, 1.0, 2.0]
+    assert pair.current.tolist() == []
+    assert pair.missing == (5, 2)
 
 
 def table(n, shift, seed):

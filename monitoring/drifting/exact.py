@@ -5,7 +5,9 @@ thresholds, the same treatment of what is missing. The statistics are exact in e
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -14,8 +16,8 @@ import polars as pl
 from monitoring.drifting import evidently_rules
 from monitoring.drifting.judging import judge
 from monitoring.drifting.samples import Categories, Numbers, Pair
-from monitoring.drifting.windows import Binned, Finding, Floats, Integers, Kind, Reference
-from registry.histograms import MOST_CATEGORIES, number_histogram
+from monitoring.drifting.windows import Binned, Finding, Kind, Reference
+from registry.histograms import MOST_CATEGORIES, counts_of, edges_of
 
 Mode = Literal["ours", "evidently"]
 
@@ -63,10 +65,12 @@ def compare(
 
     Raises: ValueError that names a column that is absent, is no number, or (in mode "evidently") has no values.
     """
-    pairs = {name: _pair(reference, current, name, kind) for name, kind in columns.items()}
-    if mode == "evidently":
-        return [_as_evidently(name, pair, everything) for name, pair in pairs.items()]
-    binned = [_binned(name, pair, (importances or {}).get(name)) for name, pair in pairs.items()]
+    sides = [_sides(reference, current, name, kind) for name, kind in columns.items()]
+    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:  # sorting, counting and searching hold no lock of Python's
+        if mode == "evidently":
+            return list(pool.map(partial(_as_evidently, everything=everything), sides))
+        told = list(pool.map(partial(_looked_at, importances=importances or {}), sides))
+    statistics = {name: found for name, (found, _) in zip(columns, told, strict=True)}
     return [
         Compared(
             name=one.name,
@@ -77,39 +81,61 @@ def compare(
             drifted=one.drifted,
             n=one.n,
             reference_n=one.reference_n,
-            statistics=pairs[one.name].statistics(),
+            statistics=statistics[one.name],
             finding=one,
         )
-        for one in judge(binned)
+        for one in judge([binned for _, binned in told])
     ]
 
 
-def _pair(reference: pl.DataFrame, current: pl.DataFrame, name: str, kind: Kind) -> Pair:
+@dataclass(frozen=True, eq=False)
+class _Sides:
+    name: str
+    kind: Kind
+    reference: pl.Series
+    current: pl.Series
+
+    def pair(self) -> Pair:
+        made = Numbers.of if self.kind == "number" else Categories.of
+        return made(self.reference, self.current)
+
+
+def _sides(reference: pl.DataFrame, current: pl.DataFrame, name: str, kind: Kind) -> _Sides:
     for side, table in (("reference", reference), ("current", current)):
         if name not in table.columns:
             raise ValueError(f"{name}: the {side} table has no such column")
         dtype = table.schema[name]
         if kind == "number" and not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
             raise ValueError(f"{name}: {dtype} in the {side} table, where numbers are expected")
-    if kind == "number":
-        return Numbers.of(reference[name], current[name])
-    return Categories.of(reference[name], current[name])
+    return _Sides(name, kind, reference[name], current[name])
 
 
-def _as_evidently(name: str, pair: Pair, everything: bool) -> Compared:
+def _as_evidently(sides: _Sides, *, everything: bool) -> Compared:
+    pair = sides.pair()
     for side, n in (("reference", pair.reference_n), ("current", pair.n)):
         if not n:
-            raise ValueError(f"{name}: no values in the {side} table")
+            raise ValueError(f"{sides.name}: no values in the {side} table")
     decided = evidently_rules.decide(pair)
-    return Compared(name, pair.kind, *decided, pair.n, pair.reference_n, pair.statistics() if everything else {})
+    return Compared(sides.name, pair.kind, *decided, pair.n, pair.reference_n, pair.statistics() if everything else {})
+
+
+def _looked_at(
+    sides: _Sides, *, importances: Mapping[str, float]
+) -> tuple[dict[str, float | None], tuple[Reference, Binned]]:
+    """Return a column's statistics and its counts, without its values: few columns are held sorted at a time."""
+    pair = sides.pair()
+    return pair.statistics(), _binned(sides.name, pair, importances.get(sides.name))
 
 
 def _binned(name: str, pair: Pair, importance: float | None) -> tuple[Reference, Binned]:
     if isinstance(pair, Numbers):
-        edges = np.asarray(number_histogram(pair.reference)["edges"])  # type: ignore[arg-type]  # an array is a sequence here
         missing, missing_now = pair.missing
-        reference = Binned(_in_bins(edges, pair.reference), missing)
-        current = Binned(_in_bins(edges, pair.current), missing_now, unseen=0 if edges.size else pair.n)
+        edges = edges_of(pair.reference) if pair.reference_n else np.empty(0)
+        before, now = (
+            counts_of(edges, side) if edges.size else np.empty(0, np.int64) for side in (pair.reference, pair.current)
+        )
+        reference = Binned(before, missing)
+        current = Binned(now, missing_now, unseen=0 if edges.size else pair.n)
         return Reference(name, "number", edges, (), reference, pair.std, importance), current
     commonest = sorted(pair.reference, key=lambda category: (-pair.reference[category], category))
     names = tuple(sorted(commonest[:MOST_CATEGORIES]))
@@ -122,12 +148,3 @@ def _binned(name: str, pair: Pair, importance: float | None) -> tuple[Reference,
         for side, n in zip(sides, (pair.reference_n, pair.n), strict=True)
     )
     return Reference(name, "category", np.empty(0), names, before, None, importance), now
-
-
-def _in_bins(edges: Floats, ordered: Floats) -> Integers:
-    """Return how many of sorted values lie in each bin (``registry.histograms``)."""
-    if not edges.size:
-        return np.empty(0, np.int64)
-    below = np.searchsorted(ordered, edges)
-    below[-1] = np.searchsorted(ordered, edges[-1], side="right")
-    return np.diff(below, prepend=0, append=ordered.size)

@@ -14,6 +14,7 @@ from monitoring.drifting.windows import Floats, Integers
 
 STATISTICS = "ks", "ks_p_value", "wasserstein", "jensen_shannon", "psi", "chi2", "chi2_p_value"
 EXACT_KS = 10_000  # rows of either side up to which the p-value is exact, as in SciPy
+LARGE_KS = 5_000  # values from which on a small p-value follows from the first terms of its series to 1e-9
 FEW_VALUES = 20  # up to so many distinct numbers are their own bins
 
 
@@ -54,7 +55,7 @@ class Numbers:
     @cached_property
     def distinct(self) -> int:
         """Distinct numbers of the reference."""
-        return 1 + int(np.count_nonzero(np.diff(self.reference))) if self.reference_n else 0
+        return _last_of_each(self.reference).size
 
     @cached_property
     def values(self) -> list[float] | None:
@@ -79,9 +80,13 @@ class Numbers:
         return found[0], found[1]
 
     @cached_property
+    def _ranked(self) -> "Ranked":
+        return Ranked.of(self.reference, self.current)
+
+    @cached_property
     def ks(self) -> float:
         """Kolmogorov-Smirnov distance."""
-        return kolmogorov_smirnov(self.reference, self.current)
+        return self._ranked.kolmogorov_smirnov()
 
     @cached_property
     def ks_p_value(self) -> float:
@@ -89,13 +94,12 @@ class Numbers:
         n, m = self.n, self.reference_n
         if max(n, m) <= EXACT_KS:
             return float(ks_2samp(self.reference, self.current).pvalue)
-        larger, smaller = float(max(n, m)), float(min(n, m))
-        return float(np.clip(kstwo.sf(self.ks, np.round(larger * smaller / (larger + smaller))), 0, 1))
+        return kolmogorov_smirnov_p_value(self.ks, round(float(n) * m / (n + m)))
 
     @cached_property
     def wasserstein(self) -> float:
         """First Wasserstein distance, in standard deviations of the reference (at least 0.001)."""
-        return wasserstein(self.reference, self.current) / max(self.std, 0.001)
+        return self._ranked.wasserstein() / max(self.std, 0.001)
 
     def statistics(self) -> dict[str, float | None]:
         """Return all statistics; None where a side is empty."""
@@ -172,45 +176,89 @@ class Categories:
 Pair = Numbers | Categories
 
 
-def kolmogorov_smirnov(one: Floats, two: Floats) -> float:
-    """Return the largest difference of the distribution functions of two sorted samples, in [0, 1]."""
-    few, many = sorted((one, two), key=len)
-    # Between two values of the fewer the one function stands and the other rises: the largest difference is just before or at a value.
-    ranks = np.arange(few.size)
-    ends = np.append(few[1:] != few[:-1], True)
-    starts = np.append(True, ends[:-1])
-    at = (ranks[ends] + 1) / few.size - np.searchsorted(many, few[ends], side="right") / many.size
-    before = ranks[starts] / few.size - np.searchsorted(many, few[starts], side="left") / many.size
-    return float(max(np.abs(at).max(), np.abs(before).max()))
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """Two sorted samples: the places of the fewer's k distinct values among the many, from which distances follow without a merge.
 
-
-def wasserstein(one: Floats, two: Floats) -> float:
-    """Return the first Wasserstein distance of two sorted samples: the area between their distribution functions.
-
-    In each interval between values of the fewer, the function of the many crosses the other at most once, and the area on either side
-    follows from sums of the many's values. So the many are neither merged nor walked through.
+    Attributes:
+        many: the larger sample.
+        values, upto: (k,) distinct values of the smaller one, and how many of it are at or below each.
+        ranks: (k,) how many of the many are at or below each.
     """
-    few, many = sorted((one, two), key=len)
-    m, n = few.size, many.size
-    middle = few[m // 2]
-    few, many = few - middle, many - middle  # sums of small numbers lose less
-    sums = np.concatenate([[0.0], many.cumsum()])
-    first, last = (int(np.searchsorted(many, end)) for end in few[[0, -1]])
-    outside = first * few[0] - sums[first] + (sums[n] - sums[last]) - (n - last) * few[-1]
-    ranks = np.searchsorted(many, few, side="right")
-    start, end, left, right = ranks[:-1], ranks[1:], few[:-1], few[1:]
-    height = np.arange(1, m)
-    cross = -(-height * n // m)  # so many of the many bring their function up to that of the few
-    rank = np.clip(cross, start, end)
-    place = np.where(cross <= start, left, np.where(cross > end, right, many[np.minimum(rank, n) - 1]))
-    level = height * (n / m)
 
-    def area(low: Floats, high: Floats, below: Integers, upto: Integers) -> Floats:
-        rows = upto * high - below * low - (sums[upto] - sums[below])
-        return np.asarray(rows - level * (high - low))
+    many: Floats
+    values: Floats
+    upto: Integers
+    ranks: Integers
 
-    inside = area(place, right, rank, end) - area(left, place, start, rank)
-    return float((outside + inside.sum()) / n)
+    @classmethod
+    def of(cls, one: Floats, two: Floats) -> "Ranked":
+        """Place the smaller of two sorted samples, neither of them empty, in the larger."""
+        few, many = sorted((one, two), key=len)
+        ends = _last_of_each(few)
+        return cls(many, few[ends], ends + 1, np.searchsorted(many, few[ends], side="right"))
+
+    def kolmogorov_smirnov(self) -> float:
+        """Return the largest difference of the distribution functions, in [0, 1].
+
+        Between two values of the fewer the one function stands and the other rises: the largest difference is just before or at a value.
+        """
+        m, n = int(self.upto[-1]), self.many.size
+        met = np.flatnonzero(
+            self.many[self.ranks - 1] == self.values
+        )  # a rank of 0 leads to the largest, which is not met
+        below = self.ranks.copy()
+        below[met] = np.searchsorted(self.many, self.values[met], side="left")
+        at = self.upto / m - self.ranks / n
+        before = np.append(0, self.upto[:-1]) / m - below / n
+        return float(max(np.abs(at).max(), np.abs(before).max()))
+
+    def wasserstein(self) -> float:
+        """Return the first Wasserstein distance: the area between the distribution functions.
+
+        In each interval between values of the fewer, the function of the many crosses the other at most once, and the area on either side
+        follows from sums of the many's values. So the many are neither merged nor walked through.
+        """
+        m, n = int(self.upto[-1]), self.many.size
+        middle = self.values[self.values.size // 2]
+        values, many = self.values - middle, self.many - middle  # sums of small numbers lose less
+        sums = np.concatenate([[0.0], many.cumsum()])
+        first, last = int(np.searchsorted(many, values[0])), int(self.ranks[-1])
+        outside = first * values[0] - sums[first] + (sums[n] - sums[last]) - (n - last) * values[-1]
+        start, end, left, right = self.ranks[:-1], self.ranks[1:], values[:-1], values[1:]
+        height = self.upto[:-1]
+        cross = -(-height * n // m)  # so many of the many bring their function up to that of the few
+        rank = np.clip(cross, start, end)
+        place = np.where(cross <= start, left, np.where(cross > end, right, many[np.minimum(rank, n) - 1]))
+        level = height * (n / m)
+
+        def area(low: Floats, high: Floats, below: Integers, upto: Integers) -> Floats:
+            rows = upto * high - below * low - (sums[upto] - sums[below])
+            return np.asarray(rows - level * (high - low))
+
+        inside = area(place, right, rank, end) - area(left, place, start, rank)
+        return float((outside + inside.sum()) / n)
+
+
+def kolmogorov_smirnov_p_value(distance: float, n: int) -> float:
+    """Return the probability of at least such a distance of ``n`` values from a known distribution, as SciPy's ``kstwo.sf``, within 1e-9.
+
+    Where it is small SciPy sums up as many terms as there are values: twice the chance of such a distance on one side, so that samples
+    with one on both count twice. The same follows from its distribution function and the first term of what counts twice; below 1e-8 the
+    first term alone is all there is to tell.
+
+    Source: Maag and Dicaire, On Kolmogorov-Smirnov type one-sample statistics (1971).
+    """
+    z2 = n * distance**2
+    if n < LARGE_KS or z2 < 2.5:
+        return float(np.clip(kstwo.sf(distance, n), 0, 1))
+    if z2 < 10:
+        return float(1 - kstwo.cdf(distance, n) + _first_term(2 * distance, n))
+    return _first_term(distance, n)
+
+
+def _first_term(distance: float, n: int) -> float:
+    return float(2 * np.exp(-((6 * n * distance + 1) ** 2) / (18 * n)))
 
 
 def jensen_shannon(before: Integers, now: Integers) -> float:
@@ -242,13 +290,17 @@ def chi_squared_p_value(before: Integers, now: Integers) -> float:
 
 
 def _finite(values: pl.Series) -> Floats:
-    numbers = values.drop_nulls().cast(pl.Float64).to_numpy()
-    finite = np.isfinite(numbers)
-    return np.sort(numbers if finite.all() else numbers[finite])
+    ordered = values.drop_nulls().cast(pl.Float64).sort().to_numpy()  # what is no number comes last
+    return ordered[np.searchsorted(ordered, -np.inf, side="right") : np.searchsorted(ordered, np.inf, side="left")]
+
+
+def _last_of_each(ordered: Floats) -> Integers:
+    """Return the place of the last of each distinct value."""
+    return np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if ordered.size else np.empty(0, np.int64)
 
 
 def _distinct(ordered: Floats) -> Floats:
-    return ordered[np.append(True, np.diff(ordered) != 0)] if ordered.size else ordered
+    return ordered[_last_of_each(ordered)]
 
 
 def _counted(values: pl.Series) -> dict[str, int]:
