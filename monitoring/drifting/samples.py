@@ -80,13 +80,13 @@ class Numbers:
         return found[0], found[1]
 
     @cached_property
-    def _ranked(self) -> "Ranked":
-        return Ranked.of(self.reference, self.current)
+    def _placed(self) -> tuple[Floats, Floats, Integers]:
+        return placed(self.reference, self.current)
 
     @cached_property
     def ks(self) -> float:
         """Kolmogorov-Smirnov distance."""
-        return self._ranked.kolmogorov_smirnov()
+        return kolmogorov_smirnov(*self._placed)
 
     @cached_property
     def ks_p_value(self) -> float:
@@ -99,7 +99,7 @@ class Numbers:
     @cached_property
     def wasserstein(self) -> float:
         """First Wasserstein distance, in standard deviations of the reference (at least 0.001)."""
-        return self._ranked.wasserstein() / max(self.std, 0.001)
+        return wasserstein(*self._placed) / max(self.std, 0.001)
 
     def statistics(self) -> dict[str, float | None]:
         """Return all statistics; None where a side is empty."""
@@ -176,68 +176,46 @@ class Categories:
 Pair = Numbers | Categories
 
 
-@dataclass(frozen=True, eq=False)
-class Ranked:
-    """Two sorted samples: the places of the fewer's k distinct values among the many, from which distances follow without a merge.
+def placed(one: Floats, two: Floats) -> tuple[Floats, Floats, Integers]:
+    """Return the smaller of two sorted samples, the larger, and how many of the larger are at or below each value of the smaller."""
+    few, many = sorted((one, two), key=len)
+    return few, many, np.searchsorted(many, few, side="right")
 
-    Attributes:
-        many: the larger sample.
-        values, upto: (k,) distinct values of the smaller one, and how many of it are at or below each.
-        ranks: (k,) how many of the many are at or below each.
+
+def kolmogorov_smirnov(few: Floats, many: Floats, ranks: Integers) -> float:
+    """Return the largest difference of the distribution functions of two samples as ``placed``, in [0, 1].
+
+    Between two values of the fewer the one function stands and the other rises: the largest difference is just before or at a value.
     """
+    ends = _last_of_each(few)
+    values, ranks = few[ends], ranks[ends]
+    met = np.flatnonzero(many[ranks - 1] == values)  # a rank of 0 leads to the largest of the many, which is not met
+    below = ranks.copy()
+    below[met] = np.searchsorted(many, values[met], side="left")
+    at = (ends + 1) / few.size - ranks / many.size
+    before = np.append(0, ends[:-1] + 1) / few.size - below / many.size
+    return float(max(np.abs(at).max(), np.abs(before).max()))
 
-    many: Floats
-    values: Floats
-    upto: Integers
-    ranks: Integers
 
-    @classmethod
-    def of(cls, one: Floats, two: Floats) -> "Ranked":
-        """Place the smaller of two sorted samples, neither of them empty, in the larger."""
-        few, many = sorted((one, two), key=len)
-        ends = _last_of_each(few)
-        return cls(many, few[ends], ends + 1, np.searchsorted(many, few[ends], side="right"))
+def wasserstein(few: Floats, many: Floats, ranks: Integers) -> float:
+    """Return the first Wasserstein distance of two samples as ``placed``: the mean distance of values at the same share of either.
 
-    def kolmogorov_smirnov(self) -> float:
-        """Return the largest difference of the distribution functions, in [0, 1].
-
-        Between two values of the fewer the one function stands and the other rises: the largest difference is just before or at a value.
-        """
-        m, n = int(self.upto[-1]), self.many.size
-        met = np.flatnonzero(
-            self.many[self.ranks - 1] == self.values
-        )  # a rank of 0 leads to the largest, which is not met
-        below = self.ranks.copy()
-        below[met] = np.searchsorted(self.many, self.values[met], side="left")
-        at = self.upto / m - self.ranks / n
-        before = np.append(0, self.upto[:-1]) / m - below / n
-        return float(max(np.abs(at).max(), np.abs(before).max()))
-
-    def wasserstein(self) -> float:
-        """Return the first Wasserstein distance: the area between the distribution functions.
-
-        In each interval between values of the fewer, the function of the many crosses the other at most once, and the area on either side
-        follows from sums of the many's values. So the many are neither merged nor walked through.
-        """
-        m, n = int(self.upto[-1]), self.many.size
-        middle = self.values[self.values.size // 2]
-        values, many = self.values - middle, self.many - middle  # sums of small numbers lose less
-        sums = np.concatenate([[0.0], many.cumsum()])
-        first, last = int(np.searchsorted(many, values[0])), int(self.ranks[-1])
-        outside = first * values[0] - sums[first] + (sums[n] - sums[last]) - (n - last) * values[-1]
-        start, end, left, right = self.ranks[:-1], self.ranks[1:], values[:-1], values[1:]
-        height = self.upto[:-1]
-        cross = -(-height * n // m)  # so many of the many bring their function up to that of the few
-        rank = np.clip(cross, start, end)
-        place = np.where(cross <= start, left, np.where(cross > end, right, many[np.minimum(rank, n) - 1]))
-        level = height * (n / m)
-
-        def area(low: Floats, high: Floats, below: Integers, upto: Integers) -> Floats:
-            rows = upto * high - below * low - (sums[upto] - sums[below])
-            return np.asarray(rows - level * (high - low))
-
-        inside = area(place, right, rank, end) - area(left, place, start, rank)
-        return float((outside + inside.sum()) / n)
+    Each of the fewer stands for as many of the many, which first are smaller than it and then larger. So their distances follow from sums of
+    the many, and these are not walked through.
+    """
+    m, n = few.size, many.size
+    if m == n:
+        return float(np.abs(few - many).mean())
+    middle = few[m // 2]
+    few, many = few - middle, many - middle  # sums of small numbers lose less
+    sums = np.concatenate([[0.0], many.cumsum()])
+    whole, parts = np.divmod(np.arange(m + 1) * n, m)
+    bounds = whole + parts / m  # of the many, where the next of the fewer begins
+    upto = sums[whole] + parts / m * many[np.minimum(whole, n - 1)]
+    start, end = bounds[:-1], bounds[1:]
+    cross = np.clip(ranks, start, end)
+    smaller = np.where(ranks <= start, upto[:-1], np.where(ranks >= end, upto[1:], sums[ranks]))
+    return float(((2 * cross - start - end) * few - 2 * smaller + upto[:-1] + upto[1:]).sum() / n)
 
 
 def kolmogorov_smirnov_p_value(distance: float, n: int) -> float:
