@@ -13,6 +13,7 @@ METHOD_WORDS = {
     NUMERIC_METHOD: "Wasserstein distance, in standard deviations of the reference",
     "total_variation": "total variation: the share of rows that would have to change their category",
     "ks": "Kolmogorov-Smirnov distance",
+    "chi2": "chi-squared, as Cohen's w: the shares of all categories, of which rare ones count as much as common ones",
     CATEGORICAL_METHOD: "Jensen-Shannon distance",
     "": "no values to compare on one side",
 }

@@ -166,6 +166,18 @@ def test_a_single_value_far_away_hides_half_a_standard_deviation_from_evidentlys
     assert found.drifted
 
 
+def test_whole_numbers_that_come_to_lie_between_their_places_are_seen_by_exact_statistics_alone():
+    random = np.random.default_rng(9)
+    reference = pl.DataFrame({"x": random.poisson(3, 5_000).astype(float)})
+    current = pl.DataFrame({"x": random.poisson(3, 2_000) + 0.4})
+
+    [found] = exact.compare(reference, current, {"x": "number"})
+
+    assert not found.drifted
+    assert found.statistics["wasserstein"] == pytest.approx(0.4 / reference["x"].std(), abs=0.05)
+    assert found.statistics["ks_p_value"] < 1e-9
+
+
 def test_a_data_set_drifts_by_the_share_of_its_columns():
     assert drifted([True, False])
     assert not drifted([True, False, False])
