@@ -1,7 +1,8 @@
 """Evidently's own page of two samples: ``python -m monitoring.evidently_page REFERENCE.parquet CURRENT.parquet PAGE.html``.
 
 A process of its own, because the library takes seconds to import, and memory and time in proportion to the rows: it sets its own limits. Its
-standard input names the columns as JSON: {"numbers": [...], "categories": [...]}. It knows nothing of Django and of no secrets.
+standard input names the columns as JSON: {"numbers": [...], "categories": [...]}. It knows nothing of Django and of no secrets, and Python
+opens no connection in it.
 """
 
 import json
@@ -16,12 +17,15 @@ ADDRESS_SPACE = 6 * 1024**3  # what its libraries map without using it included
 
 def main() -> None:
     """Read both sides, write the page."""
+    sys.addaudithook(_refuse_network)
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     os.environ["DO_NOT_TRACK"] = "1"
     reference, current, page = map(Path, sys.argv[1:4])
-    columns = json.load(sys.stdin)
+    _draw(reference, current, page, json.load(sys.stdin))
 
+
+def _draw(reference: Path, current: Path, page: Path, columns: dict[str, list[str]]) -> None:
     import numpy as np
     import pandas as pd
     from evidently import DataDefinition, Dataset, Report
@@ -33,6 +37,11 @@ def main() -> None:
             *(Dataset.from_pandas(pd.read_parquet(side), data_definition=definition) for side in (current, reference))
         )
     snapshot.save_html(str(page))
+
+
+def _refuse_network(event: str, _: tuple[object, ...]) -> None:
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.sendmsg", "socket.bind"):
+        raise PermissionError(f"{event}: what draws the page has no business in the network.")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """A drift report from real segments, the lake and a data set version, by a job; and what is refused."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,9 +15,10 @@ from django.utils import timezone
 from experiments.models import DatasetVersion
 from jobs.models import Job
 from jobs.states import State
-from monitoring import services
-from monitoring.drift import floor_of, verdict
+from monitoring import full_report, services
+from monitoring.drift import METHOD_WORDS, floor_of, verdict
 from monitoring.drifting import EffectFloor, Finding, Share
+from monitoring.drifting.windows import Method
 from monitoring.models import DriftReport
 from monitoring.report_schedule import turn_due
 from monitoring.shipping import ship
@@ -120,6 +124,36 @@ def test_report_names_what_has_moved(champion, client):
     policy = own["Content-Security-Policy"]
     assert policy.startswith("sandbox allow-scripts; default-src 'none';")
     assert "'unsafe-inline'" not in client.get(report.path)["Content-Security-Policy"]
+
+
+def test_evidently_draws_its_page_within_bounds_or_the_report_says_why_there_is_none(tmp_path, monkeypatch):
+    sides = full_report.Sides(
+        [{"name": "distance", "type": "double"}], {"distance": [1.0] * 60}, {"distance": [2.0] * 60}, (), {}, {}
+    )
+    monkeypatch.setattr(full_report, "EVIDENTLY_S", 0.01)
+
+    assert full_report.evidently_page(sides, tmp_path / "page.html") == "Evidently was not done within 0.01 s."
+    assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("attempt", "said"),
+    [
+        ("page.ADDRESS_SPACE = 400 * 1024**2; page.main(); bytearray(10**9)", "MemoryError"),
+        ("page.CPU_S = 1; page.main(); sum(iter(int, 1))", ""),
+        ("page.main(); import socket; socket.create_connection(('127.0.0.1', 9))", "no business in the network"),
+    ],
+)
+def test_what_draws_evidentlys_page_takes_no_more_than_its_bounds_and_asks_nobody(attempt, said):
+    """In place of drawing, each attempt goes on once the bounds are set."""
+    drawing = "import json, monitoring.evidently_page as page; page._draw = lambda *_: None; "
+
+    done = subprocess.run(
+        [sys.executable, "-c", drawing + attempt, "a", "b", "c"], cwd=settings.BASE_DIR, input=b"{}", capture_output=True, timeout=60
+    )  # fmt: skip
+
+    assert done.returncode != 0
+    assert said in done.stderr.decode()
 
 
 def told(champion, drifted, **fields):
@@ -324,6 +358,10 @@ def test_verdict_in_a_sentence(drifted, broken, said):
 def test_verdict_on_too_few_values():
     assert verdict([finding("f", enough=False, n=31)]) == "There are too few values to judge by: 31 of 50."
     assert verdict([]) == "There are too few values to judge by: 0 of 50."
+
+
+def test_every_method_has_words():
+    assert set(get_args(Method)) <= METHOD_WORDS.keys()
 
 
 def test_floors_are_in_proportion_to_that_of_numbers():

@@ -16,6 +16,7 @@ from registry.histograms import number_histogram, profile_of
 from registry.models import Alert, AuditEvent, RegisteredModel, Role
 from registry.services import reference_record
 from tests.api import Api, problem
+from tests.browser import check_page, log_in
 from tests.data_sets import make_trained_champion
 from tests.factories import make_actor, make_champion, make_model, make_user, make_version
 
@@ -363,6 +364,24 @@ def test_the_page_asks_no_more_queries_for_more_looks(champion, client):
         asked.append(len(captured))
 
     assert asked[1] <= asked[0]
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_pages_are_accessible_and_fit_in_both_themes_and_widths(champion, page, live_server):
+    count(
+        champion, drawn(500, shift=1.0, gaps=0.2, carriers=("AA", "BB", "CC")), at=timezone.now() - timedelta(minutes=1)
+    )
+    services.drift_look(now=timezone.now())
+    [hour] = DriftWindow.objects.filter(span=3600)
+    for n in range(1, 40):
+        hour.pk = None
+        hour.slot_at, hour.peak = hour.slot_at - timedelta(hours=1), 1 + n % 7
+        hour.save(force_insert=True)
+    log_in(page, make_user(champion.model.team), live_server)
+
+    for path in ("/drift/", "/models/flight-delay/drift/", "/models/flight-delay/drift/policy/"):
+        check_page(page, path, live_server)
 
 
 def test_old_looks_are_forgotten(champion):
