@@ -132,7 +132,7 @@ def lake_retain(ctx: JobContext) -> None:
         pass
 
 
-@job_kind("quality_reference", queue="monitoring", timeout_s=900, memory_mb=3072, max_attempts=2)
+@job_kind("quality_reference", queue="evaluation", timeout_s=900, memory_mb=3072, max_attempts=2)
 def quality_reference(ctx: JobContext) -> None:
     """Predict the labelled rows that a version was measured on, and keep what estimates without labels rest on."""
     from monitoring import quality_fitting

@@ -19,6 +19,7 @@ from django.db.models import Q
 
 from monitoring import labels, lake
 from monitoring.guards import Guard, loss_of
+from monitoring.label_join import newest_labels
 from monitoring.locks import alone_under
 from monitoring.models import Trial, TrialPairs, TrialWindow
 from monitoring.pairing import PairsKey, PairTally
@@ -125,11 +126,8 @@ def _losses(tables: Tables, trial: Trial, scope: Scope, guard: Guard, until: flo
         return {}
     rows = _query(
         tables,
-        "SELECT p.request_id, p.at, p.arm, p.weight_bp, p.outputs, l.value FROM predictions p JOIN ("  # noqa: S608  the same
-        "SELECT request_id, row, value, row_number() OVER"
-        " (PARTITION BY request_id, row ORDER BY time DESC, received_at DESC) AS place"
-        f" FROM labels WHERE model_id = {trial.model_id} AND day >= DATE '{(trial.opened_at - DAY).date()}'"
-        f") l ON l.place = 1 AND l.request_id = p.request_id AND l.row = p.row WHERE {_of(trial, scope, until)}",
+        "SELECT p.request_id, p.at, p.arm, p.weight_bp, p.outputs, l.value FROM predictions p"  # noqa: S608  the same
+        f" JOIN {newest_labels(trial.model_id, since=(trial.opened_at - DAY).date())} WHERE {_of(trial, scope, until)}",
     )
     decode = msgspec.json.decode
     found: dict[tuple[str, datetime], dict[tuple[str, int], list[float]]] = {}

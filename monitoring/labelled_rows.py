@@ -10,6 +10,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 
 from monitoring import labels, lake
+from monitoring.label_join import newest_labels
 from registry.models import RegisteredModel
 from serving.contract import SHADOW
 
@@ -75,11 +76,7 @@ def query(model: RegisteredModel, *, since: datetime, until: datetime, select: s
     rows again, and failed requests. Of a prediction's labels the one with the newest time counts.
     """
     return (
-        f"{select} FROM predictions p JOIN ("  # noqa: S608  numbers and constants
-        "SELECT request_id, row, value, row_number() OVER"
-        " (PARTITION BY request_id, row ORDER BY time DESC, received_at DESC) AS place"
-        f" FROM labels WHERE model_id = {model.pk} AND day >= DATE '{(since - DAY).date()}'"
-        f") l ON l.place = 1 AND l.request_id = p.request_id AND l.row = p.row"
+        f"{select} FROM predictions p JOIN {newest_labels(model.pk, since=(since - DAY).date())}"
         f" WHERE p.model_id = {model.pk} AND p.day >= DATE '{since.date()}' AND p.status = 200 AND NOT p.pinned"
         f" AND p.arm <> '{SHADOW}' AND p.at >= {_instant(since)} AND p.at < {_instant(until)}"
     )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 
+from monitoring.label_join import newest_labels
 from monitoring.labels import TABLE as LABELS
 from monitoring.models.quality import QualityPolicy
 from monitoring.quality_sums import Kind
@@ -58,16 +59,13 @@ def _labels(tables: Tables, model_id: int, hours: Sequence[datetime]) -> tuple[s
     """Return the columns of the label of a prediction ``p``, and the join that brings them. Numbers and constants alone are put in."""
     if LABELS not in tables:
         return "CAST(NULL AS DOUBLE) AS number, CAST(NULL AS VARCHAR) AS value, CAST(NULL AS BIGINT) AS delay", ""
-    newest = (
-        "SELECT request_id, row, number, value, received_at, row_number() OVER"  # noqa: S608
-        " (PARTITION BY request_id, row ORDER BY time DESC, received_at DESC) AS place FROM labels l"
-        f" WHERE model_id = {model_id} AND day >= DATE '{(min(hours) - DAY).date()}' AND EXISTS ("
-        f"SELECT 1 FROM (SELECT request_id, row FROM predictions WHERE {_of(model_id, hours)}) q"
+    asked_for = (
+        f"EXISTS (SELECT 1 FROM (SELECT request_id, row FROM predictions WHERE {_of(model_id, hours)}) q"  # noqa: S608
         " WHERE q.request_id = l.request_id AND q.row = l.row)"
     )
-    on = "l.request_id = p.request_id AND l.row = p.row"
     delay = "to_unixtime(l.received_at) - to_unixtime(p.at) AS delay"
-    return f"l.number, l.value, {delay}", f" LEFT JOIN (SELECT * FROM ({newest}) WHERE place = 1) l ON {on}"  # noqa: S608
+    newest = newest_labels(model_id, since=(min(hours) - DAY).date(), where=asked_for)
+    return f"l.number, l.value, {delay}", f" LEFT JOIN {newest}"
 
 
 def labelled_hours(

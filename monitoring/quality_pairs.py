@@ -8,12 +8,12 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 
 from experiments.metrics import Z_95
+from monitoring import features
 from monitoring.features import NO_CELLS, Cells
 from monitoring.quality_metrics import LEAST, LEAST_EVENTS, SEED, Binned, Measured, area, statistics
 from monitoring.quality_sums import BINS as SCORE_BINS
@@ -48,7 +48,7 @@ def add_pairs(parts: Iterable[PairSums]) -> PairSums:
         for name, value in part.sums.items():
             by_name[name].append(value)
     sums = {name: math.fsum(values) for name, values in sorted(by_name.items())}
-    return PairSums(sum(p.labelled for p in parts), reduce(Cells.__add__, (p.cells for p in parts), NO_CELLS), sums)
+    return PairSums(sum(p.labelled for p in parts), features.add_all(p.cells for p in parts), sums)
 
 
 def probability_pairs(champion: Floats, challenger: Floats, labels: Floats, *, threshold: float) -> PairSums:

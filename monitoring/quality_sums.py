@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from monitoring import features
 from monitoring.features import NO_CELLS, Cells
 
 BINS = 1000
@@ -84,7 +84,7 @@ def add_all(parts: Iterable[Sums]) -> Sums:
     rights = [part.right for part in parts if part.right is not None]
     return Sums(
         sum(part.predictions for part in parts), sum(part.labelled for part in parts), sum(rights) if rights else None,
-        reduce(Cells.__add__, (part.cells for part in parts), NO_CELLS),
+        features.add_all(part.cells for part in parts),
         {name: math.fsum(values) for name, values in sorted(by_name.items())},
     )  # fmt: skip
 

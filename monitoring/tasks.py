@@ -6,7 +6,17 @@ from celery import shared_task
 from django.utils import timezone
 
 from jobs.tasks import Hint, nudge
-from monitoring import labelled, labels, quality_counting, rollup, services, shipping, slo_counting, trial_tidying
+from monitoring import (
+    labelled,
+    labels,
+    quality_counting,
+    quality_tidying,
+    rollup,
+    services,
+    shipping,
+    slo_counting,
+    trial_tidying,
+)
 
 _turns = threading.BoundedSemaphore(2)  # one that looks, and one that sees what came after that one looked
 
@@ -106,6 +116,7 @@ def purge() -> None:
     slo_counting.tidy_counts(now=timezone.now())
     labels.purge_labels(now=timezone.now())
     trial_tidying.purge_trials(now=timezone.now())
+    quality_tidying.purge_quality(now=timezone.now())
     services.live_checks_forget(now=timezone.now())
     services.drift_windows_purge(now=timezone.now())
 

@@ -9,8 +9,10 @@ import pytest
 from monitoring import lake, quality_counting
 from monitoring.features import Cells
 from monitoring.models import QualityCursor, QualityDue, QualityWindow, Span
+from monitoring.quality_tidying import purge_quality
 from monitoring.selectors.quality import quality_metrics, quality_series
 from monitoring.services import quality_policy_change
+from monitoring.tasks import purge
 from monitoring.tidying import join_files, partitions
 from registry.errors import InvalidError
 from tests.factories import make_actor, make_model, make_version
@@ -222,6 +224,27 @@ def test_an_hour_that_the_lake_forgot_stays_as_it_was_counted(version):
 
     assert count() == 1
     assert everything() == before
+
+
+def test_old_hours_are_forgotten_once_none_of_their_day_is_to_be_counted(version, monkeypatch):
+    many(version, OUTCOMES)
+    many(version, OUTCOMES, after=3600)
+    count()
+    later = AT + 101 * DAY
+    due = QualityDue.objects.create(model=version.model, started_at=AT + 2 * HOUR)
+    whole = windows(span=Span.DAY)
+
+    purge_quality(now=AT + 99 * DAY)
+    purge_quality(now=later)
+    assert len(windows(span=Span.HOUR)) == 2
+
+    due.delete()
+    purge_quality(now=later)
+    assert windows() == whole
+
+    monkeypatch.setattr("monitoring.tasks.timezone.now", lambda: AT + 1_100 * DAY)
+    purge()
+    assert windows() == []
 
 
 def test_a_series_leaves_out_shadows_and_what_was_not_predicted(version):

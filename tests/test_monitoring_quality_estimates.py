@@ -103,7 +103,7 @@ def learn(version, booster, monkeypatch):
     names = [column["name"] for column in version.signature["inputs"]]
     monkeypatch.setattr("monitoring.quality_fitting.predict", lambda _, rows: booster.predict(rows[names]))
     (job,) = quality_references_start(now=timezone.now())
-    (done,) = run_jobs("monitoring")
+    (done,) = run_jobs("evaluation")
     assert (done.pk, done.state) == (job.pk, State.SUCCEEDED)
     return QualityReference.objects.get(version=version)
 
