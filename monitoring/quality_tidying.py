@@ -22,8 +22,7 @@ def purge_quality(*, now: datetime) -> None:
     for table, model in ((QualityWindow, "version__model"), (QualityPairs, "challenger__model")):
         hours = table.objects.filter(span=Span.HOUR, started_at__lt=_day(now - KEPT[Span.HOUR]))
         dated = hours.annotate(day=Trunc("started_at", "day", tzinfo=UTC))
-        gone = dated.exclude(Exists(due.filter(model=OuterRef(model))))
-        table.objects.filter(pk__in=gone.values("pk")).delete()
+        dated.exclude(Exists(due.filter(model=OuterRef(model)))).delete()
         table.objects.filter(span=Span.DAY, started_at__lt=now - KEPT[Span.DAY]).delete()
 
 

@@ -131,11 +131,11 @@ def _binned(name: str, pair: Pair, importance: float | None) -> tuple[Reference,
     if isinstance(pair, Numbers):
         missing, missing_now = pair.missing
         edges = edges_of(pair.reference) if pair.reference_n else np.empty(0)
-        before, now = (
+        counts = [
             counts_of(edges, side) if edges.size else np.empty(0, np.int64) for side in (pair.reference, pair.current)
-        )
-        reference = Binned(before, missing)
-        current = Binned(now, missing_now, unseen=0 if edges.size else pair.n)
+        ]
+        reference = Binned(counts[0], missing)
+        current = Binned(counts[1], missing_now, unseen=0 if edges.size else pair.n)
         return Reference(name, "number", edges, (), reference, pair.std, importance), current
     commonest = sorted(pair.reference, key=lambda category: (-pair.reference[category], category))
     names = tuple(sorted(commonest[:MOST_CATEGORIES]))
