@@ -7,7 +7,19 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-BENCHMARKS = ["registry", "gateway", "pages", "audit", "verdicts", "faults", "telemetry", "lookup", "drift", "quality"]
+BENCHMARKS = [
+    "registry",
+    "gateway",
+    "pages",
+    "audit",
+    "verdicts",
+    "faults",
+    "telemetry",
+    "lookup",
+    "drift",
+    "quality",
+    "harness",
+]
 
 HEAD = """# Benchmarks
 

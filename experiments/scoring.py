@@ -15,7 +15,7 @@ import skops.io
 from experiments.flavor import TRUSTED
 from experiments.metrics import Floats
 from registry.children import run_child
-from registry.models import ArtifactState, ModelVersion
+from registry.models import ArtifactState, ModelVersion, Task
 from registry.selectors import signature_of
 from registry.staging import stage
 from serving.contract import Column, File, Scores, ScoringRequest, manifest_digest, model_file
@@ -28,8 +28,33 @@ class ScoringError(Exception):
     """The version cannot be used on these rows; the message says why."""
 
 
+STEPPED_ROWS = 10_000  # likewise where each row is answered for many steps
+HORIZON = "horizon"  # the column that says how far ahead a row looks, where each row is one step
+
+
+def answers(version: ModelVersion, rows: pd.DataFrame) -> Floats:
+    """Return what callers would get for each of ``rows``: (n,), or (n, h) where it is a forecast of the next h steps.
+
+    Raises: ScoringError as :func:`predict`.
+    """
+    forecasts = version.model.task == Task.FORECASTING and HORIZON not in rows
+    return _steps(version, rows) if forecasts else predict(version, rows)
+
+
+def _steps(version: ModelVersion, rows: pd.DataFrame) -> Floats:
+    columns = version.signature.get("inputs", [])
+    given = rows.assign(**{HORIZON: 1}) if any(column["name"] == HORIZON for column in columns) else rows
+    _check_columns(version, given)
+    content, parameters = _model_file(version), version.signature.get("parameters", {})
+    parts = [
+        _in_child(version.format, content, given[at : at + STEPPED_ROWS], columns, parameters=parameters)
+        for at in range(0, len(given), STEPPED_ROWS)
+    ]
+    return _finite(np.concatenate(parts))
+
+
 def predict(version: ModelVersion, rows: pd.DataFrame) -> Floats:
-    """Return the probability of the positive class for each of ``rows``, (n,).
+    """Return one number for each of ``rows``, (n,): for a classifier the probability of the positive class.
 
     The file that is read is hashed and then loaded from memory, so nothing can change in between. Only the formats that
     a gateway loads are accepted, and from skops only a fixed list of types. ONNX and safetensors are read by the gateway's
@@ -40,10 +65,18 @@ def predict(version: ModelVersion, rows: pd.DataFrame) -> Floats:
             answer one number a row.
     """
     columns = version.signature.get("inputs", [])
-    names = [column["name"] for column in columns]
+    names = _check_columns(version, rows)
+    content = _model_file(version)
+    if version.format == "skops" and version.model.task != Task.CLASSIFICATION:
+        return _as_served("skops", content, rows[names], columns)
+    return _READERS[version.format](content, rows[names], columns)
+
+
+def _check_columns(version: ModelVersion, rows: pd.DataFrame) -> list[str]:
+    names = [column["name"] for column in version.signature.get("inputs", [])]
     if missing := [name for name in names if name not in rows]:
         raise ScoringError(f"{version} takes {', '.join(missing)}, which the data set does not have.")
-    return _READERS[version.format](_model_file(version), rows[names], columns)
+    return names
 
 
 def _lightgbm(content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) -> Floats:
@@ -69,19 +102,31 @@ def _as_served(kind: str, content: bytes, rows: pd.DataFrame, columns: list[dict
     parts = [
         _in_child(kind, content, rows[at : at + CHILD_ROWS], columns) for at in range(0, len(rows), CHILD_ROWS)
     ]  # fmt: skip
-    answer = np.concatenate(parts)
+    return _finite(np.concatenate([part[:, -1] for part in parts]))
+
+
+def _finite(answer: Floats) -> Floats:
     if not np.isfinite(answer).all():
         raise ScoringError(
-            f"The model answers no number for {int((~np.isfinite(answer)).sum())} of {len(answer)} rows. It has to take "
+            f"The model answers no number for {int((~np.isfinite(answer)).sum())} of {answer.size} rows. It has to take "
             "missing values, or a data set without them."
         )
     return answer
 
 
-def _in_child(kind: str, content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) -> Floats:
+def _in_child(
+    kind: str,
+    content: bytes,
+    rows: pd.DataFrame,
+    columns: list[dict[str, Any]],
+    *,
+    parameters: dict[str, Any] | None = None,
+) -> Floats:
+    """Return what the gateway's loader answers, (n, w); with the signature's ``parameters`` the next w steps of each row."""
     request = ScoringRequest(
         kind, content, msgspec.convert(columns, list[Column]),
-        [rows[c["name"]].astype(object).where(rows[c["name"]].notna(), None).tolist() for c in columns],
+        [_values(rows[column["name"]], column.get("categories")) for column in columns],
+        parameters is not None, parameters or {},
     )  # fmt: skip
     try:
         child = run_child("serving.scoring", given=msgspec.msgpack.encode(request), seconds=CHILD_SECONDS)
@@ -94,9 +139,16 @@ def _in_child(kind: str, content: bytes, rows: pd.DataFrame, columns: list[dict[
         raise ScoringError(f"The model cannot be measured: {said[-1][:500]}.")
     found = msgspec.msgpack.decode(child.stdout, type=Scores)
     answer = np.asarray(found.values, dtype=np.float64).reshape(len(rows), found.width)
-    if found.width > 1 and (found.output, found.width) != ("probabilities", 2):
+    if parameters is None and found.width > 1 and (found.output, found.width) != ("probabilities", 2):
         raise ScoringError(f"The model answers {found.width} values a row; one probability a row can be measured.")
-    return answer[:, -1]
+    return answer
+
+
+def _values(column: "pd.Series[Any]", categories: list[str] | None) -> list[Any]:
+    """Return what a caller would send; what is missing, or a category that training never saw, is None."""
+    known = column.notna() if categories is None else column.isin(categories)
+    values: list[Any] = column.astype(object).where(known, None).tolist()
+    return values
 
 
 _READERS: dict[str, Callable[[bytes, pd.DataFrame, list[dict[str, Any]]], Floats]] = {

@@ -75,16 +75,51 @@ METRIC_LABELS = {
     "precision_at_5pct_alerts": "Precision at 5% alerts",
     "brier_score": "Brier score",
     "calibration_error": "Calibration error",
+    "recall_at_1pct_false_positives": "Recall at 1% false positives",
+    "recall_at_90pct_precision": "Recall at 90% precision",
+    "alert_rate": "Alert rate",
+    "cost_per_case": "Cost per case",
+    "recall_gap": "Recall, gap between groups",
+    "false_positive_rate_gap": "False positives, gap between groups",
+    "alert_rate_gap": "Alert rate, gap between groups",
+    "recall_ratio": "Recall, lowest group to highest",
+    "false_positive_rate_ratio": "False positives, lowest group to highest",
+    "alert_rate_ratio": "Alert rate, lowest group to highest",
+    # Of an order of candidates, by query.
+    **{
+        f"{name}_at_{k}": f"{label} at {k}"
+        for name, label in (
+            ("ndcg", "nDCG"), ("ndcg_exp", "nDCG, exponential gain,"), ("recall", "Recall"), ("precision", "Precision"),
+            ("context_precision", "Context precision"), ("context_recall", "Context recall"),
+        )
+        for k in (5, 10)
+    },
+    "mean_reciprocal_rank": "Mean reciprocal rank",
+    "mean_average_precision": "Mean average precision",
+    "retrieval_latency_p50_ms": "Retrieval time, median (ms)",
+    "retrieval_latency_p95_ms": "Retrieval time, 95th percentile (ms)",
+    "retrieval_cost": "Cost per retrieval",
+    # Of numbers and forecasts.
+    "root_mean_squared_error": "Root mean squared error",
+    "r_squared": "Variance explained (R²)",
+    "mean_error": "Mean error",
+    "mase": "MASE",
+    "smape": "sMAPE (M4)",
+    "wape": "WAPE",
+    "forecast_bias": "Forecast bias",
+    "pinball_loss": "Pinball loss",
+    "crps": "CRPS",
+    **{f"coverage_{percent}pct": f"Coverage of the {percent}% interval" for percent in (50, 80, 90, 95)},
     # What a rollout counts of the version beside the champion, on real requests.
     "error_rate": "Requests that fail",
     "timeout_rate": "Requests answered too late",
     "slow_rate": "Slow answers",
     "agreement": "Same decision as the champion",
     "wrong_answers": "Wrong answers, by labels",
-    "mean_absolute_error": "Mean absolute error, by labels",
+    "mean_absolute_error": "Mean absolute error",
     "mean_squared_error": "Mean squared error, by labels",
     "log_loss": "Logarithmic loss, by labels",
-}
+}  # fmt: skip
 
 
 def metric_label(metric: str) -> str:

@@ -8,8 +8,11 @@ import sys
 
 import msgspec
 
-from serving.contract import Scores, ScoringRequest
-from serving.runtimes import ModelError, load_runtime
+from serving.contract import FORECASTING, Scores, ScoringRequest, Version
+from serving.families import fit
+from serving.horizons import HORIZON, MOST_PREDICTIONS
+from serving.protocol import Fault
+from serving.runtimes import ModelError, Runtime, load_runtime
 from serving.trial import UNSOUND, limit_this_process
 
 
@@ -19,12 +22,32 @@ def main() -> int:
     given = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=ScoringRequest)
     try:
         runtime = load_runtime(given.format, given.model, given.columns)
-        answer = runtime.predict(given.values, len(given.values[0]))
-    except (ModelError, MemoryError, ValueError, TypeError, KeyError) as error:
+        found = _steps(given, runtime) if given.steps else _rows(given, runtime)
+    except (ModelError, Fault, MemoryError, ValueError, TypeError, KeyError) as error:
         sys.stderr.write(f"{error or type(error).__name__}\n")
         return UNSOUND
-    sys.stdout.buffer.write(msgspec.msgpack.encode(Scores(runtime.output.name, runtime.output.width, answer)))
+    sys.stdout.buffer.write(msgspec.msgpack.encode(found))
     return 0
+
+
+def _rows(given: ScoringRequest, runtime: Runtime) -> Scores:
+    answer = runtime.predict(given.values, len(given.values[0]))
+    return Scores(runtime.output.name, runtime.output.width, answer)
+
+
+def _steps(given: ScoringRequest, runtime: Runtime) -> Scores:
+    """Return the steps of each row that a caller gets who says nothing; of a model that answers several at once, all of them."""
+    version = Version(0, given.format, "", "", "", [], given.columns, parameters=given.parameters)
+    family, wrapped, asked = fit(FORECASTING, version, runtime)
+    named = dict(zip((column.name for column in given.columns), given.values, strict=True))
+    values, rows = [named[column.name] for column in asked], len(given.values[0])
+    steps = given.parameters.get(HORIZON, runtime.output.width)
+    at_once = max(1, MOST_PREDICTIONS // steps)
+    answer: list[float] = []
+    for begun in range(0, rows, at_once):
+        some = [column[begun : begun + at_once] for column in values]
+        answer += wrapped.predict(*family.widen({HORIZON: steps}, some, len(some[0])))
+    return Scores(wrapped.output.name, steps, answer)
 
 
 if __name__ == "__main__":

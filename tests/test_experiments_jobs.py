@@ -105,17 +105,19 @@ def test_data_become_evidence(world, mlflow_server, monkeypatch):
     assert "JFK" in next(c for c in second.signature["inputs"] if c["name"] == "origin")["categories"]
 
     # Everything that the suite names was measured once; the second version also against the champion.
-    assert measured.result == {"version": first.path, "measurements": 9}
+    assert measured.result == {"version": first.path, "measurements": 12}
     whole = Evidence.objects.filter(version=second, data_slice="", against=None)
     assert set(whole.values_list("metric", flat=True)) == {
         "average_precision", "roc_auc", "recall_at_5pct_alerts", "precision_at_5pct_alerts", "brier_score",
-        "calibration_error",
+        "calibration_error", "recall_at_1pct_false_positives", "recall_at_90pct_precision", "alert_rate",
     }  # fmt: skip
+    assert whole.get(metric="recall_at_1pct_false_positives").detail["chosen_on"] == "validation rows"
     assert sorted(
         Evidence.objects.filter(version=second).exclude(data_slice="").values_list("data_slice", flat=True)
     ) == ["origin=EWR", "origin=JFK", "origin=LGA"]
-    against = Evidence.objects.get(version=second, against=champion)
-    assert against.metric == "average_precision"
+    compared = Evidence.objects.filter(version=second, against=champion)
+    assert set(compared.values_list("metric", flat=True)) == {"average_precision", "roc_auc", "brier_score"}
+    against = compared.get(metric="average_precision")
     alone = whole.get(metric="average_precision")
     assert against.value == pytest.approx(alone.value - against.detail["champion_value"])
     for found in Evidence.objects.filter(version__in=[first, second], data_digest=data.digest):

@@ -1,43 +1,87 @@
 """Evaluation: measuring a version on held-out rows."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import pandas as pd
+
+from experiments.frames import load_frame
 from experiments.metrics import Floats
-from experiments.models import Evaluation
-from experiments.scoring import predict
-from experiments.selectors import dataset_rows, slices_of, training_data_of
+from experiments.models import DatasetVersion, Evaluation
+from experiments.scoring import answers
+from experiments.selectors import dataset_rows, split_rows, training_data_of
 from experiments.services import evaluation_record
-from experiments.suites import measure
+from experiments.suites import Answers, Material, Plan, UnmeasurableError, suite_for
 from jobs.kinds import JobContext
 from registry.histograms import number_histogram, profile_of
-from registry.models import ModelVersion, ReferenceProfile
+from registry.models import ModelVersion, ReferenceProfile, Task
 from registry.services import reference_record
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows that an evaluation works on, read once."""
+
+    data: DatasetVersion
+    frame: pd.DataFrame
+
+    @cached_property
+    def held_out(self) -> pd.DataFrame:
+        if "held_out" not in self.data.splits:
+            raise UnmeasurableError(f"{self.data} keeps no rows held out, so nothing can be measured on it.")
+        return split_rows(self.data, self.frame, "held_out")
+
+    @cached_property
+    def validation(self) -> pd.DataFrame | None:
+        return split_rows(self.data, self.frame, "validation") if "validation" in self.data.splits else None
+
+    @cached_property
+    def before(self) -> pd.DataFrame:
+        """Everything before the held-out rows."""
+        time = self.frame[self.data.time_column]
+        found: pd.DataFrame = self.frame[time < self.held_out[self.data.time_column].min()]
+        return found
+
+    def answered_by(self, version: ModelVersion) -> Answers:
+        """Return what ``version`` answers; thresholds ask for the validation rows too."""
+        chooses = version.model.task in (Task.CLASSIFICATION, Task.ANOMALY) and self.validation is not None
+        validation = answers(version, self.validation) if chooses and self.validation is not None else None
+        return Answers(answers(version, self.held_out), validation)
 
 
 def evaluate(ctx: JobContext) -> None:
     """Measure a version on held-out rows and record the evidence; note what its inputs looked like, if nobody did yet."""
     evaluation = Evaluation.objects.select_related(
-        "version__model__team", "dataset_version__dataset", "against__model", "job"
+        "version__model__team", "dataset_version__dataset", "against__model", "plan", "job"
     ).get(job_id=ctx.job_id)
     data, version, against = evaluation.dataset_version, evaluation.version, evaluation.against
     ctx.progress(0.0, f"Reading {data}")
-    held_out = dataset_rows(data, "held_out")
-    ctx.log(f"{len(held_out):,} held-out rows of {data}, {data.digest}")
+    rows = _Rows(data, load_frame(data.parquet, data.digest))
+    ctx.log(f"{len(rows.held_out):,} held-out rows of {data}, {data.digest}; measured by {evaluation.suite}")
     ctx.progress(0.1, f"Predicting with {version}")
-    scores = predict(version, held_out)
+    ours = rows.answered_by(version)
     ctx.log(f"{version}, {version.artifact_digest}: predicted")
     champion = None
     if against:
         ctx.progress(0.2, f"Predicting with the champion, {against}")
-        champion = predict(against, held_out)
-    found = measure(
-        held_out[data.target], scores, slices=slices_of(data, held_out), champion=champion,
-        progress=lambda share, phase: ctx.progress(0.25 + 0.7 * share, phase),
+        champion = rows.answered_by(against)
+    suite = suite_for(version.model.task)
+    found = suite.measure(
+        Material(
+            task=version.model.task, rows=rows.held_out, target=data.target, version=ours, champion=champion,
+            roles=data.roles(), features=tuple(data.features()), categorical=tuple(data.categorical()),
+            validation=rows.validation, history=rows.before if suite.steps else None,
+            plan=evaluation.plan.plan if evaluation.plan else Plan(),
+            progress=lambda share, phase: ctx.progress(0.25 + 0.7 * share, phase),
+        )
     )  # fmt: skip
     for one in found:
         name = " ".join(filter(None, [one.metric, one.data_slice, f"against {against}" if one.paired else ""]))
-        ctx.log(f"{name}: {one.value:.4f} ({one.low:.4f} to {one.high:.4f})")
-    reference = _reference(ctx, version, scores)
+        ctx.log(
+            f"{name}: {one.value:.4f} ({one.low:.4f} to {one.high:.4f}){f'; {one.undecided}' if one.undecided else ''}"
+        )
+    reference = _reference(ctx, version, ours.held_out)
     with ctx.finish({"version": version.path, "measurements": len(found)}):
         evaluation_record(evaluation=evaluation, measurements=found)
         if reference:
@@ -57,6 +101,6 @@ def _reference(ctx: JobContext, version: ModelVersion, scores: Floats) -> dict[s
     inputs = version.signature["inputs"]
     columns = {name: rows[name].tolist() for column in inputs if (name := column["name"]) in rows}
     return {
-        "rows": len(rows), "columns": profile_of(columns, inputs), "score": number_histogram(scores.tolist()),
+        "rows": len(rows), "columns": profile_of(columns, inputs), "score": number_histogram(scores.ravel().tolist()),
         "data_digest": data.digest,
     }  # fmt: skip

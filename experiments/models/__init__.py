@@ -2,6 +2,7 @@
 
 from experiments.models.contracts import ContractCheck, ContractDraft, DataContract
 from experiments.models.datasets import Dataset, DatasetQuerySet, DatasetVersion
+from experiments.models.plans import EvaluationPlan, plan_in_force
 from experiments.models.runs import BatchScoring, Evaluation, TrainingRun, inputs_of
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "DatasetQuerySet",
     "DatasetVersion",
     "Evaluation",
+    "EvaluationPlan",
     "TrainingRun",
     "inputs_of",
+    "plan_in_force",
 ]

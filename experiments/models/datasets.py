@@ -133,6 +133,11 @@ class DatasetVersion(models.Model):
         """
         return next((column["name"] for column in self.columns if column["role"] == role), None)
 
+    def roles(self) -> dict[str, str]:
+        """Return, by role, the column that has it: ``key``, and of ``time``, ``query``, ``series`` and ``entity`` those there are."""
+        found = {role: self.column_in(role) for role in ("query", "series", "entity")}
+        return {role: name for role, name in ({"time": self.time_column, "key": self.key} | found).items() if name}
+
     def categorical(self) -> list[str]:
         """Return the names of the features that hold categories."""
         return [c["name"] for c in self.columns if c["role"] == "feature" and c["type"] == "string"]

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from experiments.models.datasets import DatasetVersion
+from experiments.models.plans import EvaluationPlan
 from registry.models import ModelVersion, Team
 
 
@@ -36,7 +37,10 @@ class Evaluation(models.Model):
 
     version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="evaluations")
     dataset_version = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="evaluations")
-    suite = models.CharField(max_length=50)
+    suite = models.CharField(max_length=50, help_text="what is measured, with its version and that of the plan")
+    plan = models.ForeignKey(
+        EvaluationPlan, models.PROTECT, null=True, related_name="evaluations", help_text="null: as is usual"
+    )
     against = models.ForeignKey(
         ModelVersion, models.PROTECT, null=True, related_name="+", help_text="the champion then"
     )

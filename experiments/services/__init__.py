@@ -14,7 +14,7 @@ from experiments.services.contracts import (
     stop_where_broken,
 )
 from experiments.services.datasets import dataset_build_start, dataset_create, dataset_version_add
-from experiments.services.evaluation import evaluation_record, evaluation_start
+from experiments.services.evaluation import evaluation_plan_change, evaluation_record, evaluation_start
 from experiments.services.freezing import dataset_version_freeze
 from experiments.services.training import training_register, training_start
 
@@ -34,6 +34,7 @@ __all__ = [
     "dataset_create",
     "dataset_version_add",
     "dataset_version_freeze",
+    "evaluation_plan_change",
     "evaluation_record",
     "evaluation_start",
     "stop_where_broken",

@@ -1,9 +1,10 @@
-"""Evaluation: asking for it once, and recording what was measured as evidence."""
+"""Evaluation: how a model is measured, asking for it once, and recording what was measured as evidence."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from experiments.models import DatasetVersion, Evaluation
-from experiments.suites import SUITE, Measurement
+from experiments.models import DatasetVersion, Evaluation, EvaluationPlan, plan_in_force
+from experiments.suites import Measurement, Plan, PlanError, read_plan, suite_for
 from jobs.models import Job
 from jobs.services import job_create
 from jobs.states import State
@@ -16,14 +17,47 @@ from serving.contract import CHAMPION
 
 
 @audited()
-def evaluation_start(*, actor: Actor, version: ModelVersion, dataset_version: DatasetVersion) -> Job:
-    """Queue a job that measures ``version`` on held-out rows, alone and against the present champion, if there is one.
-
-    The same measuring is done once: it gives the same numbers. With another champion it is another one.
+def evaluation_plan_change(*, actor: Actor, model: RegisteredModel, document: Any, reason: str) -> EvaluationPlan:
+    """Declare how versions of ``model`` are measured from now on; what was measured before stays as it was.
 
     Raises:
         RoleError: the actor is no engineer of the team.
-        InvalidError: the data are another team's.
+        InvalidError: the document is no plan, or there is no reason.
+        ConflictError: it is the plan in force already.
+    """
+    actor.require(model.team, Role.ENGINEER)
+    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=model.pk)
+    try:
+        plan = read_plan(document)
+    except PlanError as error:
+        raise InvalidError(str(error), field=error.field) from None
+    if not reason.strip():
+        raise InvalidError("Say why it is measured this way.", field="reason")
+    before = plan_in_force(model)
+    if plan == (before.plan if before else Plan()):
+        raise ConflictError(f"{model.name} is measured this way already.")
+    made = EvaluationPlan.objects.create(
+        model=model, number=before.number + 1 if before else 1, document=plan.document(), reason=reason.strip(),
+        made_by=actor.user,
+    )  # fmt: skip
+    audit(
+        action="evaluation_plan.change", subject=model.path, actor=actor, team=model.team.slug,
+        payload={"number": made.number, "reason": made.reason, "before": before.document if before else {},
+                 "after": made.document},
+    )  # fmt: skip
+    return made
+
+
+@audited()
+def evaluation_start(*, actor: Actor, version: ModelVersion, dataset_version: DatasetVersion) -> Job:
+    """Queue a job that measures ``version`` on held-out rows, alone and against the present champion, if there is one.
+
+    What is measured follows the model's task and its plan. The same measuring is done once: it gives the same numbers. With
+    another champion or another plan it is another one.
+
+    Raises:
+        RoleError: the actor is no engineer of the team.
+        InvalidError: the data are another team's, or lack what the suite or the plan needs.
         ConflictError: the artifact is not verified, or this was measured before or is being measured.
     """
     team = version.model.team
@@ -32,11 +66,16 @@ def evaluation_start(*, actor: Actor, version: ModelVersion, dataset_version: Da
         raise InvalidError(f"{dataset_version} is another team's data.", field="dataset_version")
     if version.artifact_state != ArtifactState.VERIFIED:
         raise ConflictError(f"{version} is not verified, so it cannot be measured. {version.refusal}".strip())
-    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=version.model_id)  # the champion stays as it is
+    RegisteredModel.objects.select_for_update(of=("self",)).get(
+        pk=version.model_id
+    )  # champion and plan stay as they are
+    plan = plan_in_force(version.model)
+    _check_data(version.model, dataset_version, plan)
+    suite = suite_for(version.model.task).name + (f"+plan-{plan.number}" if plan else "")
     champion = ModelVersion.objects.filter(aliases__name=CHAMPION, aliases__model=version.model_id).first()
     against = champion if champion != version else None
     before = Evaluation.objects.filter(
-        version=version, dataset_version=dataset_version, suite=SUITE, against=against
+        version=version, dataset_version=dataset_version, suite=suite, against=against
     ).first()
     if before and before.job.state not in (State.FAILED, State.CANCELLED):
         raise ConflictError(
@@ -51,28 +90,58 @@ def evaluation_start(*, actor: Actor, version: ModelVersion, dataset_version: Da
         before.save(update_fields=["job"])
     else:
         Evaluation.objects.create(
-            version=version, dataset_version=dataset_version, suite=SUITE, against=against, job=job
+            version=version, dataset_version=dataset_version, suite=suite, plan=plan, against=against, job=job
         )
     audit(
         action="evaluation.start", subject=version.path, actor=actor, team=team.slug,
-        payload={"job": job.pk, "data_digest": dataset_version.digest, "against": against.number if against else None},
+        payload={"job": job.pk, "data_digest": dataset_version.digest, "suite": suite,
+                 "against": against.number if against else None},
     )  # fmt: skip
     return job
 
 
-@audited()
-def evaluation_record(*, evaluation: Evaluation, measurements: Iterable[Measurement]) -> list[Evidence]:
-    """Record everything that ``evaluation`` measured; a second time is refused by the registry.
+def _check_data(model: RegisteredModel, data: DatasetVersion, plan: EvaluationPlan | None) -> None:
+    """Refuse data that lack a role or a column that measuring needs.
 
     Raises:
-        ConflictError: it was recorded before.
+        InvalidError: says which.
     """
-    data = evaluation.dataset_version
+    if refusal := suite_for(model.task).refusal(data.roles(), data.target_kind):
+        raise InvalidError(refusal, field="dataset_version")
+    known = {column["name"] for column in data.columns}
+    if missing := [name for name in (plan.plan.columns if plan else ()) if name not in known]:
+        raise InvalidError(
+            f"The plan of {model.name} names {', '.join(missing)}, which {data} does not have. Change the plan, or measure on "
+            "data with them.",
+            field="dataset_version",
+        )  # fmt: skip
+
+
+@audited()
+def evaluation_record(*, evaluation: Evaluation, measurements: Iterable[Measurement]) -> list[Evidence]:
+    """Record what ``evaluation`` measured; of the same data in the same suite each value is recorded once.
+
+    What was recorded by an evaluation against another champion is left as it is: it is the same number.
+
+    Raises:
+        ConflictError: this evaluation was recorded before.
+    """
+    data, version = evaluation.dataset_version, evaluation.version
+    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=version.model_id)
+    if Evidence.objects.filter(job=evaluation.job).exists():
+        raise ConflictError(f"What job {evaluation.job_id} measured was recorded before.")
+    known = set(
+        Evidence.objects.filter(version=version, data_digest=data.digest, suite=evaluation.suite).values_list(
+            "metric", "data_slice", "against_id"
+        )
+    )
     return [
         evidence_record(
-            version=evaluation.version, job=evaluation.job, metric=found.metric, value=found.value, ci_low=found.low,
+            version=version, job=evaluation.job, metric=found.metric, value=found.value, ci_low=found.low,
             ci_high=found.high, sample_size=found.rows, against=evaluation.against if found.paired else None,
             data_set=data.dataset.name, data_digest=data.digest, data_slice=found.data_slice, detail=found.detail,
+            suite=evaluation.suite, undecided=found.undecided,
         )
         for found in measurements
+        if (found.metric, found.data_slice, evaluation.against_id if found.paired else None) not in known
     ]  # fmt: skip

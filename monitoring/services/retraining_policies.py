@@ -8,7 +8,7 @@ import msgspec
 from experiments.models import Dataset
 from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES
-from experiments.suites import SUITE
+from experiments.suites import FORMER, suite_for
 from monitoring.models import RetrainingPolicy
 from monitoring.retraining.checks import policy_document, read_policy
 from monitoring.retraining.parts import Policy, PolicyError
@@ -107,8 +107,9 @@ def policy_checked(document: Any, model: RegisteredModel) -> Policy:
             f"{model.name} is of tier {model.risk_tier}: people approve each of its versions. Only tier {STANDING_TIER} goes further by itself.",
             field="automation",
         )
-    if policy.suite != SUITE:
-        raise InvalidError(f"There is no such suite; there is {SUITE}.", field="suite")
+    suite = suite_for(model.task).name
+    if FORMER.get(policy.suite, policy.suite) != suite:
+        raise InvalidError(f"{model.name} is measured by {suite}; there is no other suite.", field="suite")
     if policy.metric not in COMPARED:
         raise InvalidError(
             f"Two versions are compared on the same rows in {' or '.join(COMPARED)} alone.", field="metric"
@@ -125,7 +126,7 @@ def policy_checked(document: Any, model: RegisteredModel) -> Policy:
             f"{model.team.name} has no data set {policy.dataset}; make an empty one, and its versions come from here.",
             field="dataset",
         )
-    return msgspec.structs.replace(policy, params=params)
+    return msgspec.structs.replace(policy, params=params, suite=suite)
 
 
 def _said(policy: RetrainingPolicy | None) -> dict[str, Any] | None:

@@ -160,6 +160,12 @@ class Evidence(models.Model):
     data_digest = models.CharField(max_length=71, blank=True)
     data_slice = models.CharField(max_length=200, blank=True)
     detail = models.JSONField(default=dict, help_text="method, curves and whatever explains the value")
+    suite = models.CharField(
+        max_length=50, blank=True, help_text="of measurements that it belongs to, with its version"
+    )
+    undecided = models.CharField(
+        max_length=200, blank=True, help_text="why it decides no criterion; empty where it does"
+    )
     job = models.ForeignKey("jobs.Job", models.PROTECT, null=True, related_name="+")
     measured_at = models.DateTimeField(auto_now_add=True)
 
@@ -172,7 +178,13 @@ class Evidence(models.Model):
                 name="evidence_once_per_job",
                 condition=Q(job__isnull=False),
                 nulls_distinct=False,
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["version", "metric", "data_digest", "data_slice", "against", "suite"],
+                name="evidence_once_per_suite",
+                condition=~Q(suite=""),
+                nulls_distinct=False,
+            ),
         ]
 
     def __str__(self) -> str:

@@ -35,12 +35,14 @@ class Plain:
 
 
 def plain(
-    rule: Rule, status: CheckStatus, measured: Measured | None, *, nouns: Nouns, champion: float | None = None
+    rule: Rule, status: CheckStatus, measured: Measured | None, *, nouns: Nouns, champion: float | None = None,
+    undecided: str = "",
 ) -> Plain:  # fmt: skip
     """Put one criterion and its result in words.
 
     Args:
         champion: what the version in use reaches, in the metric's unit.
+        undecided: why what was measured decides nothing.
     """
     words = words_of(rule.metric, metric_label(rule.metric))
     mark, state = _state(rule, status)
@@ -57,7 +59,11 @@ def plain(
         _target_sentence(rule, words),
     ]  # fmt: skip
     if status is CheckStatus.NOT_MEASURED:
-        sentences.append("The rule asks for the range that chance allows, and that was not measured.")
+        sentences.append(
+            f"It decides nothing yet: {undecided}."
+            if undecided
+            else "The rule asks for the range that chance allows, and that was not measured."
+        )
     return Plain(
         question=question,
         figure=show(measured.value, sign=rule.against_champion),

@@ -35,7 +35,7 @@ class Check:
 
     Attributes:
         margin: distance to the threshold, also of stale evidence.
-        why: what is wrong with the evidence, where it is stale.
+        why: what is wrong with the evidence, where it is stale or decides nothing.
         waiver: the one that makes it waived, or the latest that was asked for.
     """
 
@@ -198,6 +198,8 @@ def _judged(criterion: AcceptanceCriterion, evidence: Evidence | None, champion:
         return Check(criterion, CheckStatus.NOT_MEASURED, champion=champion)
     by_interval = criterion.basis == AcceptanceCriterion.Basis.INTERVAL
     at_least = criterion.direction == AcceptanceCriterion.Direction.AT_LEAST
+    if evidence.undecided:
+        return Check(criterion, CheckStatus.NOT_MEASURED, evidence, champion=champion, why=evidence.undecided)
     if by_interval and (evidence.ci_low is None or evidence.ci_high is None):
         return Check(criterion, CheckStatus.NOT_MEASURED, evidence, champion=champion)
     room = margin(

@@ -1,18 +1,18 @@
 """What helps to draft criteria: which metrics and data sets there are, and how the version in use would do."""
 
-from registry.criteria import METRIC_LABELS, CheckStatus, Measured, margin, metric_label
+from registry.criteria import CheckStatus, Measured, margin, metric_label
 from registry.criteria_diff import Change, changes
-from registry.metric_words import Nouns
+from registry.metric_words import BY_TASK, LIVE, Nouns
 from registry.models import AcceptanceCriterion, CriteriaSet, Evidence, RegisteredModel
 from registry.plain_words.results import Plain, plain
 from registry.plain_words.rules import Rule
 
 
 def metric_choices(model: RegisteredModel) -> list[tuple[str, str]]:
-    """Return the metrics that criteria of ``model`` can ask for: the known ones, those measured, those asked for before."""
+    """Return the metrics that criteria of ``model`` can ask for: those of its task and of real callers, those measured, those asked for before."""
     measured = Evidence.objects.filter(version__model=model).values_list("metric", flat=True)
     asked = AcceptanceCriterion.objects.filter(criteria_set__model=model).values_list("metric", flat=True)
-    names = {*METRIC_LABELS, *measured.distinct(), *asked.distinct()}
+    names = {*LIVE, *BY_TASK[model.task], *measured.distinct(), *asked.distinct()}
     return sorted(((name, metric_label(name)) for name in names), key=lambda choice: choice[1])
 
 

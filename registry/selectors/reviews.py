@@ -72,7 +72,8 @@ def questions_of(promotion: Promotion, actor: Actor) -> list[Question]:
         mine = latest.get((actor.user.pk, criterion.pk))
         measured = Measured(evidence.value, evidence.ci_low, evidence.ci_high) if evidence else None
         key = (criterion.metric, criterion.data_slice, evidence.data_digest) if evidence else None
-        put = plain(criterion.rule, check.status, measured, champion=today.get(key) if key else None, nouns=nouns)
+        put = plain(criterion.rule, check.status, measured, champion=today.get(key) if key else None, nouns=nouns,
+                    undecided=check.evidence.undecided if check.evidence else "")  # fmt: skip
         questions.append(
             Question(
                 number=number, check=check, plain=put, seen=seen, answer=mine, answers=given,

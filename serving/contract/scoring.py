@@ -1,5 +1,7 @@
 """What ``python -m serving.scoring`` is asked, and answers."""
 
+from typing import Any
+
 import msgspec
 
 from serving.contract.artifacts import Column
@@ -12,6 +14,8 @@ class ScoringRequest(msgspec.Struct, frozen=True):
     model: bytes  # of the model file
     columns: list[Column]
     values: list[list[float | int | bool | str | None]]  # of each column, row by row; None is missing
+    steps: bool = False  # whether each row is a series as of now, asked for as many steps as the model is usually asked
+    parameters: dict[str, Any] = {}  # of the signature, with their defaults
 
 
 class Scores(msgspec.Struct, frozen=True):

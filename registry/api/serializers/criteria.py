@@ -40,7 +40,7 @@ class CheckSerializer(serializers.Serializer[Check]):
 
     title = serializers.CharField()
     status = serializers.ChoiceField(choices=[status.value for status in CheckStatus])
-    why = serializers.CharField(help_text="what is wrong with the evidence, where it is stale")
+    why = serializers.CharField(help_text="what is wrong with the evidence, where it is stale or decides nothing")
     blocks = serializers.BooleanField(help_text="an approval is refused because of it")
     margin = serializers.FloatField(
         allow_null=True, help_text="distance to the threshold; negative is on the wrong side"

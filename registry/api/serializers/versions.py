@@ -100,4 +100,4 @@ class EvidenceSerializer(serializers.ModelSerializer[Evidence]):
     class Meta:
         model = Evidence
         fields = ("id", "kind", "metric", "value", "ci_low", "ci_high", "sample_size", "against", "artifact_digest",
-                  "data_set", "data_digest", "data_slice", "detail", "job", "measured_at")  # fmt: skip
+                  "data_set", "data_digest", "data_slice", "suite", "undecided", "detail", "job", "measured_at")  # fmt: skip
