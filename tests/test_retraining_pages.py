@@ -13,7 +13,7 @@ from registry.models import Promotion, Role
 from tests.api import Api, problem
 from tests.browser import check_page, log_in
 from tests.factories import make_actor, make_champion, make_model, make_user
-from tests.retraining import document, labelled, look, make_policy, make_retraining, measured, moved
+from tests.retraining import document, labelled, look, make_policy, make_retraining, make_standing, measured, moved
 
 LABELS = {"kind": "labels", "labels": 100}
 NIGHTLY = {"kind": "schedule", "cron": "0 2 * * *", "time_zone": "Europe/Paris"}
@@ -66,8 +66,8 @@ def test_one_retraining_tells_why_it_began_and_what_happened(client, model):
 
     assert "Labels: 100 since the last training, limit 100" in page
     assert f'href="/jobs/{job.pk}/"' in page
-    assert "retraining.due" in page
-    assert "retraining.freeze" in page
+    assert "<b>Became due</b>" in page
+    assert "<b>Freezing its rows began</b>" in page
     stopped = client.post(f"{made.path}stop/", {"reason": "The labels are wrong."}, follow=True)
     assert "The labels are wrong." in text_of(stopped)
     assert 'hx-trigger="every 3s"' not in text_of(stopped)
@@ -285,9 +285,10 @@ def test_pages_are_accessible_in_both_themes_and_widths(live_server, page, model
     look(policy)
     retraining_policy_save(
         actor=make_actor(model.team), model=model, reason="Quieter.", document=document(
-            LABELS, NIGHTLY, dataset=f"recent-{model.pk}", quiet={"begins": "22:00", "ends": "06:00", "time_zone": "UTC"}
+            LABELS, NIGHTLY, dataset=f"recent-{model.pk}", automation="champion", quiet={"begins": "22:00", "ends": "06:00", "time_zone": "UTC"}
         ),
     )  # fmt: skip
+    make_standing(model)
     log_in(page, make_user(model.team), live_server)
 
     for path in ("/retraining/", "/retraining/?show=each", f"{model.path}retraining/", f"{model.path}retraining/policy/",

@@ -17,6 +17,7 @@ from monitoring.services import retraining_approve_beforehand, retraining_policy
 from registry.errors import ConflictError, FourEyesError, InvalidError, RoleError, StaleBindingError
 from registry.models import Alias, Approval, AuditEvent, Promotion, RegisteredModel, Role, StandingApproval
 from registry.selectors import standings_of
+from registry.selectors.inbox import waiting
 from registry.services import (
     criteria_agree,
     criteria_draft,
@@ -410,3 +411,15 @@ def test_one_that_ended_fills_no_quorum_and_what_was_written_past_the_services_i
     told = capsys.readouterr().err
     assert f"standing approval {raw.pk} by {second.user.username}" in told
     assert f"standing approval {word.pk} by" not in told
+
+
+def test_who_gave_it_is_asked_to_renew_it_a_week_before_it_ends(model):
+    eva = make_actor(model.team, Role.APPROVER)
+    make_standing(model, actor=eva, days=8)
+    assert waiting(eva) == []
+
+    soon = make_standing(model, actor=eva, days=6)
+
+    [item] = waiting(eva)
+    assert (item.verb, item.path, item.due) == ("Renew", soon.path, soon.expires_at)
+    assert waiting(make_actor(model.team, Role.APPROVER)) == []

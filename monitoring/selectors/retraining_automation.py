@@ -44,6 +44,11 @@ class Beforehand:
         return [one for one in self.standings if one.end is None]
 
     @property
+    def ended(self) -> list[Standing]:
+        """The others."""
+        return [one for one in self.standings if one.end]
+
+    @property
     def may_give(self) -> bool:
         """Whether the reader may give one now."""
         return all(rule.met for rule in self.rules)

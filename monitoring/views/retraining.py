@@ -12,9 +12,19 @@ from jobs.tasks import nudge
 from monitoring import services
 from monitoring.models import Retraining
 from monitoring.selectors.retraining_automation import standings_used
-from monitoring.selectors.retraining_lists import overviews, policies_of, trail_of
+from monitoring.selectors.retraining_lists import overviews, policies_of
 from monitoring.tasks import retrain
-from monitoring.views.retraining_drawings import STATE_MARKS, OverviewRow, Row, lead, overview_row, retraining_row, way
+from monitoring.views.retraining_drawings import (
+    STATE_MARKS,
+    OverviewRow,
+    Row,
+    lead,
+    log_of,
+    outcome,
+    overview_row,
+    retraining_row,
+    way,
+)
 from registry.access import WRITERS, actor_of
 from registry.criteria import metric_label
 from registry.models import Role
@@ -60,7 +70,8 @@ def retraining(request: HttpRequest, pk: int) -> HttpResponse:
         "model": found.model,
         "lead": lead(found),
         "way": way(found),
-        "trail": trail_of(found),
+        "outcome": outcome(found),
+        "log": log_of(found),
         "standings": standings_used(found),
         "metric": metric_label(found.comparison["metric"]) if found.comparison else "",
         "may_start": role == Role.ENGINEER and found.state == "held" and found.rule in HOLDS_BY_WORD,

@@ -7,8 +7,9 @@ from django.urls import reverse
 
 from monitoring.models import Retraining
 from monitoring.retraining.states import State
-from monitoring.selectors.retraining_lists import Overview
+from monitoring.selectors.retraining_lists import Overview, trail_of
 from registry.criteria import metric_label
+from registry.models import AuditEvent
 from registry.states import PromotionState
 
 STATE_MARKS = {
@@ -33,6 +34,13 @@ PROMOTION_MARKS = {
     (State.REFUSED, PromotionState.WITHDRAWN): ("skipped", "Withdrawn"),
     (State.REFUSED, PromotionState.ROLLED_BACK): ("warn", "Its rollout went back"),
 }
+# What the trail calls it, as people say it.
+LOG_WORDS = {
+    "retraining.ask": "Asked for", "retraining.due": "Became due", "retraining.hold": "Held",
+    "retraining.start": "Started by hand", "retraining.freeze": "Freezing its rows began", "retraining.train": "Training began",
+    "retraining.evaluate": "Evaluation began", "retraining.propose": "Promotion asked for", "retraining.rest": "Left to people",
+    "retraining.promote": "Promoted", "retraining.refuse": "Not promoted", "retraining.stop": "Stopped", "retraining.fail": "Failed",
+}  # fmt: skip
 STEPS = [
     ("due", "Due", (State.DUE, State.HELD)), ("rows", "Rows frozen", (State.FREEZING,)),
     ("trained", "Trained", (State.TRAINING,)), ("measured", "Measured", (State.EVALUATING,)),
@@ -47,6 +55,15 @@ class StepMark:
     title: str
     state: str
     note: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a retraining's log; ``by`` is empty where it went on by itself."""
+
+    of: AuditEvent
+    word: str
+    by: str
 
 
 @dataclass(frozen=True)
@@ -104,6 +121,22 @@ def way(retraining: Retraining) -> list[StepMark]:
         state = "done" if has else "now" if retraining.state in states else "off" if retraining.ended_at else ""
         marks.append(StepMark(title, state, note))
     return marks
+
+
+def log_of(retraining: Retraining) -> list[LogLine]:
+    """Return what happened to a retraining, oldest first."""
+    return [
+        LogLine(event, LOG_WORDS.get(event.action, event.action), "" if event.via == "process" else event.actor)
+        for event in trail_of(retraining)
+    ]
+
+
+def outcome(retraining: Retraining) -> str:
+    """Return how it stands or ended, with what happened to the version since."""
+    promotion, version = retraining.promotion, retraining.version
+    if version and promotion and retraining.state == State.PROMOTED and promotion.state == PromotionState.ROLLED_BACK:
+        return f"v{version.number} became champion, and was rolled back later."
+    return retraining.outcome
 
 
 def difference(retraining: Retraining) -> str:

@@ -81,6 +81,8 @@ def signature_record(version: ModelVersion) -> dict[str, Any]:
     )  # fmt: skip
     by = event.actor if event else "somebody not on record"
     occasion = f"when {by} approved promotion {promotion}" if promotion else f"by {by}, outside a promotion"
+    if promotion and event and event.via == "process":
+        occasion = f"by {by}, when a standing approval approved promotion {promotion}"
     holds = (
         f"It is over the {over}, each by its SHA-256, and it holds: these are the files that were signed, and the key is "
         "trusted here. A gateway checks the same before it loads them."

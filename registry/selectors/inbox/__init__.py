@@ -20,7 +20,7 @@ def waiting(actor: Actor) -> list[Item]:
     items = [
         *decisions.approvals(actor, deciding), *decisions.product_reviews(actor), *decisions.questions(actor),
         *decisions.agreements(actor, roles), *decisions.waivers(actor, roles), *upkeep.rollbacks(actor, roles),
-        *upkeep.retirements(actor, roles), *upkeep.revalidations(actor, roles), *upkeep.alerts(actor, roles),
+        *upkeep.retirements(actor, roles), *upkeep.revalidations(actor, roles), *upkeep.standing(actor), *upkeep.alerts(actor, roles),
         *upkeep.webhooks(roles),
     ]  # fmt: skip
     return sorted(items, key=lambda item: item.since)

@@ -1,17 +1,19 @@
 """What waits for somebody to look after what serves: rollbacks, retirements, re-validations, alerts, webhooks."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
 
 from registry.access import Actor
 from registry.alerting.kinds import KINDS, RUNNING
-from registry.models import Alert, RegisteredModel, Retirement, Role, Rollback, Webhook
+from registry.models import Alert, RegisteredModel, Retirement, Role, Rollback, StandingApproval, Webhook
 from registry.selectors.alerts import Group, grouped, leading
 from registry.selectors.inbox.items import Item
 from registry.states import DUE_WITHIN, RevalidationState, revalidation_state
+
+ENDS_WITHIN = timedelta(days=7)
 
 
 def rollbacks(actor: Actor, roles: dict[int, str]) -> list[Item]:
@@ -66,6 +68,21 @@ def revalidations(actor: Actor, roles: dict[int, str]) -> list[Item]:
             f"due {model.revalidate_by:%d %b %Y}", asked, datetime.combine(model.revalidate_by, time(), UTC),
         ))  # fmt: skip
     return items
+
+
+def standing(actor: Actor) -> list[Item]:
+    """Return the standing approvals of the actor that end soon; without one people approve each version again."""
+    soon = timezone.now() + ENDS_WITHIN
+    mine = StandingApproval.objects.holding().filter(
+        approver=actor.user, expires_at__lte=soon, model__team__in=actor.teams()
+    )
+    return [
+        Item(
+            "pending", "Renew", f"Standing approval for {one.model.name}", "Give it anew, or let people approve each version again.",
+            one.path, one.model, f"retraining policy {one.policy}", one.expires_at - ENDS_WITHIN, one.expires_at,
+        )
+        for one in mine.select_related("model")
+    ]  # fmt: skip
 
 
 def alerts(actor: Actor, roles: dict[int, str]) -> list[Item]:
