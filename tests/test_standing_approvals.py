@@ -170,6 +170,8 @@ def test_it_ends_with_what_it_was_given_for_and_then_people_decide(model, end):
     moved(made)
     assert (made.state, made.promotion.state) == (State.PROPOSED, "requested")
     assert f"People decide: No standing approval holds for retraining policy {made.policy.number}." in made.outcome
+    with pytest.raises(DatabaseError, match=r"no standing approval of this person holds|a member with the role"):
+        by_standing(made.promotion, word)
     assert not Approval.objects.filter(promotion=made.promotion).exists()
     if end not in (end_by_hand, end_by_leaving):
         [void] = events(f"{model.path}retraining/", "standing_approval.void")
@@ -181,7 +183,7 @@ def test_it_ends_on_its_date(model):
     eva = make_actor(model.team, Role.APPROVER)
     criteria = model.criteria_sets.get(state="agreed")
     soon = timezone.now() + timedelta(milliseconds=300)
-    StandingApproval.objects.create(
+    word = StandingApproval.objects.create(
         model=model, policy=1, criteria_set=criteria, approver=eva.user, reason="Shortly.", expires_at=soon
     )
     assert StandingApproval.objects.holding().exists()
@@ -192,6 +194,8 @@ def test_it_ends_on_its_date(model):
 
     assert made.promotion.state == "requested"
     assert standings_of(model)[0].end.why == "Its time was over."
+    with pytest.raises(DatabaseError, match="no standing approval of this person holds"):
+        by_standing(made.promotion, word)
 
 
 @pytest.mark.parametrize(

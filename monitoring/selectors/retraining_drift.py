@@ -59,32 +59,22 @@ def drifted_in(window: DriftWindow) -> dict[str, bool]:
     return {one.name: one.drifted for one in found if one.enough and one.name != SCORE}
 
 
-def newly_drifted(
+def drifted_since(
     policies: Sequence[RetrainingPolicy], watches: Mapping[int, RetrainingWatch], *, now: datetime
 ) -> set[int]:
-    """Return the models whose inputs drifted, as their policy asks, after its conditions were looked at last.
-
-    One query where nothing drifted since, whatever the number of policies.
-    """
+    """Return the models in whose inputs a look found drift after their conditions were looked at last; one query for all of them."""
     asking = {p.model_id: p for p in policies if p.enabled and any(_asks(leaf) for leaf in p.rules.when.leaves())}
     found = set()
     for model_id, standings in drift_standings([p.model for p in asking.values()], now=now).items() if asking else ():
-        policy, watch = asking[model_id], watches.get(model_id)
-        if watch is None or watch.looked_at is None or watch.policy_id != policy.pk:
-            continue  # nobody has looked yet, so it is time anyway
-        since = watch.looked_at
-        drifted = any(window.drifted and window.judged_at > since for one in standings for window in one.windows)
-        if drifted and _turned(policy, watch, now=now):
+        watch = watches.get(model_id)
+        since = watch.looked_at if watch and watch.policy_id == asking[model_id].pk else None
+        if since and any(window.drifted and window.judged_at > since for one in standings for window in one.windows):
             found.add(model_id)
     return found
 
 
-def _asks(condition: Condition) -> bool:
-    return condition.kind == "drift" and not condition.severity
-
-
-def _turned(policy: RetrainingPolicy, watch: RetrainingWatch, *, now: datetime) -> bool:
-    """Whether a condition on drift holds now that did not at the last look."""
+def drift_turned(policy: RetrainingPolicy, watch: RetrainingWatch, *, now: datetime) -> bool:
+    """Whether a condition on drift holds now that did not when ``watch`` looked, by the same policy."""
     last = Retraining.objects.filter(model=policy.model, ended_at__isnull=False).first()
     since = last.ended_at if last and last.ended_at else EVER
     champion = champion_of(policy.model)
@@ -92,3 +82,7 @@ def _turned(policy: RetrainingPolicy, watch: RetrainingWatch, *, now: datetime) 
     return any(
         _asks(leaf) and not was["holds"] and drift_finding(leaf, champion, since, now=now).holds for leaf, was in leaves
     )
+
+
+def _asks(condition: Condition) -> bool:
+    return condition.kind == "drift" and not condition.severity

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from monitoring.models import Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.retraining.states import AT_WORK, State
-from monitoring.selectors.retraining_drift import newly_drifted
+from monitoring.selectors.retraining_drift import drift_turned, drifted_since
 from monitoring.services.retraining.looking import observe, retraining_look
 from monitoring.services.retraining.moving import retraining_move
 
@@ -26,14 +26,16 @@ def reconcile_retrainings(*, now: datetime) -> set[str]:
     watches = {watch.model_id: watch for watch in RetrainingWatch.objects.all()}
     waiting = set(Retraining.objects.filter(state=State.DUE).values_list("model_id", flat=True))
     policies = list(RetrainingPolicy.objects.in_force())
-    drifted = newly_drifted(policies, watches, now=now)
+    drifted = drifted_since(policies, watches, now=now)
     held = set(Retraining.objects.filter(state=State.HELD).values_list("model_id", flat=True))
     for policy in policies:
         watch = watches.get(policy.model_id)
-        wanted = policy.enabled or policy.model_id in waiting | held
-        if not wanted or not (policy.model_id in waiting | drifted or _is_time(policy, watch, now)):
+        if not (policy.enabled or policy.model_id in waiting | held):
             continue
         with _told(policy):
+            turned = watch is not None and policy.model_id in drifted and drift_turned(policy, watch, now=now)
+            if not (policy.model_id in waiting or turned or _is_time(policy, watch, now)):
+                continue
             began = time.monotonic()
             seen = observe(policy, now=now)
             job = retraining_look(seen=replace(seen, took_s=time.monotonic() - began), now=now)
