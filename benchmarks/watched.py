@@ -179,10 +179,17 @@ def _objectives(version: Any, now: datetime) -> None:
     )  # fmt: skip
     random = np.random.default_rng(2)
     fine, joined = timedelta(minutes=5), timedelta(hours=1)  # after ten days the counts of an hour are joined
-    instants = [now - n * fine for n in range(10 * 288)] + [now - n * joined for n in range(240, DAYS * 24)]
+    spans = [(now - n * fine, 1) for n in range(10 * 288)] + [(now - n * joined, 12) for n in range(240, DAYS * 24)]
     SloCount.objects.bulk_create(
-        SloCount(slo=served, version=version, arm=arm, started_at=at, total=total, bad=random.binomial(total, 0.0005))
-        for at in instants
+        SloCount(
+            slo=served,
+            version=version,
+            arm=arm,
+            started_at=at,
+            total=total * joined_from,
+            bad=random.binomial(total * joined_from, 0.0005),
+        )
+        for at, joined_from in spans
         for arm, total in (("champion", 9_000), ("canary", 1_000))
     )
     SloSpan.objects.bulk_create(

@@ -231,7 +231,8 @@ def ranking_metrics(no: Ints, yes: Ints, wanted: Set[str]) -> dict[str, Measured
     binned = Binned.of(np.flatnonzero(no + yes))
     weights = binned.weights(no, yes)
     of = {name: s for name, s in statistics(binned, binned.reliability(weights)).items() if name in wanted}
-    drawn = np.random.default_rng(SEED).multinomial(int(weights.sum()), weights / weights.sum(), RESAMPLES)
+    times = RESAMPLES if of else 0  # the area's interval needs none
+    drawn = np.random.default_rng(SEED).multinomial(int(weights.sum()), weights / weights.sum(), times)
     found = {"roc_auc": Measured(*area(no, yes))} if "roc_auc" in wanted else {}
     for name, statistic in of.items():
         value = statistic(weights)
