@@ -124,6 +124,35 @@ def test_rule_is_changed_and_given_up_on_its_page(team):
     assert not AlertRule.objects.exists()
 
 
+def test_rules_of_the_installation_are_an_admins_to_change(team):
+    admin, engineer = (client_of(factories.make_user(team, role)) for role in (Role.ADMIN, Role.ENGINEER))
+    asked = {"of": "installation", "kind": "gateway_stale"}
+    known = admin.get("/alerts/rules/change/", asked).context["form"].initial
+    said = {name: "" if value is None else value for name, value in known.items() if value is not False} | asked
+
+    assert engineer.get("/alerts/rules/change/", asked).status_code == 403
+    assert engineer.post("/alerts/rules/change/", said | {"breaches": 3, "reason": "x"}).status_code == 403
+    assert admin.get("/alerts/rules/change/", {"kind": "gateway_stale"}).status_code == 404  # no team has a rule for it
+    assert admin.post("/alerts/rules/change/", said | {"breaches": 3, "reason": "Slow network."}).status_code == 302
+
+    assert AlertRule.objects.get(team=None).changes == {"breaches": 3}
+    shown = engineer.get("/alerts/rules/?of=installation").content.decode()
+    assert "Slow network." in shown
+    assert "Gateway behind or silent" in shown
+    assert "Gateway behind or silent" not in engineer.get("/alerts/rules/").content.decode()
+    api = Api(team, Role.ADMIN)
+    changed = api.patch(
+        "alert-rules", {"kind": "drift", "installation": True, "changes": {"goods": 2}, "reason": "x"}
+    ).json()
+    assert (changed["rule"]["goods"], changed["changed"]) == (2, ["goods"])
+    held = {row["kind"]: row for row in Api(team).get("alert-rules", installation="true").json()}
+    assert (held["gateway_stale"]["rule"]["breaches"], held["gateway_stale"]["of_installation"]) == (3, True)
+    problem(
+        Api(team).patch("alert-rules", {"kind": "drift", "installation": True, "changes": {"goods": 3}, "reason": "x"}),
+        403,
+    )
+
+
 def test_silence_is_made_confirmed_and_ended_on_its_page(team):
     maker, other = client_of(factories.make_user(team)), client_of(factories.make_user(team, Role.APPROVER))
     said = {"team": team.slug, "lasts": "1440", "time_zone": "Europe/Berlin", "reason": "Move."}

@@ -11,8 +11,8 @@ from monitoring.services import alert_observe
 from registry import services
 from registry.alerting.rules import Rule, RuleError, checked
 from registry.alerting.streaks import Streak, after, is_enough
-from registry.errors import ConflictError, InvalidError, RoleError
-from registry.models import Alert, AlertEvent, AlertStreak, AuditEvent, Role
+from registry.errors import ConflictError, InvalidError, RefusedError, RoleError
+from registry.models import Alert, AlertEvent, AlertRule, AlertStreak, AuditEvent, Role
 from registry.selectors import waiting
 from registry.selectors.alerts import alerts_seen
 from rollouts.links import ways
@@ -145,6 +145,68 @@ def test_rule_of_a_model_goes_before_the_rule_of_its_team():
     assert [(a.model, a.severity) for a in Alert.objects.all()] == [(model, "critical")]
 
 
+def test_rule_of_the_installation_holds_where_a_team_has_no_own():
+    model, other = factories.make_model(), factories.make_model()
+    admin = factories.make_actor(factories.make_team(), Role.ADMIN)
+    services.alert_rule_change(
+        actor=admin, team=None, kind="drift", changes={"breaches": 2, "severity": "critical"}, reason="Noisy."
+    )
+    rule(other.team, "drift", breaches=1)
+
+    observe(model, True)
+    observe(other, True)
+    assert [(a.model, a.severity) for a in Alert.objects.all()] == [
+        (other, "critical")
+    ]  # what a team left alone is the installation's
+
+    observe(model, True, minute=1)
+    assert opened(model).exists()
+    trail = AuditEvent.objects.get(action="alert_rule.change", team="")
+    assert trail.payload["after"] == {"breaches": 2, "severity": "critical"}
+    services.alert_rule_reset(actor=admin, team=None, kind="drift", reason="Quiet again.")
+    assert list(AlertRule.objects.values_list("team", "changes")) == [(other.team.pk, {"breaches": 1})]
+
+
+def test_rule_of_the_installation_decides_on_what_is_about_no_team():
+    team = factories.make_team()
+    admin, look = (
+        factories.make_actor(team, Role.ADMIN),
+        {"kind": "gateway_stale", "key": "gateway_stale:", "title": "Silent", "process": "x"},
+    )
+    services.alert_rule_change(
+        actor=admin, team=None, kind="gateway_stale", changes={"breaches": 3}, reason="Slow network."
+    )
+
+    for looks in range(3):
+        assert Alert.objects.count() == 0
+        services.alert_look(breached=True, now=NOON + timedelta(minutes=looks), **look)
+
+    assert Alert.objects.get().team is None
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "changes", "refused"),
+    [
+        (Role.ENGINEER, "drift", {"breaches": 2}, "changed by an admin"),
+        (Role.ADMIN, "drift", {"enabled": False}, "A team switches a kind off for itself"),
+        (Role.ADMIN, "drift", {"owner": "person:maria"}, "a person is of a team"),
+        (Role.ADMIN, "audit_chain", {"enabled": False}, "cannot be switched off"),
+    ],
+)
+def test_rule_of_the_installation_that_is_not_acceptable_is_refused(role, kind, changes, refused):
+    actor = factories.make_actor(factories.make_team(), role)
+
+    with pytest.raises(RefusedError, match=refused):
+        services.alert_rule_change(actor=actor, team=None, kind=kind, changes=changes, reason="x")
+
+    assert not AlertRule.objects.exists()
+
+
+def test_team_has_no_rule_for_what_is_about_no_team():
+    with pytest.raises(InvalidError, match="its rule is the installation's"):
+        rule(factories.make_team(), "queue_waits", breaches=5)
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -165,7 +227,7 @@ def test_rule_that_auditors_rely_on_is_not_switched_off():
     team = factories.make_team()
 
     with pytest.raises(InvalidError, match="cannot be switched off"):
-        rule(team, "audit_chain", enabled=False)
+        rule(team, "budget", enabled=False)
     with pytest.raises(InvalidError, match="reason"):
         services.alert_rule_change(
             actor=factories.make_actor(team), team=team, kind="drift", changes={"breaches": 2}, reason=" "

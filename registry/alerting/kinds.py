@@ -31,6 +31,11 @@ class Kind:
     fixed: bool = False
     go_back: bool = False
 
+    @property
+    def of_installation(self) -> bool:
+        """Whether it is about no team, so that no team has a rule for it."""
+        return self.roles == KEEPING
+
 
 _KINDS = [
     Kind("burn", "Error budget burns", cause="slo", go_back=True, rule=Rule(escalate_minutes=60)),

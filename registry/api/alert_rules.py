@@ -1,5 +1,6 @@
 """What a team says about its alerts: rules of its own, and silences."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.shortcuts import get_object_or_404
@@ -14,7 +15,7 @@ from registry.alerting.kinds import KINDS
 from registry.api.base import ListQuery, Query, Strict, ordering
 from registry.api.lookup import find_model
 from registry.api.models import TeamView
-from registry.models import Alert, RegisteredModel
+from registry.models import Alert, RegisteredModel, Team
 from registry.models import Silence as Row
 from registry.selectors.alert_rules import rule_book
 
@@ -27,6 +28,7 @@ class AlertRuleSerializer(serializers.Serializer[Any]):
     fixed = serializers.BooleanField(help_text="nobody switches it off")
     rule = serializers.DictField(help_text="what holds")
     changed = serializers.ListField(child=serializers.CharField(), help_text="fields that differ from the product's")
+    of_installation = serializers.BooleanField(help_text="about no team: its rule is the installation's alone")
 
 
 class RuleQuery(Query):
@@ -34,6 +36,7 @@ class RuleQuery(Query):
 
     team = serializers.CharField(required=False, help_text="slug; may be left out by who has one team, or a token")
     model = serializers.CharField(required=False, help_text="name; left out: those of the team's models in general")
+    installation = serializers.BooleanField(required=False, help_text="those that hold where a team has no own")
 
 
 class AlertRuleBody(Strict):
@@ -45,6 +48,9 @@ class AlertRuleBody(Strict):
     reason = serializers.CharField()
     team = serializers.CharField(required=False)
     model = serializers.CharField(required=False, help_text="name; left out: for all of the team's models")
+    installation = serializers.BooleanField(
+        default=False, help_text="for all teams that have no own; an admin's to change"
+    )
 
 
 class SilenceSerializer(serializers.ModelSerializer[Row]):
@@ -97,42 +103,41 @@ class AlertRules(TeamView):
     @extend_schema(summary="List alert rules", responses=AlertRuleSerializer(many=True), tags=["Alerts"])
     def get(self, request: Request) -> Response:
         """List what holds for each kind of alert, for a team's models or for one of them."""
-        team, model = self.team(self.query.get("team")), None
-        if name := self.query.get("model"):
+        team = None if self.query.get("installation") else self.team(self.query.get("team"))
+        model, name = None, self.query.get("model")
+        if name and team:
             model = get_object_or_404(RegisteredModel.objects.live(), team=team, name=name)
-        book = rule_book([team.pk])
-        held = {kind: book.of(kind, team.pk, model.pk if model else None) for kind in KINDS}
-        told = [
-            {"kind": kind, "words": KINDS[kind].words, "fixed": KINDS[kind].fixed, "rule": rules.as_json(rule),
-             "changed": [name for name in rules.NAMES if getattr(rule, name) != getattr(KINDS[kind].rule, name)]}
-            for kind, rule in held.items()
-        ]  # fmt: skip
-        return Response(AlertRuleSerializer(told, many=True).data)
+        return Response(AlertRuleSerializer(_told(team, model, KINDS), many=True).data)
 
     @extend_schema(
         summary="Change an alert rule", request=AlertRuleBody, responses=AlertRuleSerializer, tags=["Alerts"]
     )
     def patch(self, request: Request) -> Response:
-        """Change what holds for one kind of alert, with a reason. Asks for engineer, approver or admin."""
+        """Change what holds for one kind of alert, with a reason. Asks for engineer, approver or admin; the installation's for admin."""
         body = self.body(AlertRuleBody)
         kind = body["kind"]
-        team = self.team(body.get("team"))
+        team = None if body["installation"] else self.team(body.get("team"))
         model = find_model(self.actor, body["model"]) if body.get("model") else None
         of = {"actor": self.actor, "team": team, "kind": kind, "reason": body["reason"], "model": model}
         if body["reset"]:
             services.alert_rule_reset(**of)
         else:
             services.alert_rule_change(**of, changes=body.get("changes", {}))
-        rule, known = rule_book([team.pk], kind).of(kind, team.pk, model.pk if model else None), KINDS[kind]
-        changed = [name for name in rules.NAMES if getattr(rule, name) != getattr(known.rule, name)]
-        told = {
-            "kind": kind,
-            "words": known.words,
-            "fixed": known.fixed,
-            "rule": rules.as_json(rule),
-            "changed": changed,
-        }
+        [told] = _told(team, model, [kind])
         return Response(AlertRuleSerializer(told).data)
+
+
+def _told(team: Team | None, model: RegisteredModel | None, kinds: Iterable[str]) -> list[dict[str, Any]]:
+    """Return what holds for each kind of alert, of a team's models or one of them, or where no team has its own."""
+    book, told = rule_book([team.pk] if team else []), []
+    for kind in kinds:
+        known, rule = KINDS[kind], book.of(kind, team.pk if team else None, model.pk if model else None)
+        changed = [name for name in rules.NAMES if getattr(rule, name) != getattr(known.rule, name)]
+        told.append({
+            "kind": kind, "words": known.words, "fixed": known.fixed, "of_installation": known.of_installation,
+            "rule": rules.as_json(rule), "changed": changed,
+        })  # fmt: skip
+    return told
 
 
 class Silences(TeamView):

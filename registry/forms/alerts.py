@@ -10,7 +10,7 @@ from django.utils import timezone
 from registry.alerting import rules
 from registry.alerting.kinds import KINDS, Kind
 from registry.forms.controls import style_controls
-from registry.models import Alert, AlertPreference, Channel, Role, Team
+from registry.models import Alert, AlertPreference, Channel, Membership, Role, Team
 
 ANY = ("", "Any")
 SEVERITIES = [("", "As the look says"), *Alert.Severity.choices]
@@ -45,9 +45,13 @@ class RuleForm(forms.Form):
     runbook = forms.CharField(required=False, max_length=500, help_text="A path here or an https address. Empty: ours.")
     reason = forms.CharField(widget=forms.Textarea({"rows": 2}), help_text="Why it changes; stays with the rule.")
 
-    def __init__(self, *args: Any, team: Team, kind: Kind, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, team: Team | None, kind: Kind, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        people = team.memberships.filter(user__is_active=True).order_by("user__username")
+        people = (
+            team.memberships.filter(user__is_active=True).order_by("user__username")
+            if team
+            else Membership.objects.none()
+        )
         owner = self.fields["owner"]
         assert isinstance(owner, forms.ChoiceField)  # noqa: S101  declared above
         owner.choices = [
@@ -57,7 +61,7 @@ class RuleForm(forms.Form):
         ]
         for name, (least, most) in rules.LIMITS.items():
             self.fields[name].widget.attrs |= {"min": least, "max": most}
-        if kind.fixed:
+        if kind.fixed or (team is None and not kind.of_installation):
             del self.fields["enabled"]
         style_controls(self)
 

@@ -1,4 +1,4 @@
-"""What a team says about its alerts: rules of its own, and silences."""
+"""What the installation and its teams say about alerts: rules of their own, and silences."""
 
 from datetime import datetime
 
@@ -14,9 +14,11 @@ from registry.models.teams import Team
 
 
 class AlertRule(models.Model):
-    """What a team changed of one kind's rule, for all its models or for one; what it left alone is the product's."""
+    """What was changed of one kind's rule, for the installation, a team or one model; what is left alone is as the one above has it."""
 
-    team = models.ForeignKey(Team, models.CASCADE, related_name="alert_rules")
+    team = models.ForeignKey(
+        Team, models.CASCADE, null=True, blank=True, related_name="alert_rules", help_text="null: holds for all teams"
+    )
     model = models.ForeignKey(RegisteredModel, models.CASCADE, null=True, blank=True, related_name="alert_rules")
     kind = models.CharField(max_length=40)
     changes = models.JSONField(help_text="fields of the rule that differ")
@@ -29,6 +31,9 @@ class AlertRule(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["team", "model", "kind"], name="one_rule_per_kind", nulls_distinct=False),
             models.CheckConstraint(condition=~Q(reason=""), name="alert_rule_has_a_reason"),
+            models.CheckConstraint(
+                condition=Q(team__isnull=False) | Q(model__isnull=True), name="alert_rule_of_a_model_is_of_its_team"
+            ),
         ]
 
     def __str__(self) -> str:

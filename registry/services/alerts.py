@@ -115,9 +115,8 @@ def event(alert: Alert, what: str, text: str = "", *, actor: User | None = None,
 
 def rule_of(kind: str, team: Team | None, model: RegisteredModel | None) -> Rule:
     """Return the rule that holds for alerts of a kind about a model, a team or the installation."""
-    if team is None:
-        return kind_of(kind).rule
-    return rule_book([team.pk], kind).of(kind, team.pk, model.pk if model else None)
+    book = rule_book([team.pk] if team else [], kind)
+    return book.of(kind, team.pk if team else None, model.pk if model else None)
 
 
 def ways_back(kind: str, model: RegisteredModel | None) -> list[dict[str, str]]:
