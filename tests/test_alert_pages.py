@@ -1,6 +1,8 @@
 """The pages around alerts: groups, one alert, rules, silences, channels, mail; in a browser at both widths, light and dark."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -11,6 +13,7 @@ from registry import services
 from registry.alerting.kinds import KINDS
 from registry.models import Alert, AlertRule, AuditEvent, Channel, Role, Silence
 from registry.views.runbooks import chapters
+from registry.webhooks.events import actions
 from tests import factories
 from tests.api import Api, problem
 from tests.browser import WIDE, check_page, log_in
@@ -204,6 +207,14 @@ def test_each_kind_has_a_runbook():
     assert set(chapters()) == set(KINDS)
     user = factories.make_user(factories.make_team())
     assert "burn rate" in client_of(user).get("/alerts/runbooks/", {"kind": "burn"}).content.decode()
+
+
+def test_events_of_alerts_keep_their_names_and_are_documented():
+    names = {"raise", "return", "escalate", "acknowledge", "own", "comment", "resolve", "reopen", "clear"}
+    documented = re.findall(r"^\| `alert\.(\w+)` \|", Path("docs/alerts.md").read_text(), re.MULTILINE)
+
+    assert {name.removeprefix("alert.") for name in actions() if name.startswith("alert.")} == names
+    assert set(documented) == names
 
 
 def test_alerts_rules_silences_and_channels_by_the_api(team):

@@ -170,8 +170,8 @@ def test_good_news_goes_to_whom_the_bad_was_told_and_to_nobody_else():
     tell(1)
 
     assert [(m.event, m.destination) for m in posted()] == [
-        ("alert.raised", str(told.pk)),
-        ("alert.cleared", str(told.pk)),
+        ("alert.raise", str(told.pk)),
+        ("alert.clear", str(told.pk)),
     ]
     assert not late.notices.exists()
 
@@ -217,7 +217,7 @@ def test_storm_is_a_digest(settings):
     digest = posted()[3]
     assert (digest.event, len(digest.payload["alerts"])) == ("alert.digest", 4)
     assert digest.payload["subject"].startswith("[critical] 4 alerts in a short time")
-    assert posted()[4].event == "alert.raised"
+    assert posted()[4].event == "alert.raise"
 
 
 def test_channel_is_told_what_it_asks_for():

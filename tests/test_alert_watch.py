@@ -1,7 +1,9 @@
 """What the clock looks at by itself: jobs, queues, evidence, the audit chain, gateways."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from jobs.models import Attempt, Job
@@ -9,6 +11,7 @@ from registry.models import Alert, AuditCheck, Evidence
 from registry.services import alert_watch
 from rollouts.gateway_watch import gateways_watch
 from rollouts.models import GatewayProcess, RoutingTable
+from serving.contract import GatewayState
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -103,3 +106,29 @@ def test_installation_without_gateways_has_no_alert():
         gateways_watch(now=datetime.now(UTC))
 
     assert not Alert.objects.exists()
+
+
+def test_gateway_that_does_not_follow_is_an_alert_after_two_looks_and_over_once_it_follows(settings):
+    now = datetime.now(UTC)
+    for version, minutes in ((4, 5), (5, 2), (6, 0)):  # nobody is expected to follow the one of this minute yet
+        RoutingTable.objects.create(
+            version=version, digest=f"sha256:{version}", document={}, reason="x",
+            published_at=now - timedelta(minutes=minutes),
+        )  # fmt: skip
+    path = Path(settings.SPOOL_ROOT) / "eu1-4711" / "state.json"
+    path.parent.mkdir(parents=True)
+
+    def tell(table, error=""):
+        path.write_bytes(msgspec.json.encode(GatewayState("eu1-4711", table, error, {}, [], [])))
+
+    tell(4, "The table is not readable.")
+    gateways_watch(now=now)
+    assert not opened("gateway_stale")
+    gateways_watch(now=now)
+
+    [alert] = opened("gateway_stale")
+    assert (alert.team, alert.title) == (None, "Gateway eu1-4711 follows table 4, not 5")
+    assert alert.next_step == "The table is not readable. Change no champion until it follows."
+    tell(5)
+    gateways_watch(now=now)
+    assert not opened("gateway_stale")

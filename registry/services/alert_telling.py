@@ -190,7 +190,7 @@ def _write(notices: list[AlertNotice], book: RuleBook, now: datetime, *, digest:
     to = str(first.channel_id) if first.channel_id else f"person:{first.person_id}"
     over = all(notice.what == "cleared" for notice in notices)
     sent = message_of(
-        kind=KIND, destination=to, event="alert.digest" if digest else "alert.cleared" if over else "alert.raised",
+        kind=KIND, destination=to, event="alert.digest" if digest else "alert.clear" if over else "alert.raise",
         payload={"subject": text.subject, "body": text.body, "severe": text.severe, "alerts": [n.alert_id for n in notices],
                  "group": "" if digest else first.alert.group},
     )  # fmt: skip
