@@ -2,11 +2,11 @@
 
 A count tells of a share only what chance leaves of it: a rule is broken where even the low end of an exact interval lies beyond its
 limit. A bin that straddles a bound, and a value that the reference never saw, may break a rule or not: such a share is known between
-two ends, and where the limit lies between them the rule is left undecided.
+two ends, and where the limit lies between them the rule is left undecided. Beyond the reference's range the tails tell.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from math import inf
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 from scipy.special import betaincinv
 
 from experiments.contracts.rules import Categories, LiveFreshness, LiveRows, Nulls, Range, Rule, percent
-from monitoring.features import MISSING, UNSEEN, Feature
+from monitoring.features import BROKEN, MISSING, UNSEEN, Feature
+from monitoring.tails import Tails, reach_of
 
 MIN_ROWS = 50  # fewer say nothing about a share
 CHANCE = 0.01  # that any rule of a contract is called broken by chance, in one look
@@ -61,7 +62,7 @@ class Lately:
     """What is counted of a model.
 
     Attributes:
-        features: each with its rows by place.
+        features: each with its rows by place, and ``tails`` how far they reach beyond their range, where that is known.
         silent_minutes: since the last prediction; None where none is remembered.
         hour_rows: predictions of the last hour.
     """
@@ -69,6 +70,7 @@ class Lately:
     features: Mapping[str, tuple[Feature, Mapping[int, int]]]
     silent_minutes: float | None
     hour_rows: int
+    tails: Tails = field(default_factory=dict)
 
 
 def judge(rules: Sequence[Rule], lately: Lately) -> list[LiveResult]:
@@ -76,7 +78,7 @@ def judge(rules: Sequence[Rule], lately: Lately) -> list[LiveResult]:
     shares = [
         (rule, rows, low, high)
         for rule in rules
-        if rule.column in lately.features and (counted := _counted(rule, *lately.features[rule.column]))
+        if rule.column in lately.features and (counted := _counted(rule, *lately.features[rule.column], lately.tails))
         for rows, low, high in [counted]
     ]
     found = [_of_share(*one, chance=CHANCE / len(shares)) for one in shares]
@@ -101,7 +103,7 @@ def lower_bound(count: int, total: int, *, chance: float) -> float:
     return float(betaincinv(count, total - count + 1, chance)) if count else 0.0
 
 
-def _counted(rule: Rule, feature: Feature, places: Mapping[int, int]) -> tuple[int, int, int] | None:
+def _counted(rule: Rule, feature: Feature, places: Mapping[int, int], tails: Tails) -> tuple[int, int, int] | None:
     """Return of how many values a rule is asked, and how many break it at least and at most; None: counts cannot tell."""
     total = sum(places.values())
     missing = places.get(MISSING, 0)
@@ -109,9 +111,8 @@ def _counted(rule: Rule, feature: Feature, places: Mapping[int, int]) -> tuple[i
         case Nulls():
             return total, missing, missing
         case Range(min=low, max=high) if feature.places is None and feature.edges.size:
-            return total - missing, *_outside(
-                feature, places, -inf if low is None else low, inf if high is None else high
-            )
+            bounds = -inf if low is None else low, inf if high is None else high
+            return total - missing - places.get(BROKEN, 0), *_outside(feature, places, *bounds, tails)
         case Categories(values=values) if feature.places is not None:
             known = set(values)
             wrong = sum(
@@ -123,21 +124,18 @@ def _counted(rule: Rule, feature: Feature, places: Mapping[int, int]) -> tuple[i
     return None
 
 
-def _outside(feature: Feature, places: Mapping[int, int], low: float, high: float) -> tuple[int, int]:
-    """Return how many numbers lie outside two bounds at least and at most. A bin holds its lower edge; the last but one both."""
-    edges = [-inf, *feature.edges.tolist(), inf]
-    last = len(edges) - 3  # the bin that is closed at both ends
+def _outside(feature: Feature, places: Mapping[int, int], low: float, high: float, tails: Tails) -> tuple[int, int]:
+    """Return how many numbers lie outside two bounds at least and at most; where a known tail straddles one, at least one does."""
     surely = perhaps = 0
     for place, n in places.items():
-        if place >= UNSEEN:
+        if place >= BROKEN:
             continue
-        begin, end = edges[place], edges[place + 1]
-        below = end < low if place == last else end <= low
-        above = begin >= high if place == last + 1 else begin > high
-        if below or above:
+        least, greatest, seen = reach_of(feature, place, tails)
+        if greatest < low or least > high:
             surely += n
-        elif begin < low or (end > high):
-            perhaps += n
+        elif least < low or greatest > high:
+            surely += seen
+            perhaps += n - seen
     return surely, surely + perhaps
 
 
@@ -156,7 +154,11 @@ def _of_share(rule: Rule, rows: int, least: int, most: int, *, chance: float) ->
         return _result(rule, State.BROKEN, low, high, rows, told)
     if high <= limit:
         return _result(rule, State.HELD, low, high, rows, told)
-    why = "that is within chance" if low > limit else "the bins of the reference cannot tell on which side of the bound"
+    why = (
+        "that is within chance"
+        if low > limit
+        else "on which side of the bound they lie cannot be told from the telemetry"
+    )
     return _result(rule, State.UNSURE, low, high, rows, f"{told}; {why}")
 
 

@@ -13,6 +13,7 @@ from monitoring.features import Cells, Feature, answer_of, cells_of, features_of
 from monitoring.lake import Segment, signed
 from monitoring.models import FailedKey, FeatureHistogram, ShippedSegment, TelemetryHour, TelemetryWindow
 from monitoring.slo_counting import count_slos
+from monitoring.tails import Tails, join, tails_of
 from monitoring.telemetry import COUNTED, Counts, WindowKey, failures, merge, span_start, tally, window_of
 from monitoring.trial_counting import count_trials
 from registry.follow_ups import follow
@@ -134,8 +135,10 @@ def _count_features(records: list[PredictionRecord], versions: Versions) -> None
     for (version_id, arm, started_at), counted in sorted(parts.items(), key=lambda part: part[0]):
         if version_id in features:
             scores = [answer_of(record.outputs) for record in counted]
-            cells = cells_of(features[version_id], [record.inputs for record in counted], scores)
-            _add_features(version_id, arm, started_at, rows=len(counted), cells=cells)
+            rows = [record.inputs for record in counted]
+            cells = cells_of(features[version_id], rows, scores)
+            tails = tails_of(features[version_id], rows, cells)
+            _add_features(version_id, arm, started_at, rows=len(counted), cells=cells, tails=tails)
 
 
 @lru_cache(maxsize=256)
@@ -144,15 +147,22 @@ def _features(reference_id: int, _recorded_at: datetime) -> list[Feature]:
     return features_of(*ReferenceProfile.objects.values_list("columns", "score").get(pk=reference_id))
 
 
-def _add_features(version_id: int, arm: str, at: datetime, *, rows: int, cells: Cells) -> None:
+def _add_features(version_id: int, arm: str, at: datetime, *, rows: int, cells: Cells, tails: Tails) -> None:
     """Add to the five minutes, and to the hour and day that were summed up already, which stay the exact sums."""
     due = reduce(or_, (Q(span=span, started_at=span_start(at.timestamp(), span)) for span in Span))
     held = {p.span: p for p in FeatureHistogram.objects.filter(due, version_id=version_id, arm=arm)}
     for period in held.values():
         period.rows += rows
         period.cells = (Cells.unpack(bytes(period.cells)) + cells).pack()
-        period.save(update_fields=["rows", "cells"])
+        period.tails = join([period.tails, tails])
+        period.save(update_fields=["rows", "cells", "tails"])
     if Span.FIVE_MINUTES not in held:
         FeatureHistogram.objects.create(
-            version_id=version_id, arm=arm, span=Span.FIVE_MINUTES, started_at=at, rows=rows, cells=cells.pack()
+            version_id=version_id,
+            arm=arm,
+            span=Span.FIVE_MINUTES,
+            started_at=at,
+            rows=rows,
+            cells=cells.pack(),
+            tails=tails,
         )

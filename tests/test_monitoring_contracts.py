@@ -1,10 +1,14 @@
 """Live inputs held to a data contract, by counts that exist."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 from experiments.contracts import rules as r
 from experiments.models import DataContract
@@ -14,6 +18,7 @@ from monitoring.features import MISSING, UNSEEN, cells_of, features_of
 from monitoring.models import FeatureHistogram, LiveCheck, TelemetryWindow
 from monitoring.selectors.contracts import live_judgement, live_subject
 from monitoring.services import live_checks_forget, live_checks_make, live_contract_choose
+from monitoring.tails import join, tails_of
 from registry.errors import InvalidError, RoleError
 from registry.histograms import profile_of
 from registry.models import Alert, AuditEvent, Role
@@ -25,6 +30,7 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 INPUTS = [{"name": "distance", "type": "double"}, {"name": "carrier", "type": "string"}]
 TRAINED: dict[str, list[Any]] = {"distance": [float(n) for n in range(100, 200)], "carrier": ["AA", "UA"] * 50}
 REFERENCE = profile_of(TRAINED, INPUTS)
+quick = examples(max_examples=50, deadline=None, derandomize=True)
 
 
 def of(kind, **fields):
@@ -97,6 +103,71 @@ def test_a_range_is_judged_as_far_as_the_bins_tell(bounds, values, low, high):
 
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
     assert found.state == (State.BROKEN if low else State.UNSURE if high else State.HELD)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "values", "low", "high"),
+    [
+        ({"min": 90}, [95.0] * 10 + [150.0] * 90, 0.0, 0.0),  # below what was trained on, not below the bound
+        ({"min": 90}, [50.0] * 10 + [150.0] * 90, 0.1, 0.1),
+        ({"max": 250}, [240.0] * 10 + [150.0] * 90, 0.0, 0.0),
+        ({"max": 250}, [250.5] * 10 + [150.0] * 90, 0.1, 0.1),
+        (
+            {"max": 250},
+            [240.0] * 9 + [500.0] + [150.0] * 90,
+            0.01,
+            0.1,
+        ),  # one surely is, and which of the others is not known
+        ({"max": 250}, [250.0] * 10 + [150.0] * 90, 0.0, 0.0),
+    ],
+)
+def test_beyond_the_range_of_the_reference_the_tails_tell(bounds, values, low, high):
+    rows = [{"distance": value} for value in values]
+    features = features_of(REFERENCE)
+    tails = tails_of(features, rows, cells_of(features, rows))
+
+    found = judged(of(r.Range, name="distance", **bounds), replace(lately(values), tails=tails))
+
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert found.state == (State.BROKEN if low else State.HELD)
+
+
+def test_where_the_telemetry_has_no_tails_the_page_says_that_it_cannot_tell():
+    found = judged(of(r.Range, name="distance", max=250), lately([500.0] * 10 + [150.0] * 90))
+
+    assert found.state == State.UNSURE
+    assert "cannot be told from the telemetry" in found.detail
+
+
+def test_values_of_another_type_are_in_no_range():
+    features = features_of(REFERENCE)
+    rows = [{"distance": value} for value in ["far"] * 60 + [150.0] * 60]
+    told = Lately(
+        {feature.name: (feature, places) for feature, places in cells_of(features, rows).by_feature(features)}, 0.0, 0
+    )
+
+    found = judged(of(r.Range, name="distance", max=250), told)
+
+    assert (found.state, found.rows) == (State.HELD, 60)
+
+
+@quick
+@given(
+    parts=st.lists(
+        st.lists(st.one_of(st.floats(-1e6, 1e6), st.none(), st.booleans(), st.just("x")), max_size=8), max_size=5
+    )
+)
+def test_tails_of_parts_are_those_of_the_whole(parts):
+    features = features_of(REFERENCE)
+
+    def tails(values):
+        rows = [{"distance": value} for value in values]
+        return tails_of(features, rows, cells_of(features, rows))
+
+    whole = tails([value for part in parts for value in part])
+
+    assert join(map(tails, parts)) == join(map(tails, reversed(parts))) == whole
+    assert join([whole, None]) is None
 
 
 @pytest.mark.parametrize(

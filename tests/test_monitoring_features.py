@@ -159,6 +159,20 @@ def test_the_shipper_counts_real_inputs_by_arm_and_five_minutes(version):
     ]
 
 
+def test_the_shipper_keeps_how_far_inputs_reach_beyond_their_range(version):
+    shipped(*[make_record(version, inputs={"distance": far, "carrier": "AA"}) for far in (120.0, 999.0, 500.0)])
+    shipped(
+        make_record(version, inputs={"distance": -7, "carrier": "AA"}), make_record(version, inputs={"distance": 700.0})
+    )
+
+    [kept] = FeatureHistogram.objects.filter(span=Span.FIVE_MINUTES).values_list("tails", flat=True)
+    assert kept == {"distance": [[-7.0, -7.0], [500.0, 999.0]]}
+
+    FeatureHistogram.objects.update(tails=None)  # of a time when nothing was kept
+    shipped(make_record(version, inputs={"distance": 700.0}))
+    assert FeatureHistogram.objects.get(span=Span.FIVE_MINUTES).tails is None
+
+
 def test_a_version_without_reference_is_not_counted(db):
     shipped(make_record(make_version(make_model())))
 

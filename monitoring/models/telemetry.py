@@ -118,6 +118,10 @@ class FeatureHistogram(models.Model):
     started_at = models.DateTimeField(help_text="a multiple of the span")
     rows = models.PositiveBigIntegerField(help_text="predictions counted")
     cells = models.BinaryField(help_text="as monitoring.features.Cells packs them")
+    tails = models.JSONField(
+        null=True,
+        help_text="of five minutes, as monitoring.tails: how far inputs reach beyond their range; null: not known",
+    )
 
     class Meta:
         indexes = [models.Index(fields=["span", "started_at"], name="feature_histogram_age")]

@@ -10,6 +10,7 @@ from experiments.models import DataContract, Dataset, DatasetVersion
 from monitoring.contracts import Lately, LiveResult, State, judge
 from monitoring.features import Cells, add_all, features_of
 from monitoring.models import FeatureHistogram, LiveCheck, LiveContract, TelemetryHour, TelemetryWindow
+from monitoring.tails import join
 from registry.models import Alias, ModelVersion, ReferenceProfile, RegisteredModel
 from serving.contract import CHAMPION, SHADOW
 
@@ -114,10 +115,11 @@ def live_judgement(subject: LiveSubject, *, now: datetime) -> Judgement:
     spans = FeatureHistogram.objects.filter(
         version=version, span=FeatureHistogram.Span.FIVE_MINUTES, started_at__gte=since
     ).exclude(arm=SHADOW)
-    rows, cells = 0, []
-    for counted, packed in spans.values_list("rows", "cells"):
+    rows, cells, tails = 0, [], []
+    for counted, packed, reach in spans.values_list("rows", "cells", "tails"):
         rows += counted
         cells.append(Cells.unpack(bytes(packed)))
+        tails.append(reach)
     reference = ReferenceProfile.objects.filter(version=version).first()
     features = add_all(cells).by_feature(features_of(reference.columns)) if reference else ()
     windows = TelemetryWindow.objects.filter(version__model=version.model_id, rows__gt=0).exclude(arm=SHADOW)
@@ -128,6 +130,7 @@ def live_judgement(subject: LiveSubject, *, now: datetime) -> Judgement:
     lately = Lately(
         features={feature.name: (feature, places) for feature, places in features},
         silent_minutes=(now - last).total_seconds() / 60 if last else None,
+        tails=join(tails) or {},
         hour_rows=windows.filter(started_at__gte=now - HOUR).aggregate(rows=Sum("rows"))["rows"] or 0,
     )
     rules = subject.contract.contract.rules
