@@ -1,10 +1,11 @@
-"""Where a version comes from and where it went, as a drawing: data, run, version, promotions, what it serves as.
+"""Where a version comes from and where it went, as a drawing: query of frozen rows, data, run, version, promotions, what it serves as.
 
 The geometry is pure: columns of nodes in, boxes and lines out. It is drawn across for a desk and downwards for a phone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from django.urls import reverse
@@ -110,6 +111,7 @@ def drawn_down(columns: Sequence[Sequence[Node]]) -> Drawing:
 def lineage_of(version: ModelVersion, run: TrainingRun | None) -> list[list[Node]]:
     """Return the columns of a version's drawing; what is not known here is said to be so."""
     columns = [
+        *_query(run),
         _data(version, run),
         _run(version, run),
         [Node("Version", f"v{version.number}", version.artifact_digest[:15])],
@@ -129,6 +131,22 @@ def lineage_of(version: ModelVersion, run: TrainingRun | None) -> list[list[Node
     elif any(p.completed_at for p in promotions):
         columns.append([Node("Serves as", "nothing now", "it served before", f"{model}?tab=champions", known=False)])
     return columns
+
+
+def _query(run: TrainingRun | None) -> list[list[Node]]:
+    """Return what frozen rows were asked for, before the rows themselves; nothing of rows that were built."""
+    if run is None or not run.dataset_version.frozen:
+        return []
+    asked = run.dataset_version.query
+    try:
+        since, until = datetime.fromisoformat(asked["since"]), datetime.fromisoformat(asked["until"])
+        title = f"{since:%Y-%m-%d}, {(until - since) / timedelta(days=1):.0f} days"
+    except (KeyError, TypeError, ValueError):  # another caller's words
+        title = "as it was asked for"
+    tables = asked.get("tables")
+    states = [str(state) for state in tables.values()] if isinstance(tables, dict) else []
+    note = f"lake at {' and '.join(states)}" if states else ""
+    return [[Node("Query", title, note, f"{run.dataset_version.path}#query")]]
 
 
 def _data(version: ModelVersion, run: TrainingRun | None) -> list[Node]:

@@ -233,6 +233,15 @@ def test_300_columns_are_shown_without_more_questions(client, django_assert_max_
         with django_assert_max_num_queries(30):
             assert client.get(path).status_code == 200
     assert (report.broken, report.noted, report.held) == (1, 1, 1212)
+    contract = f"{data.dataset.path}contract/"
+    seen, cursor = [], "0"
+    while cursor:
+        shown = client.get(contract, {"cursor": cursor}).context
+        seen, cursor = seen + [group.column for group in shown["groups"]], shown["page"].next
+    assert len(shown["groups"]) <= 50
+    assert len(seen) == len(set(seen)) > 290
+    assert client.get(contract, {"cursor": "50"}).context["page"].previous == "0"
+    assert [client.get(contract, {"cursor": wrong}).status_code for wrong in ("-1", "9999", "x")] == [404, 404, 404]
 
 
 @pytest.mark.django_db(transaction=True)

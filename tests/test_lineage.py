@@ -55,6 +55,28 @@ def trained(transactional_db):
     return version
 
 
+@pytest.mark.parametrize(
+    ("query", "title", "note"),
+    [
+        (
+            {"since": "2026-10-12T00:00:00+00:00", "until": "2026-11-09T00:00:00+00:00", "tables": {"predictions": 12, "labels": 4}},
+            "2026-10-12, 28 days", "lake at 12 and 4",
+        ),
+        ({"predicate": "late"}, "as it was asked for", ""),
+        ({"since": 7, "until": None, "tables": "all"}, "as it was asked for", ""),
+    ],
+)  # fmt: skip
+def test_frozen_rows_begin_with_what_they_were_asked_for(trained, query, title, note):
+    run = trained.training_run
+    assert [column[0].kind for column in lineage_of(trained, run)][:2] == ["Data", "Run"]
+    run.dataset_version.frozen, run.dataset_version.query = True, query
+
+    [asked, data, *_] = lineage_of(trained, run)
+
+    assert asked == [Node("Query", title, note, f"{run.dataset_version.path}#query")]
+    assert data[0].kind == "Data"
+
+
 @pytest.mark.browser
 def test_drawing_leads_from_data_to_what_it_serves_as(page, live_server, trained):
     run = trained.training_run

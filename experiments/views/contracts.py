@@ -18,11 +18,13 @@ from experiments.held_to import rules_for, trial
 from experiments.models import ContractCheck, ContractDraft, DataContract, Dataset, DatasetVersion
 from experiments.rule_forms import RuleForm, initial_of, kinds, without
 from experiments.views.datasets import visible_dataset
+from jobs.paging import Page
 from jobs.tasks import nudge
 from registry.access import actor_of
 from registry.errors import RefusedError
 
 KEEPERS = services.CONTRACT_KEEPERS
+COLUMNS_SHOWN = 50  # with some three rules each
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,15 @@ def contract(request: HttpRequest, name: str) -> HttpResponse:
     shown = _asked(request, numbered)
     newest = dataset.versions.select_related("parent").first()
     own = shown.contract if shown else Contract()
+    column = request.GET.get("column", "")
+    page = page_of_groups(grouped(own, column), request.GET.get("cursor", ""))
     context = {
         "dataset": dataset,
         "shown": shown,
         "in_force": bool(shown) and shown == numbered[0],
-        "groups": grouped(own, request.GET.get("column", "")),
-        "column": request.GET.get("column", ""),
+        "groups": page.rows,
+        "page": page,
+        "column": column,
         "rules": len(own.rules),
         "text": contract_to_yaml(own) if shown else "",
         "standard": [rule for rule in rules_for(newest, None) if rule.column not in newest.features()]
@@ -178,6 +183,23 @@ def grouped(held: Contract, column: str = "") -> list[Group]:
     return [Group(name, rules) for name, rules in groups.items() if rules and sought in name.lower()]
 
 
+def page_of_groups(groups: list[Group], cursor: str) -> Page:
+    """Return as many columns as a page holds, from the place that ``cursor`` names; a contract never changes, so places stay.
+
+    Raises:
+        Http404: there is no such place.
+    """
+    begin = int(cursor) if cursor.isdecimal() and cursor.isascii() else 0 if not cursor else -1
+    if begin < 0 or begin > len(groups):
+        raise Http404
+    after = begin + COLUMNS_SHOWN
+    return Page(
+        groups[begin:after],
+        str(after) if after < len(groups) else None,
+        str(max(begin - COLUMNS_SHOWN, 0)) if begin else None,
+    )
+
+
 def _editor(request: HttpRequest, page: dict[str, Any], held: Contract, *, status: int = 200) -> HttpResponse:
     columns = _columns(page["dataset"], held)
     if "form" not in page and not page["as_yaml"]:
@@ -193,7 +215,10 @@ def _editor(request: HttpRequest, page: dict[str, Any], held: Contract, *, statu
         "column": column,
         "columns": columns,
         "kinds": kinds(),
-        "groups": [] if page["as_yaml"] else grouped(held, column),
+        "page": (
+            shown := page_of_groups([] if page["as_yaml"] else grouped(held, column), request.GET.get("cursor", ""))
+        ),
+        "groups": shown.rows,
     }
     return render(request, "experiments/contract_edit.html", page, status=status)
 
