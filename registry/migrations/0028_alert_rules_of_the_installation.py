@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0026_waivers_that_mend'),
+        ('registry', '0027_standing_approvals'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('monitoring', '0015_slo_more'),
+        ('monitoring', '0016_full_automation'),
     ]
 
     operations = [
