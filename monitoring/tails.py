@@ -6,7 +6,7 @@ and the greatest of them, which add up as counts do. Within the range the bins' 
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf, isfinite, nextafter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from monitoring.features import Cells, Feature
 from serving.contract import is_withheld
@@ -68,7 +68,7 @@ def reach_of(feature: Feature, place: int, tails: Tails) -> Reach:
     return Reach(float(edges[place - 1]), float(end), False)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return type(value) in (int, float) and isfinite(value) and not is_withheld(value)
 
 
