@@ -117,7 +117,7 @@ class SloSerializer(serializers.Serializer[selectors.SloStatus]):
     path = serializers.CharField(source="slo.path")
 
 
-class EstimateSerializer(serializers.Serializer[QualityPoint]):
+class EstimateProxySerializer(serializers.Serializer[QualityPoint]):
     """What the metric of a span probably is, before its labels are due."""
 
     at = serializers.DateTimeField(help_text="start of the span, when predictions were made")
@@ -127,7 +127,7 @@ class EstimateSerializer(serializers.Serializer[QualityPoint]):
     predictions = serializers.IntegerField()
 
 
-class DisagreementSerializer(serializers.Serializer[selectors.DisagreementProxy]):
+class DisagreementProxySerializer(serializers.Serializer[selectors.DisagreementProxy]):
     """How often a shadow decided otherwise than the version that answered, on the same requests."""
 
     version = serializers.IntegerField(source="version.number", help_text="that was asked as a shadow")
@@ -153,9 +153,9 @@ class ProxiesSerializer(serializers.Serializer[Any]):
     """What stands in for labels that are not due; part of no budget, and no alert rests on it."""
 
     metric = serializers.CharField()
-    estimates = EstimateSerializer(many=True, help_text=ESTIMATE_IS)
+    estimates = EstimateProxySerializer(many=True, help_text=ESTIMATE_IS)
     estimate_is = serializers.CharField(help_text="what an estimate cannot see")
-    disagreements = DisagreementSerializer(many=True, help_text=DISAGREEMENT_IS)
+    disagreements = DisagreementProxySerializer(many=True, help_text=DISAGREEMENT_IS)
     disagreement_is = serializers.CharField(help_text="what a disagreement cannot see")
 
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0027_standing_approvals'),
+        ('registry', '0028_measured_once_per_suite'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
