@@ -5,6 +5,7 @@
 """
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -76,6 +77,17 @@ ARTIFACT_STORE: str = env.str("ARTIFACT_ROOT", str(VAR_DIR / "artifacts"))  # mo
 # Where this host reads them: that folder, or its own copies of what it has read from S3.
 ARTIFACT_ROOT = VAR_DIR / "artifacts" if ARTIFACT_STORE.startswith("s3://") else Path(ARTIFACT_STORE)
 DATA_ROOT = Path(env.str("DATA_ROOT", str(VAR_DIR / "datasets")))  # data set versions, as Parquet
+# Where rows come from. A team reads from <team>/ below these alone; uploads wait in UPLOAD_ROOT until they are a version.
+SOURCES_ROOT = Path(env.str("SOURCES_ROOT", str(VAR_DIR / "sources")))  # files and Delta tables on this host
+SOURCES_S3: str = env.str("SOURCES_S3", "")  # the same on S3, as s3://bucket/prefix; empty: none
+UPLOAD_ROOT = Path(env.str("UPLOAD_ROOT", str(VAR_DIR / "uploads")))  # files that people send
+UPLOAD_KEEP_DAYS: int = env.int("UPLOAD_KEEP_DAYS", 7)  # an upload that became no version is kept for so long
+SOURCE_MAX_BYTES: int = env.int("SOURCE_MAX_BYTES", 2_000_000_000)  # of an upload, and of the files of one version
+SOURCE_MAX_ROWS: int = env.int("SOURCE_MAX_ROWS", 20_000_000)  # of one version
+SOURCE_MAX_COLUMNS: int = env.int("SOURCE_MAX_COLUMNS", 1_000)  # of one version
+# PostgreSQL that data sets are read from: {"name": {"url": "postgresql://…", "teams": ["slug"]}}; the URL is never shown.
+DATA_CONNECTIONS: dict[str, Any] = env.json("DATA_CONNECTIONS", {})
+SOURCE_QUERY_SECONDS: float = env.float("SOURCE_QUERY_SECONDS", 600.0)  # that one statement may take
 LAKE_ROOT = Path(env.str("LAKE_ROOT", str(VAR_DIR / "lake")))  # the shipped prediction log, as Delta tables
 # Batch scoring: a team's inputs lie in <team>/in, what was made of them in <team>/out; workers and Dask see the same folder.
 BATCH_ROOT = Path(env.str("BATCH_ROOT", str(VAR_DIR / "batch")))

@@ -8,6 +8,9 @@ all with zero where missing; text as 4-byte little-endian lengths followed by al
 
 import hashlib
 import json
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +61,38 @@ def save_table(table: pa.Table, root: Path) -> SavedFrame:
         partial = root / f".{file}.{id(table)}"
         pq.write_table(table, partial, compression="zstd", row_group_size=GROUP_ROWS)
         partial.replace(root / file)
-    return SavedFrame(file, digest, table.num_rows, {field.name: _type(field) for field in table.schema})
+    return SavedFrame(file, digest, table.num_rows, types_of(table.schema))
+
+
+def save_file(path: Path, root: Path) -> SavedFrame:
+    """Move rows that were written as Parquet under ``root``, named by their digest, without holding them in memory.
+
+    Args:
+        path: on the same disk or another; it is gone afterwards.
+    """
+    with pq.ParquetFile(path) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+
+    def column(name: str) -> Iterator[pa.Array]:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            for batch in file.iter_batches(batch_size=GROUP_ROWS, columns=[name]):
+                yield batch.column(0)
+
+    digest = _digest(schema, column)
+    name = f"{digest.removeprefix('sha256:')}.parquet"
+    root.mkdir(parents=True, exist_ok=True)
+    if (root / name).exists():
+        path.unlink()
+    else:
+        partial = root / f".{name}.{uuid.uuid4().hex}"
+        shutil.move(path, partial)
+        partial.replace(root / name)
+    return SavedFrame(name, digest, rows, types_of(schema))
+
+
+def types_of(schema: pa.Schema) -> dict[str, str]:
+    """Return the type of each column, in the words of data sets."""
+    return {field.name: _type(field) for field in schema}
 
 
 def load_frame(path: Path, digest: str) -> pd.DataFrame:
@@ -78,22 +112,43 @@ def load_frame(path: Path, digest: str) -> pd.DataFrame:
 
 def content_digest(table: pa.Table) -> str:
     """Return ``sha256:…`` over the content, as the module describes."""
+    return _digest(table.schema, lambda name: iter(table[name].chunks))
+
+
+def _digest(schema: pa.Schema, column: Callable[[str], Iterator[pa.Array]]) -> str:
+    """Return the digest of columns that are read in parts, each part as often as there are sections of it."""
     total = hashlib.sha256()
-    for field in table.schema:
-        column = table[field.name].combine_chunks()
-        if pa.types.is_floating(field.type):
-            column = pc.if_else(pc.is_nan(column), pa.scalar(None, field.type), column)
+    for field in schema:
         total.update(json.dumps([field.name, _type(field)], ensure_ascii=False).encode() + b"\n")
-        total.update(column.is_valid().to_numpy(zero_copy_only=False).astype("u1").tobytes())
-        total.update(_values(column))
+        for part in column(field.name):
+            total.update(_there(part).is_valid().to_numpy(zero_copy_only=False).astype("u1").tobytes())
+        sections = (_lengths, _characters) if _is_text(field.type) else (_values,)
+        for section in sections:
+            for part in column(field.name):
+                total.update(section(_there(part)))
     return f"sha256:{total.hexdigest()}"
 
 
+def _there(column: pa.Array) -> pa.Array:
+    """Return a column in which what is not a number is missing."""
+    if pa.types.is_floating(column.type):
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    return column
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_large_string(kind) or pa.types.is_string(kind))
+
+
+def _lengths(column: pa.Array) -> bytes:
+    return bytes(pc.binary_length(column.fill_null("")).to_numpy(zero_copy_only=False).astype("<i4").tobytes())
+
+
+def _characters(column: pa.Array) -> bytes:
+    return "".join(column.fill_null("").to_pylist()).encode()
+
+
 def _values(column: pa.Array) -> bytes:
-    if pa.types.is_large_string(column.type) or pa.types.is_string(column.type):
-        text = column.fill_null("")
-        lengths = pc.binary_length(text).to_numpy().astype("<i4")
-        return bytes(lengths.tobytes() + "".join(text.to_pylist()).encode())
     if pa.types.is_timestamp(column.type):
         return bytes(column.cast(pa.int64()).fill_null(0).to_numpy().astype("<i8").tobytes())
     zero = pa.scalar(0).cast(column.type)

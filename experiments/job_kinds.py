@@ -14,6 +14,14 @@ def dataset_build(ctx: JobContext) -> None:
     building.dataset_build(ctx)
 
 
+@job_kind("dataset_ingest", queue="training", timeout_s=3600, memory_mb=4096, max_attempts=2)
+def dataset_ingest(ctx: JobContext) -> None:
+    """Read a declared source into the next version of its data set."""
+    from experiments.handlers import ingesting
+
+    ingesting.dataset_ingest(ctx)
+
+
 @job_kind("contract_propose", queue="training", timeout_s=900, memory_mb=2048, max_attempts=2)
 def contract_propose(ctx: JobContext) -> None:
     """Read a draft of a contract off a data set version."""

@@ -45,12 +45,11 @@ def split_shown(name: str, facts: dict[str, Any]) -> SplitShown:
     )  # fmt: skip
 
 
-def policy_of(version: DatasetVersion) -> SplitPolicy:
-    """Return how the rows of a version were split."""
-    kept = version.split_policy
-    return SplitPolicy(**kept) if kept else by_time(version.time_column, {})
-
-
 def policy_words(version: DatasetVersion) -> str:
     """Return how the rows of a version were split, as people say it."""
-    return policy_of(version).words
+    return policy_words_of(version.split_policy) if version.split_policy else by_time(version.time_column, {}).words
+
+
+def policy_words_of(kept: dict[str, Any]) -> str:
+    """Return the same of a policy that a version or a source keeps."""
+    return SplitPolicy(**kept).words

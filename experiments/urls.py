@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from experiments.api.batch import BatchScorings
 from experiments.api.compare import Compare
 from experiments.api.contracts import Contracts, OneCheck, OneContract, OneDraft, Proposals, VersionChecks
+from experiments.api.sources import Golden, OneSource, Previews, SourceRuns, Sources, Uploads
 from experiments.api.views import (
     DatasetDetail,
     Datasets,
@@ -13,7 +14,7 @@ from experiments.api.views import (
     Evaluations,
     Training,
 )
-from experiments.views import batch, compare, contracts, datasets, training
+from experiments.views import batch, compare, contracts, datasets, golden, sources, training
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/", datasets.datasets, name="datasets"),
@@ -21,6 +22,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/<slug:name>/", datasets.dataset, name="dataset"),
     path("datasets/<slug:name>/build/", datasets.dataset_build, name="dataset_build"),
     path("datasets/<slug:name>/versions/<int:number>/", datasets.dataset_version, name="dataset_version"),
+    path("datasets/<slug:name>/versions/<int:number>/golden/", golden.golden, name="dataset_golden"),
+    path("datasets/<slug:name>/upload/", sources.dataset_upload, name="dataset_upload"),
+    path("datasets/<slug:name>/uploads/<int:pk>/", sources.dataset_columns, name="dataset_columns"),
+    path("datasets/<slug:name>/sources/new/files/", sources.source_new, {"kind": "files"}, name="source_files"),
+    path("datasets/<slug:name>/sources/new/query/", sources.source_new, {"kind": "postgres"}, name="source_query"),
+    path("datasets/<slug:name>/sources/<int:pk>/", sources.source, name="source"),
+    path("datasets/<slug:name>/sources/<int:pk>/run/", sources.source_run, name="source_run"),
+    path("datasets/<slug:name>/sources/<int:pk>/retire/", sources.source_retire, name="source_retire"),
     path("datasets/<slug:name>/contract/", contracts.contract, name="contract"),
     path("datasets/<slug:name>/contract/edit/", contracts.contract_edit, name="contract_edit"),
     path("datasets/<slug:name>/contract/propose/", contracts.contract_propose, name="contract_propose"),
@@ -41,6 +50,12 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "datasets/<slug:name>/versions/<int:number>", DatasetVersionDetail.as_view(), name="api_dataset_version"
     ),
+    path("datasets/<slug:name>/versions/<int:number>/golden", Golden.as_view(), name="api_golden"),
+    path("datasets/<slug:name>/uploads", Uploads.as_view(), name="api_uploads"),
+    path("datasets/<slug:name>/previews", Previews.as_view(), name="api_previews"),
+    path("datasets/<slug:name>/sources", Sources.as_view(), name="api_sources"),
+    path("datasets/<slug:name>/sources/<int:pk>", OneSource.as_view(), name="api_source"),
+    path("datasets/<slug:name>/sources/<int:pk>/runs", SourceRuns.as_view(), name="api_source_runs"),
     path("datasets/<slug:name>/contracts", Contracts.as_view(), name="api_contracts"),
     path("datasets/<slug:name>/contracts/<int:number>", OneContract.as_view(), name="api_contract"),
     path("datasets/<slug:name>/contract-draft", OneDraft.as_view(), name="api_contract_draft"),

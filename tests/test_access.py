@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
 
-from experiments.models import ContractCheck, DataContract, Dataset, DatasetVersion
+from experiments.models import ContractCheck, DataContract, Dataset, DatasetSource, DatasetUpload, DatasetVersion
 from jobs.models import Job
 from monitoring.drift_packing import pack
 from monitoring.models import DriftReport, DriftWindow
@@ -135,6 +135,14 @@ def foreign(team, settings):
     contract = DataContract.objects.create(
         dataset=dataset, number=1, document={"rules": []}, reason="First.", made_by=actor.user
     )
+    upload = DatasetUpload.objects.create(
+        dataset=dataset, name=SECRET, format="csv", size=1, digest=data.digest, file="x", found={"columns": [], "dialect": None},
+        created_by=actor.user,
+    )  # fmt: skip
+    source = DatasetSource.objects.create(
+        dataset=dataset, kind="files", config={"on": "local", "place": SECRET, "format": "csv"}, columns=[], created_by=actor.user,
+        split={"kind": "random", "column": "id", "shares": {"train": 1.0}},
+    )  # fmt: skip
     check = ContractCheck.objects.create(
         dataset=dataset, version=data, contract=contract, occasion="asked", digest=data.digest, rows=1, broken=0, noted=0,
         held=0, results=[],
@@ -197,6 +205,8 @@ def foreign(team, settings):
         ("datasets", "name"): dataset.name,
         ("contracts", "number"): contract.number,
         ("checks", "pk"): check.pk,
+        ("uploads", "pk"): upload.pk,
+        ("sources", "pk"): source.pk,
         ("slos", "pk"): slo.pk,
         ("retraining", "pk"): retraining.pk,
         ("standing", "pk"): standing.pk,

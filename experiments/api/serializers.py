@@ -21,6 +21,7 @@ class DatasetVersionSerializer(serializers.ModelSerializer[DatasetVersion]):
     """A data set version without its profile."""
 
     dataset = serializers.CharField(source="dataset.name")
+    golden = serializers.BooleanField(source="is_golden", help_text="confirmed: nothing is trained on it")
     parent_number = serializers.IntegerField(source="parent.number", allow_null=True, default=None)
     created_by = serializers.CharField(source="created_by.username")
 
@@ -29,7 +30,7 @@ class DatasetVersionSerializer(serializers.ModelSerializer[DatasetVersion]):
         fields: tuple[str, ...] = (
             "dataset", "number", "digest", "rows", "time_column", "target", "target_kind", "key", "starts_at", "ends_at",
             "splits", "split_policy",
-            "checks", "source", "frozen", "query", "parent_number", "job", "created_by", "created_at", "path",
+            "checks", "source", "made_from", "frozen", "golden", "query", "parent_number", "job", "created_by", "created_at", "path",
         )  # fmt: skip
 
 

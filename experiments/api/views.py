@@ -94,7 +94,7 @@ class DatasetVersions(ApiView):
     )  # fmt: skip
     def get(self, request: Request, name: str) -> Response:
         """List the versions of a data set, newest first."""
-        versions = find_dataset(self.actor, name).versions.select_related("dataset", "parent", "created_by")
+        versions = find_dataset(self.actor, name).versions.select_related("dataset", "parent", "created_by", "golden")
         return self.page(versions, DatasetVersionSerializer, "-number")
 
     @extend_schema(

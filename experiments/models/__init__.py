@@ -2,8 +2,10 @@
 
 from experiments.models.contracts import ContractCheck, ContractDraft, DataContract
 from experiments.models.datasets import Dataset, DatasetQuerySet, DatasetVersion
+from experiments.models.golden import GoldenMark
 from experiments.models.plans import EvaluationPlan, plan_in_force
 from experiments.models.runs import BatchScoring, Evaluation, TrainingRun, inputs_of
+from experiments.models.sources import DatasetSource, DatasetUpload, source_folder
 
 __all__ = [
     "BatchScoring",
@@ -12,10 +14,14 @@ __all__ = [
     "DataContract",
     "Dataset",
     "DatasetQuerySet",
+    "DatasetSource",
+    "DatasetUpload",
     "DatasetVersion",
     "Evaluation",
     "EvaluationPlan",
+    "GoldenMark",
     "TrainingRun",
     "inputs_of",
     "plan_in_force",
+    "source_folder",
 ]

@@ -79,9 +79,17 @@ class DatasetVersion(models.Model):
     source = models.TextField(help_text="where the rows come from and on what terms")
     frozen = models.BooleanField(default=False, help_text="cut out of what goes on growing; never changed or deleted")
     query = models.JSONField(
-        default=dict, help_text="what the frozen rows were asked for: window, predicate, versions of tables"
+        default=dict,
+        help_text="what was asked for: window, predicate, versions of tables; file and its digest; watermark",
     )
     parent = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
+    made_from = models.ForeignKey(
+        "experiments.DatasetSource",
+        models.PROTECT,
+        null=True,
+        related_name="versions",
+        help_text="null: a builder, or frozen",
+    )
     job = models.ForeignKey("jobs.Job", models.PROTECT, null=True, related_name="+", help_text="that built it")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -105,6 +113,12 @@ class DatasetVersion(models.Model):
     def parquet(self) -> Path:
         """Where its rows lie."""
         return settings.DATA_ROOT / self.file
+
+    @property
+    def is_golden(self) -> bool:
+        """Whether it was confirmed to be golden: measured on, and never trained on."""
+        mark = getattr(self, "golden", None)
+        return mark is not None and mark.confirmed_by_id is not None
 
     @property
     def failed_checks(self) -> list[str]:

@@ -16,10 +16,25 @@ from experiments.services.contracts import (
 from experiments.services.datasets import dataset_build_start, dataset_create, dataset_version_add
 from experiments.services.evaluation import evaluation_plan_change, evaluation_record, evaluation_start
 from experiments.services.freezing import dataset_version_freeze
+from experiments.services.golden import CONFIRMERS, golden_confirm, golden_mark
+from experiments.services.sources import (
+    FORMATS,
+    ingest_record,
+    policy_for,
+    source_check,
+    source_declare,
+    source_retire,
+    source_run_start,
+    sources_due,
+    upload_receive,
+    uploads_forget,
+)
 from experiments.services.training import training_register, training_start
 
 __all__ = [
+    "CONFIRMERS",
     "CONTRACT_KEEPERS",
+    "FORMATS",
     "ContractBrokenError",
     "DraftChangedError",
     "batch_record",
@@ -37,7 +52,18 @@ __all__ = [
     "evaluation_plan_change",
     "evaluation_record",
     "evaluation_start",
+    "golden_confirm",
+    "golden_mark",
+    "ingest_record",
+    "policy_for",
+    "source_check",
+    "source_declare",
+    "source_retire",
+    "source_run_start",
+    "sources_due",
     "stop_where_broken",
     "training_register",
     "training_start",
+    "upload_receive",
+    "uploads_forget",
 ]

@@ -72,16 +72,19 @@ def dataset_build_start(*, actor: Actor, dataset: Dataset, builder: str, params:
 
 @audited()
 def dataset_version_add(
-    *, actor: Actor, dataset: Dataset, description: Description, job: Job | None = None
+    *, actor: Actor, dataset: Dataset, description: Description, job: Job | None = None, **fields: Any
 ) -> DatasetVersion:  # fmt: skip
     """Add rows that were saved as the next version; rows that a version holds already give that version back.
+
+    Args:
+        fields: as :func:`version_make` takes them: parent, source and what was asked of it.
 
     Raises:
         RoleError: the actor is no engineer of the team.
     """
     actor.require(dataset.team, Role.ENGINEER)
     same = version_of_rows(dataset, description)
-    return same or version_make(actor=actor, dataset=dataset, description=description, job=job)
+    return same or version_make(actor=actor, dataset=dataset, description=description, job=job, **fields)
 
 
 def version_of_rows(dataset: Dataset, description: Description) -> DatasetVersion | None:

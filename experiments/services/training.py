@@ -96,13 +96,18 @@ def training_register(
 
 
 def check_usable(model: RegisteredModel, dataset_version: DatasetVersion) -> None:
-    """Refuse data of another team, and data that failed a quality check.
+    """Refuse data of another team, golden data, and data that failed a quality check.
 
     Raises:
         InvalidError, ConflictError: says which.
     """
     if dataset_version.dataset.team_id != model.team_id:
         raise InvalidError(f"{dataset_version} is another team's data.", field="dataset_version")
+    if dataset_version.is_golden:
+        raise ConflictError(
+            f"{dataset_version} is golden: it is measured on, and never trained on.",
+            unmet=[{"rule": "Nothing is trained on a golden set", "who": "you, by choosing another version"}],
+        )
     if failed := dataset_version.failed_checks:
         raise ConflictError(
             f"{dataset_version} failed a quality check: {'; '.join(failed)}.",

@@ -92,7 +92,9 @@ def dataset_build(request: HttpRequest, name: str) -> HttpResponse:
 def dataset_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Show one version: schema, profile, splits, checks, and who uses it."""
     actor = actor_of(request)
-    versions = visible_dataset(actor, name).versions.select_related("dataset__team", "parent", "created_by", "job")
+    versions = visible_dataset(actor, name).versions.select_related(
+        "dataset__team", "parent", "created_by", "job", "golden"
+    )
     found = get_object_or_404(versions, number=number)
     check = found.contract_checks.select_related("contract", "dataset").first()
     in_force = found.dataset.contract_in_force()
@@ -101,6 +103,9 @@ def dataset_version(request: HttpRequest, name: str, number: int) -> HttpRespons
         "dataset": found.dataset,
         "check": check,
         "newer": in_force if in_force and (check is None or check.contract_id != in_force.pk) else None,
+        "mark": getattr(found, "golden", None),
+        "may_mark": actor.role_in(found.dataset.team) == Role.ENGINEER and not found.runs.exists(),
+        "may_confirm": _may_confirm(actor, found),
         "may_keep": actor.role_in(found.dataset.team) in services.CONTRACT_KEEPERS,
         "query": [(name.replace("_", " "), _plain(value)) for name, value in found.query.items()],
         "columns": [_column(column, found.profile.get(column["name"], {}), found.rows) for column in found.columns],
@@ -113,6 +118,15 @@ def dataset_version(request: HttpRequest, name: str, number: int) -> HttpRespons
         ).select_related("model")[:50],
     }
     return render(request, "experiments/dataset_version.html", context)
+
+
+def _may_confirm(actor: Actor, version: DatasetVersion) -> bool:
+    mark = getattr(version, "golden", None)
+    return (
+        mark is not None
+        and mark.marked_by_id != actor.user.pk
+        and actor.role_in(version.dataset.team) in services.CONFIRMERS
+    )
 
 
 def _by_time(item: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:
@@ -132,13 +146,14 @@ def _engineers_teams(actor: Actor) -> Any:
 
 
 def _page(request: HttpRequest, found: Dataset, forms: dict[str, DeclaredForm], *, status: int = 200) -> HttpResponse:
-    versions = found.versions.select_related("created_by", "job")
+    versions = found.versions.select_related("created_by", "job", "golden")
     context = {
         "dataset": found,
         "page": page_of(request, versions, "-number", size=25),
         "builders": [(BUILDERS[key], form) for key, form in forms.items()],
         "may_build": actor_of(request).role_in(found.team) == Role.ENGINEER,
         "contract": found.contract_in_force(),
+        "sources": found.sources.select_related("created_by", "dataset")[:50],
         "draft": ContractDraft.objects.filter(dataset=found).exists(),
     }
     return render(request, "experiments/dataset.html", context, status=status)

@@ -1,0 +1,1 @@
+"""Rows from outside: read in batches, typed as declared, staged on disk, named by their digest. No ORM and no clock."""

@@ -1,0 +1,20 @@
+"""What experiments do by the clock."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from experiments import services
+from jobs.tasks import nudge
+
+
+@shared_task(acks_late=True)
+def read_sources() -> None:
+    """Start the sources whose schedule has come due; safe to run twice."""
+    for job in services.sources_due(now=timezone.now()):
+        nudge.delay_on_commit(job.queue)
+
+
+@shared_task(acks_late=True)
+def forget_uploads() -> None:
+    """Delete uploads that waited too long; safe to run twice."""
+    services.uploads_forget(now=timezone.now())
