@@ -8,8 +8,6 @@ all with zero where missing; text as 4-byte little-endian lengths followed by al
 
 import hashlib
 import json
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +66,7 @@ def save_file(path: Path, root: Path) -> SavedFrame:
     """Move rows that were written as Parquet under ``root``, named by their digest, without holding them in memory.
 
     Args:
-        path: on the same disk or another; it is gone afterwards.
+        path: on the same disk as ``root``; it is gone afterwards.
     """
     with pq.ParquetFile(path) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
@@ -84,9 +82,7 @@ def save_file(path: Path, root: Path) -> SavedFrame:
     if (root / name).exists():
         path.unlink()
     else:
-        partial = root / f".{name}.{uuid.uuid4().hex}"
-        shutil.move(path, partial)
-        partial.replace(root / name)
+        path.replace(root / name)
     return SavedFrame(name, digest, rows, types_of(schema))
 
 

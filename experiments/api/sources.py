@@ -39,7 +39,7 @@ class RawParser(BaseParser):
 class UploadQuery(Query):
     """What the file is called."""
 
-    filename = serializers.CharField(max_length=200)
+    filename = serializers.CharField(max_length=200, default="upload")
 
 
 class UploadSerializer(serializers.ModelSerializer[DatasetUpload]):

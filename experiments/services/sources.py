@@ -81,6 +81,7 @@ def upload_receive(*, actor: Actor, dataset: Dataset, name: str, chunks: Iterabl
 
 @audited()
 def _upload_record(*, actor: Actor, dataset: Dataset, **values: Any) -> DatasetUpload:
+    """Keep a file that a person sent, until a job has made a version of it."""
     upload = DatasetUpload.objects.create(dataset=dataset, created_by=actor.user, **values)
     audit(
         action="dataset.upload", subject=dataset.path, actor=actor, team=dataset.team.slug,
@@ -185,6 +186,7 @@ def source_run_start(*, actor: Actor, source: DatasetSource) -> Job:
 
 
 def _start(source: DatasetSource, user: Any, *, actor: Actor | None) -> Job:
+    """Queue a job that reads a source into the next version."""
     DatasetSource.objects.select_for_update(of=("self",)).get(pk=source.pk)
     if source.retired_at:
         raise ConflictError("This source was let go; declare another one.")

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 from experiments import services
 from experiments.views.datasets import visible_dataset
 from registry.access import actor_of
-from registry.errors import RefusedError
+from registry.errors import ConflictError, FourEyesError, InvalidError
 
 
 @require_POST
@@ -25,6 +25,6 @@ def golden(request: HttpRequest, name: str, number: int) -> HttpResponse:
         else:
             services.golden_mark(actor=actor, version=version, reason=request.POST.get("reason", ""))
             messages.success(request, "Marked; it is golden once another person confirms it.")
-    except RefusedError as refused:
+    except (ConflictError, FourEyesError, InvalidError) as refused:
         messages.error(request, str(refused))
     return redirect(f"{version.path}#golden")

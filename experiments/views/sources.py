@@ -20,7 +20,7 @@ from experiments.views.datasets import visible_dataset
 from jobs.paging import page_of
 from jobs.tasks import nudge
 from registry.access import Actor, actor_of
-from registry.errors import InvalidError, RefusedError
+from registry.errors import ConflictError, InvalidError, RefusedError
 from registry.models import Role
 
 LOOK, DECLARE = "look", "declare"
@@ -96,7 +96,7 @@ def source_run(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     found = get_object_or_404(visible_dataset(actor, name).sources.select_related("dataset__team"), pk=pk)
     try:
         job = services.source_run_start(actor=actor, source=found)
-    except RefusedError as refused:
+    except ConflictError as refused:
         messages.error(request, str(refused))
         return redirect(found.path)
     nudge.delay_on_commit(job.queue)
