@@ -263,6 +263,9 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated", "registry.api.permissions.ScopeAndRole"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "registry.api.schema.add_conventions"],
     "ENUM_NAME_OVERRIDES": {
+        "BatchFormat": "experiments.models.BatchScoring.Format",
+        "SourceKind": "experiments.models.DatasetSource.Kind",
+        "UploadFormat": "experiments.models.DatasetUpload.Format",
         "AlertSeverity": "registry.models.Alert.Severity",
         "ChannelKind": "registry.models.Channel.Kind",
         "TeamRole": "registry.models.Role",
