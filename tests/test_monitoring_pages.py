@@ -394,7 +394,8 @@ def test_pages_are_accessible_and_fit_in_both_themes_and_widths(page, live_serve
             predictions=50, why="" if total else "labels of 0% of the predictions; 50% are asked for", stated_at=now,
         )  # fmt: skip
     slo_edit(actor=make_actor(model.team), slo=slo, reason="Callers asked for it.", objective="0.995")
-    objectives = (slo.path, quality.path, f"{slo.path}edit/", "/slos/import/", "/slos/new/?kind=quality")
+    cost = make_slo(model, kind="cost", budgeting="timeslices", slice_s=300, slice_target=0.5)
+    objectives = (slo.path, quality.path, cost.path, f"{slo.path}edit/", "/slos/import/", "/slos/new/?kind=quality")
 
     for path in (
         "/slos/", "/slos/new/", *objectives, report.path, "/models/flight-delay/", "/models/flight-delay/prices/",
