@@ -13,15 +13,22 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, Schema, TensorSpec
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from experiments.pipelines.contract import Trained
+from experiments.pipelines.repeatable import repeatable
 
-LIGHTGBM_FILE = "model.lgb"
+LIGHTGBM_FILE, SKOPS_FILE = "model.lgb", "model.skops"
+PREDICTS = {
+    "score_samples": "predict"
+}  # MLflow's clients cannot ask for scores; they get 1 for normal and -1 for anomalous
 REQUIREMENTS = ("mlflow", "scikit-learn", "lightgbm", "skops", "pandas", "numpy")
 
 # What skops does not trust by itself: data holders of numpy, and LightGBM's own classes, read through before.
-TRUSTED = ["collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier", "numpy.dtype"]
+TRUSTED = [
+    "collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier", "lightgbm.sklearn.LGBMRanker",
+    "lightgbm.sklearn.LGBMRegressor", "numpy.dtype", "sklearn.tree._tree.Tree",
+]  # fmt: skip
 
 
 def save_model(
@@ -36,9 +43,11 @@ def save_model(
     """
     mlflow.sklearn.save_model(
         trained.estimator, path, mlflow_model=mlflow_model, serialization_format="skops", skops_trusted_types=TRUSTED,
-        pyfunc_predict_fn="predict_proba", signature=signature, input_example=input_example,
+        pyfunc_predict_fn=PREDICTS.get(trained.method, trained.method), signature=signature, input_example=input_example,
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
     )  # fmt: skip
+    skops_file = Path(path) / SKOPS_FILE
+    skops_file.write_bytes(repeatable(skops_file.read_bytes()))
     if trained.booster is not None:
         trained.booster.save_model(str(Path(path) / LIGHTGBM_FILE))
         mlflow_model.add_flavor(
@@ -47,12 +56,16 @@ def save_model(
         mlflow_model.save(str(Path(path) / "MLmodel"))
 
 
-def signature_of(types: dict[str, str], *, optional: Collection[str]) -> ModelSignature:
-    """Return the signature of a model that takes these columns and gives two probabilities a row.
+def signature_of(types: dict[str, str], *, optional: Collection[str], trained: Trained) -> ModelSignature:
+    """Return the signature of ``trained``: two probabilities a row or one number, and what a request may say beside its rows.
 
     Args:
-        types: each feature's MLflow type, in the order the model takes them.
+        types: each column's MLflow type, in the order the model takes them.
         optional: the features that may be missing.
     """
     inputs = Schema([ColSpec(kind, name, required=name not in optional) for name, kind in types.items()])
-    return ModelSignature(inputs, Schema([TensorSpec(np.dtype("float64"), (-1, 2))]))
+    shape = (-1, 2) if trained.method == "predict_proba" else (-1,)
+    params = ParamSchema([ParamSpec(name, DataType.long, value) for name, value in trained.parameters.items()])
+    return ModelSignature(
+        inputs, Schema([TensorSpec(np.dtype("float64"), shape)]), params if trained.parameters else None
+    )

@@ -65,7 +65,7 @@ class Run:
         begun = self.client.create_logged_model(self.experiment_id, "model", source_run_id=self.run_id, params=params)
         Model.log(
             None, flavor, model_id=begun.model_id, run_id=self.run_id, trained=trained,
-            signature=flavor.signature_of(types, optional=optional), input_example=example,
+            signature=flavor.signature_of(types, optional=optional, trained=trained), input_example=example,
         )  # fmt: skip
         return LoggedModel(begun.model_id, f"models:/{begun.model_id}")
 

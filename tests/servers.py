@@ -16,6 +16,10 @@ from controlplane.embedded import APP_ROLE, OWNER_ROLE, Postgres, Valkey, free_p
 
 ROOT = Path(__file__).parent.parent
 
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # two test processes on two cores: threads that spin hold each other up
+
 if "PYTEST_XDIST_WORKER" not in os.environ:
     _home = Path(tempfile.mkdtemp(prefix="controlplane-tests-"))
     _home.chmod(0o755)  # PostgreSQL runs unprivileged and has to reach its data

@@ -1,17 +1,19 @@
 """Training: a run in MLflow, and the version that comes of it."""
 
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
 from django.conf import settings
 from django.utils import timezone
 
-from experiments import metrics, tracking
+from experiments import tracking
 from experiments.frames import load_frame
 from experiments.handlers.asking import actor_of
 from experiments.models import DatasetVersion
@@ -21,6 +23,7 @@ from experiments.pipelines.contract import Trained, TrainingRows
 from experiments.selectors import split_rows
 from experiments.services import training_register
 from experiments.services.training import TrainingResult
+from experiments.validating import validated
 from jobs.kinds import JobContext
 from jobs.models import Job
 from registry.adapters import read_source
@@ -30,6 +33,7 @@ from registry.services import token_create, token_revoke
 
 TRAINED = 0.8  # share of a training job that is done once the pipeline has ended
 EXAMPLE_ROWS = 5
+CONTEXT = ("key", "time", "query", "series", "entity")  # what a pipeline may know of a row beside its features
 
 
 def train(ctx: JobContext) -> None:
@@ -43,13 +47,15 @@ def train(ctx: JobContext) -> None:
     with _mlflow_run(ctx, model, data) as run:
         report = _Report(ctx, run)
         trained = pipeline.train(rows, parse(pipeline.params, ctx.params["params"]), report)
-        found = _log_outcome(run, trained, rows)
+        found = _log_outcome(run, trained, rows, model.task)
         ctx.log(", ".join(f"{name} {value:.4f}" for name, value in found.items()))
         ctx.progress(TRAINED + 0.1, "Writing the model to MLflow")
         types = {column["name"]: column["type"] for column in data.columns}
+        takes = trained.inputs or list(rows.train.columns)
         logged = run.model(
-            trained, types={name: types[name] for name in rows.train.columns},
-            optional=[name for name, facts in data.profile.items() if facts["nulls"]], example=_example(rows.train),
+            trained, types={name: types.get(name, "long") for name in takes},
+            optional=[name for name, facts in data.profile.items() if facts["nulls"]],
+            example=_example(rows.train[[name for name in takes if name in rows.train]]),
         )  # fmt: skip
     outcome = TrainingResult(
         run.run_id, run.experiment_id, logged.model_id, logged.source, metrics=found, importance=trained.importance
@@ -82,7 +88,12 @@ def _training_rows(data: DatasetVersion, frame: pd.DataFrame) -> TrainingRows:
     categorical = data.categorical()
     names = [*categorical, *(name for name in data.features() if name not in categorical)]
     learn, validate = split_rows(data, frame, "train"), split_rows(data, frame, "validation")
-    return TrainingRows(learn[names], learn[data.target], validate[names], validate[data.target], categorical)
+    roles = {role: column for role in CONTEXT if (column := data.column_in(role))}
+    context = list(roles.values())
+    return TrainingRows(
+        learn[names], learn[data.target], validate[names], validate[data.target], categorical, learn[context],
+        validate[context], roles,
+    )  # fmt: skip
 
 
 def _example(rows: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +134,7 @@ def _mlflow_run(ctx: JobContext, model: RegisteredModel, data: DatasetVersion) -
                 "pipeline": ctx.params["pipeline"], **ctx.params["params"], **split,
                 "dataset": str(data), "data_digest": data.digest,
             },
-            tags={"job": str(ctx.job_id), "attempt": str(ctx.attempt), **_commit()},
+            tags={"job": str(ctx.job_id), "attempt": str(ctx.attempt), **_commit(), **_environment()},
         ) as run:  # fmt: skip
             ctx.log(f"MLflow run {run.run_id}")
             yield run
@@ -131,25 +142,15 @@ def _mlflow_run(ctx: JobContext, model: RegisteredModel, data: DatasetVersion) -
         token_revoke(actor=None, process=process, token_id=token.pk)
 
 
-def _log_outcome(run: tracking.Run, trained: Trained, rows: TrainingRows) -> dict[str, float]:
+def _log_outcome(run: tracking.Run, trained: Trained, rows: TrainingRows, task: str) -> dict[str, float]:
     """Send metrics on the validation rows, curves and importance to the run; return the metrics."""
-    scores = trained.estimator.predict_proba(rows.validation)[:, 1]
-    labels = rows.validation_labels
-    ranking, bins = metrics.ranked(labels, scores), metrics.reliability(scores)
-    found = {
-        "validation_average_precision": metrics.average_precision(ranking),
-        "validation_roc_auc": metrics.roc_auc(labels, scores).value,
-        "validation_recall_at_5pct_alerts": metrics.recall_at(ranking, 0.05),
-        "validation_brier_score": metrics.brier_score(labels, scores),
-        "validation_calibration_error": metrics.calibration_error(labels, scores, bins),
-    }
-    for name, value in {**found, **trained.facts}.items():
+    found = validated(task, rows, trained)
+    for name, value in {**found.metrics, **trained.facts}.items():
         run.metric(name, value)
-    run.table("curves/precision_recall.json", metrics.precision_recall_curve(ranking))
-    run.table("curves/roc.json", metrics.roc_curve(ranking))
-    run.table("curves/reliability.json", metrics.reliability_table(labels, scores, bins))
+    for name, points in found.curves.items():
+        run.table(f"curves/{name}.json", points)
     run.table("feature_importance.json", trained.importance)
-    return found
+    return {**found.metrics, **{name: value for name, value in trained.facts.items() if name.startswith("validation_")}}
 
 
 def _commit() -> dict[str, str]:
@@ -161,3 +162,11 @@ def _commit() -> dict[str, str]:
         [git, "rev-parse", "HEAD"], cwd=settings.BASE_DIR, capture_output=True, text=True, check=False
     )
     return {"mlflow.source.git.commit": found.stdout.strip()} if found.returncode == 0 else {}
+
+
+def _environment() -> dict[str, str]:
+    """Return what the numbers depend on beside rows, parameters and seed, as tags."""
+    names = ("numpy", "scikit-learn", "lightgbm", "pandas")
+    return {"python": platform.python_version(), "machine": platform.machine()} | {
+        f"version.{name}": version(name) for name in names
+    }

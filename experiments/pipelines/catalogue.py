@@ -4,12 +4,16 @@ The libraries that train are imported when a pipeline is first run, so that the 
 the choices, does not spend the seconds and memory that they take.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any, cast
 
 from experiments.pipelines.contract import Report, Trained, TrainingRows
+
+logger = logging.getLogger(__name__)
 
 Train = Callable[[TrainingRows, Any, Report], Trained]
 
@@ -34,24 +38,131 @@ class BaselineParams:
 
 
 @dataclass(frozen=True)
-class BoostedParams:
-    """What may be chosen.
+class TreeParams:
+    """What may be chosen of boosted trees, whatever they are fitted to."""
 
-    Classes are not weighted: the trees are fitted to the likelihood, so their output stays a probability.
-    """
-
-    trees: int = field(default=1000, metadata={"label": "Trees at most", "min": 1, "max": 10_000})
+    trees: int = field(default=500, metadata={"label": "Trees at most", "min": 1, "max": 10_000})
     patience: int = field(
         default=50,
         metadata={"label": "Patience", "help": "stop after so many trees without gain on validation", "min": 1},
     )
     learning_rate: float = field(default=0.05, metadata={"label": "Learning rate", "min": 0.001, "max": 1.0})
     leaves: int = field(default=15, metadata={"label": "Leaves per tree", "min": 2, "max": 1024})
+    rows_per_leaf: int = field(default=50, metadata={"label": "Rows per leaf at least", "min": 1})
+    feature_share: float = field(default=0.7, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0})
+    row_share: float = field(default=0.8, metadata={"label": "Share of rows per tree", "min": 0.05, "max": 1.0})
+    penalty: float = field(default=1.0, metadata={"label": "L2 penalty", "min": 0.0})
+    category_smoothing: float = field(default=10.0, metadata={"label": "Smoothing of categories", "min": 0.0})
+    seed: int = field(default=7, metadata={"label": "Seed", "help": "the same seed gives the same model", "min": 0})
+
+
+@dataclass(frozen=True)
+class BoostedParams(TreeParams):
+    """What may be chosen.
+
+    Classes are not weighted by default: the trees are fitted to the likelihood, so their output stays a probability.
+    """
+
+    trees: int = field(default=1000, metadata={"label": "Trees at most", "min": 1, "max": 10_000})
     rows_per_leaf: int = field(default=200, metadata={"label": "Rows per leaf at least", "min": 1})
     feature_share: float = field(default=0.5, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0})
-    row_share: float = field(default=0.8, metadata={"label": "Share of rows per tree", "min": 0.05, "max": 1.0})
     penalty: float = field(default=10.0, metadata={"label": "L2 penalty", "min": 0.0})
     category_smoothing: float = field(default=50.0, metadata={"label": "Smoothing of categories", "min": 0.0})
+    positive_weight: float = field(
+        default=1.0,
+        metadata={
+            "label": "Weight of positives", "help": "above 1 finds more of them, and probabilities become too high", "min": 0.01,
+            "max": 10_000,
+        },
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RankedParams(TreeParams):
+    """What may be chosen."""
+
+    depth: int = field(
+        default=30,
+        metadata={"label": "Places that count", "help": "pairs below this place are not learnt from", "min": 1},
+    )
+
+
+@dataclass(frozen=True)
+class RegressedParams(TreeParams):
+    """What may be chosen."""
+
+    robust: bool = field(
+        default=False,
+        metadata={"label": "Fit the median", "help": "absolute instead of squared error: outliers count less"},
+    )
+
+
+@dataclass(frozen=True)
+class ForecastParams(TreeParams):
+    """What may be chosen.
+
+    Leaves are linear in the lags, so that series of any size are followed, and trends beyond what training saw.
+    """
+
+    leaves: int = field(default=7, metadata={"label": "Leaves per tree", "min": 2, "max": 1024})
+    shrinkage: float = field(default=0.1, metadata={"label": "Shrinkage of linear leaves", "min": 0.0})
+    horizon: int = field(
+        default=8,
+        metadata={"label": "Horizon", "help": "steps that are forecast where nothing is said", "min": 1, "max": 366},
+    )
+    longest: int = field(
+        default=24,
+        metadata={
+            "label": "Longest horizon",
+            "help": "of a model that goes on from its own answers",
+            "min": 1,
+            "max": 366,
+        },
+    )
+    season: int = field(
+        default=4,
+        metadata={"label": "Season", "help": "steps: 4 for quarters, 7 for days, 12 for months", "min": 1, "max": 366},
+    )
+    smoothed_series: int = field(
+        default=5,
+        metadata={"label": "Series for exponential smoothing", "help": "drawn to hold the model beside it; 0: none", "min": 0, "max": 1000},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SeasonalParams:
+    """What may be chosen."""
+
+    season: int = field(
+        default=4,
+        metadata={"label": "Season", "help": "steps: 4 for quarters, 7 for days, 12 for months", "min": 1, "max": 366},
+    )
+    horizon: int = field(
+        default=8,
+        metadata={"label": "Horizon", "help": "steps that are forecast where nothing is said", "min": 1, "max": 366},
+    )
+    longest: int = field(default=24, metadata={"label": "Longest horizon", "min": 1, "max": 366})
+
+
+@dataclass(frozen=True)
+class IsolatedParams:
+    """What may be chosen."""
+
+    trees: int = field(default=300, metadata={"label": "Trees", "min": 10, "max": 5_000})
+    rows_per_tree: int = field(
+        default=256,
+        metadata={
+            "label": "Rows per tree",
+            "help": "few are enough: anomalies are what few cuts isolate",
+            "min": 2,
+            "max": 100_000,
+        },
+    )
+    feature_share: float = field(default=1.0, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0})
+    rare_below: int = field(
+        default=50,
+        metadata={"label": "Rare category below", "help": "rarer values of a category count as one", "min": 1},
+    )
     seed: int = field(default=7, metadata={"label": "Seed", "help": "the same seed gives the same model", "min": 0})
 
 
@@ -61,7 +172,9 @@ class TrainingPipeline:
 
     Attributes:
         params: a dataclass that declares what may be chosen.
-        module: where its ``train`` function is.
+        module, function: where it is done; imported when it is first used.
+        tasks: of the models that it trains, as :class:`registry.models.Task` names them.
+        needs: roles that the data's columns must have.
     """
 
     name: str
@@ -69,10 +182,13 @@ class TrainingPipeline:
     description: str
     params: type
     module: str
+    function: str = "train"
+    tasks: tuple[str, ...] = ("classification",)
+    needs: tuple[str, ...] = ()
 
     def train(self, rows: TrainingRows, params: Any, report: Report) -> Trained:
         """Train on ``rows``; ``params`` is an instance of the declared dataclass."""
-        return cast("Train", import_module(self.module).train)(rows, params, report)
+        return cast("Train", getattr(import_module(self.module), self.function))(rows, params, report)
 
 
 BASELINE = TrainingPipeline(
@@ -82,7 +198,6 @@ BASELINE = TrainingPipeline(
     params=BaselineParams,
     module="experiments.pipelines.baseline",
 )
-
 BOOSTED = TrainingPipeline(
     name="lightgbm",
     title="Gradient-boosted trees (LightGBM)",
@@ -90,5 +205,86 @@ BOOSTED = TrainingPipeline(
     params=BoostedParams,
     module="experiments.pipelines.boosted",
 )
+RANKED = TrainingPipeline(
+    name="lambdamart",
+    title="LambdaMART (LightGBM)",
+    description="Learns the order of the rows of a query; mistakes at the top of the list count most.",
+    params=RankedParams,
+    module="experiments.pipelines.ranked",
+    tasks=("ranking",),
+    needs=("query",),
+)
+ISOLATED = TrainingPipeline(
+    name="isolation-forest",
+    title="Isolation forest (scikit-learn)",
+    description="Learns what is usual without labels; what few random cuts separate from the rest is anomalous.",
+    params=IsolatedParams,
+    module="experiments.pipelines.isolated",
+    tasks=("anomaly",),
+)
+REGRESSED = TrainingPipeline(
+    name="lightgbm-number",
+    title="Gradient-boosted trees for numbers (LightGBM)",
+    description="Predicts an amount or a duration; takes missing values and categories as they are.",
+    params=RegressedParams,
+    module="experiments.pipelines.regressed",
+    tasks=("regression",),
+)
+RECURSIVE = TrainingPipeline(
+    name="lightgbm-recursive",
+    title="Trees from lags, step by step (LightGBM)",
+    description="Learns one step ahead from former values; each answer becomes the newest value of the next step.",
+    params=ForecastParams,
+    module="experiments.pipelines.forecasting",
+    function="recursive",
+    tasks=("forecasting",),
+    needs=("series", "time"),
+)
+DIRECT = TrainingPipeline(
+    name="lightgbm-direct",
+    title="Trees from lags, all steps at once (LightGBM)",
+    description="Learns every step up to the horizon from the last known values, so that errors do not add up.",
+    params=ForecastParams,
+    module="experiments.pipelines.forecasting",
+    function="direct",
+    tasks=("forecasting",),
+    needs=("series", "time"),
+)
+SEASONAL = TrainingPipeline(
+    name="seasonal-naive",
+    title="Seasonal-naive",
+    description="Answers what was one season ago: what every forecast has to beat.",
+    params=SeasonalParams,
+    module="experiments.pipelines.forecasting",
+    function="seasonal",
+    tasks=("forecasting",),
+    needs=("series", "time"),
+)
 
-PIPELINES = {pipeline.name: pipeline for pipeline in (BASELINE, BOOSTED)}
+OURS = (BASELINE, BOOSTED, RANKED, ISOLATED, REGRESSED, RECURSIVE, DIRECT, SEASONAL)
+PLUG_INS = "controlplane.pipelines"  # entry points of installed packages: each names a TrainingPipeline
+
+
+def _all() -> dict[str, TrainingPipeline]:
+    """Return ours and those of installed packages; one that cannot be loaded, or takes a name, is left out and told in the log."""
+    found = {pipeline.name: pipeline for pipeline in OURS}
+    for point in entry_points(group=PLUG_INS):
+        try:
+            theirs = point.load()
+        except Exception:  # a team's package must not keep everybody else from training
+            logger.exception("The pipeline %s cannot be loaded.", point.value)
+            continue
+        if not isinstance(theirs, TrainingPipeline) or theirs.name in found:
+            logger.error("%s is no TrainingPipeline with a name of its own.", point.value)
+            continue
+        found[theirs.name] = theirs
+    return found
+
+
+PIPELINES = _all()
+
+
+def pipelines_for(task: str) -> list[TrainingPipeline]:
+    """Return the ways to train a model of a task, the usual one first."""
+    found = [pipeline for pipeline in PIPELINES.values() if task in pipeline.tasks]
+    return sorted(found, key=lambda pipeline: pipeline not in (BOOSTED, RECURSIVE))

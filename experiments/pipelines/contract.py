@@ -1,7 +1,8 @@
 """What a pipeline takes and gives back. Pure: no ORM, no tracking, no settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +11,22 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """The rows a pipeline may see: it learns from the first part and stops or tunes by the second, later one."""
+    """The rows a pipeline may see: it learns from the first part and stops or tunes by the second, later one.
+
+    Attributes:
+        train, validation: features alone.
+        train_labels, validation_labels: the target.
+        roles: {role: column} of those columns in ``train_context`` and ``validation_context``, such as query, series and time.
+    """
 
     train: pd.DataFrame
-    train_labels: "pd.Series[int]"
+    train_labels: "pd.Series[Any]"
     validation: pd.DataFrame
-    validation_labels: "pd.Series[int]"
+    validation_labels: "pd.Series[Any]"
     categorical: list[str]
+    train_context: pd.DataFrame = field(default_factory=pd.DataFrame)
+    validation_context: pd.DataFrame = field(default_factory=pd.DataFrame)
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def numeric(self) -> list[str]:
@@ -34,11 +44,7 @@ class Report(Protocol):
         """Tell one point of a learning curve."""
 
 
-class Estimator(Protocol):
-    """A fitted scikit-learn classifier that takes the features as they are, categories as text."""
-
-    def predict_proba(self, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """Return (n, 2) probabilities."""
+Method = Literal["predict_proba", "predict", "score_samples"]
 
 
 @dataclass(frozen=True)
@@ -46,16 +52,32 @@ class Trained:
     """What a pipeline made.
 
     Attributes:
-        estimator: for those who load the model with scikit-learn or MLflow.
+        estimator: a fitted scikit-learn estimator that takes the features as they are, categories as text; for those who load the
+            model with scikit-learn or MLflow.
+        method: what of it answers: probabilities of two classes, one number a row, or how normal a row is (the gateway answers
+            the opposite: how anomalous).
+        inputs: the columns that it takes, in order; None: all features.
+        parameters: of the signature, such as the default and the longest horizon of a forecast.
         booster: the same model as a LightGBM booster, for the gateway; None where it is another kind.
         importance: each feature's share of the total.
         facts: what was found on the way, such as the number of trees.
     """
 
-    estimator: Estimator
+    estimator: Any
     booster: Any
     importance: dict[str, float]
     facts: dict[str, float] = field(default_factory=dict)
+    method: Method = "predict_proba"
+    inputs: list[str] | None = None
+    parameters: dict[str, int] = field(default_factory=dict)
+
+    def scores(self, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Return what the gateway answers for each row, (n,): probability of the second class, value, or how anomalous it is."""
+        given = rows if self.inputs is None else rows[self.inputs]
+        answer = np.asarray(getattr(self.estimator, self.method)(given), dtype=np.float64)
+        if self.method == "predict_proba":
+            return answer[:, 1]
+        return -answer if self.method == "score_samples" else answer
 
 
 def shares(weights: dict[str, float]) -> dict[str, float]:

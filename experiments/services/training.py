@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.models import DatasetVersion, TrainingRun
 from experiments.params import parse
-from experiments.pipelines.catalogue import PIPELINES
+from experiments.pipelines.catalogue import PIPELINES, pipelines_for
 from experiments.services.evaluation import evaluation_start
 from jobs.models import Job
 from jobs.services import job_create
@@ -45,9 +45,18 @@ def training_start(
     actor.require(model.team, Role.ENGINEER)
     if model.archived_at:
         raise ConflictError(f"{model.name} is archived; it takes no further versions.")
-    if pipeline not in PIPELINES:
-        raise InvalidError(f"pipeline must be one of {', '.join(PIPELINES)}.", field="pipeline")
+    fitting = [one.name for one in pipelines_for(model.task)]
+    if pipeline not in fitting:
+        offered = (
+            f"choose one of {', '.join(fitting)}" if fitting else "none does yet; train elsewhere and register the run"
+        )
+        raise InvalidError(f"{pipeline} trains no model of the task {model.task}; {offered}.", field="pipeline")
     check_usable(model, dataset_version)
+    if missing := [role for role in PIPELINES[pipeline].needs if not dataset_version.column_in(role)]:
+        raise InvalidError(
+            f"{pipeline} needs a column that is the {' and one that is the '.join(missing)}; {dataset_version} has none.",
+            field="dataset_version",
+        )
     chosen = asdict(parse(PIPELINES[pipeline].params, params or {}))
     job = job_create(
         kind="train", scope=model.team.slug, title=f"Train {model.name}: {PIPELINES[pipeline].title}",

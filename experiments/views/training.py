@@ -14,7 +14,7 @@ from experiments.forms import DataForm, DeclaredForm
 from experiments.lineage import drawn_across, drawn_down, lineage_of
 from experiments.models import DatasetVersion, TrainingRun
 from experiments.params import parameters
-from experiments.pipelines.catalogue import PIPELINES
+from experiments.pipelines.catalogue import PIPELINES, pipelines_for
 from experiments.selectors import datasets_of, measured_of, runs_of
 from jobs.paging import page_of
 from jobs.tasks import nudge
@@ -56,7 +56,10 @@ def train(request: HttpRequest, name: str) -> HttpResponse:
     """Choose a pipeline, rows and parameters, and start a training."""
     actor = actor_of(request)
     model = visible_model(actor, name)
-    chosen = PIPELINES.get(request.GET.get("pipeline", ""), PIPELINES["lightgbm"])
+    fitting = {pipeline.name: pipeline for pipeline in pipelines_for(model.task)}
+    if not fitting:
+        return render(request, "experiments/train_elsewhere.html", {"model": model})
+    chosen = fitting.get(request.GET.get("pipeline", ""), next(iter(fitting.values())))
     data = DatasetVersion.objects.filter(dataset__team=model.team, dataset__in=datasets_of(actor))
     data = data.select_related("dataset").order_by("-id")
     sent = request.POST if request.method == "POST" else None
@@ -77,7 +80,7 @@ def train(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "model": model,
         "chosen": chosen,
-        "pipelines": PIPELINES.values(),
+        "pipelines": fitting.values(),
         "data": data.exists(),
         "data_form": data_form,
         "form": form,

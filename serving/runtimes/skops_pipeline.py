@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import pandas as pd
 import skops.io
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_outlier_detector
 
 from serving.contract import Column
 from serving.runtimes import (
@@ -48,6 +48,9 @@ class Estimator(Protocol):
     def predict_proba(self, rows: Any) -> Any:
         """Return one probability a class and row."""
 
+    def score_samples(self, rows: Any) -> Any:
+        """Return how normal each row is."""
+
 
 class Skops:
     """An estimator that takes a frame by column name, or a plain matrix where it was trained without names."""
@@ -63,23 +66,26 @@ class Skops:
         check_names(self._order, columns)
         classes = len(getattr(estimator, "classes_", ()))
         self.classifies = classes > 1 and hasattr(estimator, "predict_proba")
+        self._detects = is_outlier_detector(estimator) and hasattr(estimator, "score_samples")
         if self.classifies:
             self.output = Output("probability") if classes == 2 else Output("probabilities", classes)
         else:
             width = len(self.predict([[placeholder(column)] for column in columns], 1))
-            self.output = Output("value" if width == 1 else "values", width)
+            self.output = Output("anomaly_score" if self._detects else "value" if width == 1 else "values", width)
 
     def predict_row(self, row: Row) -> list[float]:
         """Return the output of one row."""
         return self.predict([[value] for value in row], 1)
 
     def predict(self, columns: Columns, rows: int) -> list[float]:
-        """Return the output of ``rows`` rows, row by row; for two classes the probability of the second."""
+        """Return the output of ``rows`` rows, row by row: for two classes the probability of the second, of a detector how anomalous."""
         frame = pd.DataFrame(
             {c.name: _typed(c, known, v) for c, known, v in zip(self._columns, self._known, columns, strict=True)}
         )
         given = frame.to_numpy(dtype=object) if self._order is None else frame[self._order]
-        if not self.classifies:
+        if self._detects:
+            answer = -self.estimator.score_samples(given)  # scikit-learn's own is higher for what is normal
+        elif not self.classifies:
             answer = self.estimator.predict(given)
         elif self.output.width == 1:
             answer = self.estimator.predict_proba(given)[:, 1]
