@@ -15,7 +15,8 @@ from experiments.contracts.sources import rows_in
 from experiments.intake import database, delimited, places, tables
 from experiments.intake.delimited import Dialect, Found
 from experiments.models import Dataset, DatasetSource, DatasetUpload, DatasetVersion, source_folder
-from experiments.retrieval import FEATURES, GRADE, GRADE_MEANING, KEY, ROLES, joined, read_retrieval
+from experiments.retrieval import FEATURES, GRADE, GRADE_MEANING, KEY, ROLES, TITLE, joined, read_retrieval
+from experiments.roles import GRADE as GRADED
 from experiments.splitting import SPLIT_COLUMN
 from registry.errors import InvalidError
 from registry.models import Team
@@ -33,6 +34,7 @@ class Fetched:
         about: the same in a sentence.
         parent: the version that the rows are added to.
         fresh: whether there is anything that no version holds.
+        target_kind: what the target is known to be; empty: what it looks like.
         settle: what to do once they are a version.
     """
 
@@ -41,6 +43,7 @@ class Fetched:
     about: str
     parent: DatasetVersion | None = None
     fresh: bool = True
+    target_kind: str = ""
     settle: Callable[[], None] = field(default=lambda: None)
 
 
@@ -134,7 +137,12 @@ def fetching(source: DatasetSource, folder: Path) -> Iterator[Fetched]:
     elif config["format"] == "retrieval":
         frame = joined(read_retrieval(_retrieval(team, config, folder)))
         told = {"folder": config["place"], "on": config["on"], "format": "TREC or BEIR"}
-        yield Fetched(iter([pl.from_pandas(frame)]), told, f"Documents, queries and judgements of {config['place']}.")
+        yield Fetched(
+            iter([pl.from_pandas(frame)]),
+            told,
+            f"Documents, queries and judgements of {config['place']}.",
+            target_kind=GRADED,
+        )
     else:
         files = _files(team, config, folder)
         told = {
@@ -151,6 +159,7 @@ def retrieval_columns() -> list[dict[str, str]]:
         **ROLES, GRADE: ("target", GRADE_MEANING), KEY: ("key", "names the judgement"),
         SPLIT_COLUMN: ("split", "which part the query belongs to; corpus: a document that nobody judged"),
         **{name: ("feature", meaning) for name, meaning in FEATURES.items()},
+        TITLE: ("ignored", FEATURES[TITLE]),  # many collections have none
     }  # fmt: skip
     return [
         {"name": name, "type": "long" if name == GRADE else "string", "role": role, "meaning": meaning}

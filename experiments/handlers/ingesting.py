@@ -46,7 +46,7 @@ def dataset_ingest(ctx: JobContext) -> None:
     contract, before = dataset.contract_in_force(), fetched.parent or dataset.versions.first()
     description = describe_rows(
         staged.rows, staged.saved, columns=staged.columns, policy=staged.policy, source=fetched.about, now=timezone.now(),
-        contract=contract.contract.rules if contract else [], previous_rows=before.rows if before else None,
+        target_kind=fetched.target_kind, contract=contract.contract.rules if contract else [], previous_rows=before.rows if before else None,
         progress=lambda share: ctx.progress(0.7 + 0.25 * share, "Describing columns and checking quality"),
     )  # fmt: skip
     for check in description.checks:
