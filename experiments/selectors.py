@@ -12,6 +12,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from experiments.frames import load_frame
 from experiments.models import BatchScoring, Dataset, DatasetVersion, Evaluation, TrainingRun
 from experiments.profile import in_interval
+from experiments.suites import suite_for
 from experiments.target_shown import policy_words
 from registry.access import Actor
 from registry.models import Evidence, ModelVersion
@@ -65,8 +66,14 @@ def batch_scorings_of(actor: Actor) -> QuerySet[BatchScoring]:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the latest evaluation of a version found, for its curves."""
+    """What the latest evaluation of a version found.
 
+    Attributes:
+        main: the metric that versions of its task are told apart by; its detail says where it is worst.
+        difference: of that metric, to the champion.
+    """
+
+    main: Evidence | None
     average_precision: Evidence | None
     calibration: Evidence | None
     difference: Evidence | None
@@ -89,10 +96,14 @@ def measured_of(version: ModelVersion) -> Measured:
         "against"
     )
     alone, paired = found.filter(against=None), found.filter(against__isnull=False)
+    compared = suite_for(version.model.task).compared
+    known = set(alone.filter(metric__in=compared).values_list("metric", flat=True))
+    main = next((metric for metric in compared if metric in known), "")
     return Measured(
+        alone.filter(metric=main).first(),
         alone.filter(metric="average_precision").first(),
         alone.filter(metric="calibration_error").first(),
-        paired.filter(metric="average_precision").first(),
+        paired.filter(metric=main).first(),
     )
 
 

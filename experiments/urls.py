@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from experiments.api.batch import BatchScorings
 from experiments.api.compare import Compare
 from experiments.api.contracts import Contracts, OneCheck, OneContract, OneDraft, Proposals, VersionChecks
+from experiments.api.plans import ModelPlan
 from experiments.api.sources import Golden, OneSource, Previews, SourceRuns, Sources, Uploads
 from experiments.api.views import (
     DatasetDetail,
@@ -68,4 +69,5 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("training", Training.as_view(), name="api_training"),
     path("batch-scorings", BatchScorings.as_view(), name="api_batch_scorings"),
     path("evaluations", Evaluations.as_view(), name="api_evaluations"),
+    path("models/<str:name>/evaluation-plan", ModelPlan.as_view(), name="api_evaluation_plan"),
 ]  # fmt: skip

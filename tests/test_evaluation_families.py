@@ -25,7 +25,7 @@ from registry.models import AuditEvent, Evidence
 from registry.selectors import checks_of
 from registry.services import criteria_draft
 from tests.artifacts import LIGHTGBM, logged_version, mlmodel
-from tests.factories import approve, make_actor, make_model, make_promotion, make_team, read_files, run_jobs
+from tests.factories import approve, make_actor, make_model, make_promotion, make_team, make_token, read_files, run_jobs
 
 pytestmark = pytest.mark.django_db
 HELD_OUT = "2026-03-01"
@@ -92,7 +92,7 @@ def ranking(engineer):
     return model, data, version
 
 
-def test_a_ranking_is_measured_once_and_against_each_champion(engineer, ranking):
+def test_a_ranking_is_measured_once_and_against_each_champion(engineer, ranking, client):
     model, data, version = ranking
     first, second, third = version("z"), version("x"), version("x", "z")
 
@@ -109,6 +109,14 @@ def test_a_ranking_is_measured_once_and_against_each_champion(engineer, ranking)
     assert found["ndcg_at_10"].sample_size == 61 - found["ndcg_at_10"].detail["nothing_to_find"]
     against = Evidence.objects.get(version=second, against=champion, metric="ndcg_at_10")
     assert against.ci_low > 0
+
+    # The page says it in the words of its task, with where it is worst, and people's names for metrics.
+    client.force_login(engineer.user)
+    panel = client.get(f"{second.path}training-panel/").content.decode()
+    assert "nDCG at 10 on held-out rows is" in panel
+    assert f"nDCG at 10 is +{against.value:.3f}" in panel
+    assert "Rows it is most wrong about" in panel
+    assert "nDCG, exponential gain, at 10" in client.get(f"{second.path}?tab=evidence").content.decode()
 
     # Another champion: what the version reaches alone is known, and is not recorded again.
     approve(make_promotion(model, version=third))
@@ -141,7 +149,7 @@ def test_what_rests_on_too_little_decides_no_criterion(engineer, ranking):
     assert check.evidence.suite == "ranking-1+plan-1"
 
 
-def test_a_forecast_is_measured_as_it_is_served(engineer):
+def test_a_forecast_is_measured_as_it_is_served(engineer, client):
     at, random, rows = days(90), np.random.default_rng(2), []
     for line in "abcdefghijkl":
         values = 50 + 10 * np.sin(np.arange(92) * 2 * np.pi / 7) + random.normal(0, 1, 92)
@@ -170,6 +178,10 @@ def test_a_forecast_is_measured_as_it_is_served(engineer):
     assert {"smape", "wape", "root_mean_squared_error", "forecast_bias"} <= set(found)
     steps = Evidence.objects.filter(version=version, metric="mase", data_slice__startswith="horizon=")
     assert [e.data_slice for e in steps.order_by("id")] == ["horizon=1", "horizon=2", "horizon=3"]
+    client.force_login(engineer.user)
+    panel = client.get(f"{version.path}training-panel/").content.decode()
+    assert "MASE on held-out rows is" in panel
+    assert "Steps ahead" in panel
 
 
 def test_numbers_are_measured_and_data_that_do_not_fit_are_refused(engineer):
@@ -201,11 +213,21 @@ def test_numbers_are_measured_and_data_that_do_not_fit_are_refused(engineer):
     assert Evaluation.objects.count() == 1
 
 
-def test_a_plan_is_numbered_reasoned_and_an_engineers(engineer):
+def test_a_plan_is_numbered_reasoned_and_an_engineers(engineer, client):
     model = make_model(engineer.teams()[0], actor=engineer)
     costs = {"false_negative": "amount", "false_positive": 12}
+    token = {"Authorization": f"Bearer {make_token(model.team)[1]}"}
+    address, asked = f"/api/v1/models/{model.name}/evaluation-plan", {"plan": {"season": 0}, "reason": "Weeks repeat."}
 
-    plan = evaluation_plan_change(actor=engineer, model=model, document={"costs": costs}, reason="As finance says.")
+    usual = client.get(address, headers=token).json()
+    refused = client.post(address, asked, content_type="application/json", headers=token)
+    asked = {"plan": {"costs": costs}, "reason": "As finance says."}
+    made = client.post(address, asked, content_type="application/json", headers=token)
+
+    assert (usual["number"], usual["plan"], refused.status_code, made.status_code) == (0, {}, 400, 201)
+    assert "season is a whole number" in str(refused.json())
+    plan = EvaluationPlan.objects.get()
+    assert client.get(address, headers=token).json()["plan"] == plan.document
 
     assert (plan.number, plan.plan.costs.false_positive) == (1, 12.0)
     assert AuditEvent.objects.get(action="evaluation_plan.change").payload["after"] == plan.document

@@ -42,6 +42,8 @@ def error_table(given: Material, places: Ints | Sequence[int], **columns: Any) -
 def _plain(value: Any) -> Any:
     if value is None or value is pd.NaT or (isinstance(value, float) and not np.isfinite(value)):
         return None
-    if isinstance(value, bool | int | float):
-        return value
-    return value.isoformat() if isinstance(value, pd.Timestamp) else str(value)[:MOST_TEXT]
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d}" if value == value.normalize() else f"{value:%Y-%m-%d %H:%M}"
+    return value if isinstance(value, bool | int) else str(value)[:MOST_TEXT]

@@ -191,6 +191,11 @@ class Evidence(models.Model):
         return f"E-{self.pk}"
 
     @property
+    def metric_label(self) -> str:
+        """The metric as people read it."""
+        return metric_label(self.metric)
+
+    @property
     def is_of_rollout(self) -> bool:
         """Whether a rollout measured it on real requests: nothing to be held beside what was measured on a data set."""
         return self.kind in self.OF_ROLLOUTS
