@@ -17,7 +17,7 @@ from controlplane.supervisor.config import REPOSITORY, VARIABLES
 from controlplane.supervisor.presence import Presence
 
 FIRST_CHAMPION_S = 480  # on a loaded machine; a quiet one needs a minute
-REDUCED = {"DEMO_KEEP_ONE_IN": "2", "DEMO_TRAFFIC_RATE": "5"}
+REDUCED = {"DEMO_KEEP_ONE_IN": "2", "DEMO_TRAFFIC_RATE": "5", "DEMO_FAMILIES": "0"}
 
 
 def pytest_collection_modifyitems(items):

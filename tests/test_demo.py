@@ -2,9 +2,9 @@
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.test import Client
+from django.test import Client, override_settings
 
-from controlplane.demo import description
+from controlplane.demo import description, families
 from controlplane.demo.model import CRITERIA, MODEL
 from controlplane.demo.people import PEOPLE, person
 from controlplane.demo.story import WaitingError, advance
@@ -106,3 +106,18 @@ def test_the_story_says_that_a_job_needs_a_person(demo):
         advance()
     assert Dataset.objects.get().versions.count() == 0
     assert Job.objects.count() == 1
+
+
+def test_further_families_begin_after_the_first_model_and_ask_for_each_job_once(demo, monkeypatch):
+    assert families.advance() is True  # its versions come first
+    assert not RegisteredModel.objects.filter(task="ranking").exists()
+    monkeypatch.setattr("controlplane.demo.families.EARLIER", 0)
+
+    assert [families.advance(), families.advance()] == [True, True]
+
+    assert set(RegisteredModel.objects.values_list("task", flat=True)) == {
+        "classification", "ranking", "forecasting", "anomaly",
+    }  # fmt: skip
+    assert Job.objects.filter(kind="dataset_build").count() == 4
+    with override_settings(DEMO_FAMILIES=False):
+        assert families.advance() is False

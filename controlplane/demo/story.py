@@ -40,8 +40,8 @@ class WaitingError(Exception):
         return cls(job.title if job.state in (State.QUEUED, State.RUNNING) else f"{job.title}: {job.state}", job.path)
 
 
-def advance() -> None:
-    """Take all steps that can be taken now; return at the story's end.
+def advance() -> bool:
+    """Take all steps that can be taken now; return False at the story's end.
 
     Raises:
         WaitingError: a job, or traffic, comes first.
@@ -59,6 +59,7 @@ def advance() -> None:
         "Boosted trees instead of the plain model: they rank late flights better, most of all beyond the first warnings.",
     )
     _drift_compared(model)
+    return False
 
 
 def _rows() -> DatasetVersion:

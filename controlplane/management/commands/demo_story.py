@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from controlplane.demo import families
 from controlplane.demo.story import WaitingError, advance
 from registry.errors import RefusedError
 
@@ -22,18 +23,22 @@ class Command(BaseCommand):
         """Take what steps can be taken, and wait between them."""
         if settings.DEPLOYMENT != "demo":
             raise CommandError(f"DEPLOYMENT is {settings.DEPLOYMENT}; the story is the demo's alone.")
-        said = ""
-        while True:
-            try:
-                advance()
-            except WaitingError as waiting:
-                if waiting.what != said:
-                    said = waiting.what
-                    self.stdout.write(f"{said} ({settings.WEB_URL}{waiting.path})")
-                time.sleep(LOOK_EVERY_S)
-            except RefusedError as refused:
-                self.stdout.write(f"The story ends here, since people took over: {refused}")
-                return
-            else:
-                self.stdout.write(f"A promotion waits for the approver: {settings.WEB_URL}/")
-                return
+        said, parts = "", {"the first model": advance, "further families": families.advance}
+        while parts:
+            for name, part in list(parts.items()):
+                try:
+                    goes_on = part()
+                except WaitingError as waiting:
+                    goes_on = True
+                    if waiting.what != said:
+                        said = waiting.what
+                        self.stdout.write(f"{said} ({settings.WEB_URL}{waiting.path})")
+                except RefusedError as refused:
+                    goes_on = False
+                    self.stdout.write(f"The story of {name} ends here, since people took over: {refused}")
+                else:
+                    if part is advance:
+                        self.stdout.write(f"A promotion waits for the approver: {settings.WEB_URL}/")
+                if not goes_on:
+                    del parts[name]
+            time.sleep(LOOK_EVERY_S)
