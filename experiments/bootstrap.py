@@ -168,7 +168,7 @@ def paired_average_precision_binned(
     How often each of these kinds is drawn is multinomial, so a resample costs as many numbers as there are kinds, however many rows
     there are. Within a bin positives are taken to be spread evenly, which shifts the difference by a small amount: it is measured
     on all rows, told, and taken off. Two models that are much alike differ within bins too, where their order is lost: their
-    interval comes out up to a tenth of its width too wide at either end.
+    interval comes out up to a fifth of its width too wide at either end.
 
     Args:
         bins: of each model's scores (count); half of their edges by the positives, half by all rows.
