@@ -14,7 +14,7 @@ from registry.api.base import ApiView, Strict
 from registry.api.lookup import models_of
 
 
-class PlanBody(Strict):
+class EvaluationPlanBody(Strict):
     """A plan, and why."""
 
     plan = serializers.DictField(
@@ -49,12 +49,15 @@ class ModelPlan(ApiView):
         return Response(PlanSerializer(found).data if found else usual)
 
     @extend_schema(
-        summary="Change how a model is measured", request=PlanBody, responses={201: PlanSerializer}, tags=["Evaluation"]
+        summary="Change how a model is measured",
+        request=EvaluationPlanBody,
+        responses={201: PlanSerializer},
+        tags=["Evaluation"],
     )
     def post(self, request: Request, name: str) -> Response:
         """Put the next number of the plan in force; evaluations from now on follow it. Asks for the role engineer."""
         model = get_object_or_404(models_of(self.actor), name=name)
-        values: dict[str, Any] = self.body(PlanBody)
+        values: dict[str, Any] = self.body(EvaluationPlanBody)
         made = services.evaluation_plan_change(
             actor=self.actor, model=model, document=values["plan"], reason=values["reason"]
         )
