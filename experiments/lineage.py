@@ -16,7 +16,7 @@ from registry.models import ModelVersion
 BOX = (132.0, 58.0)  # width and height across
 GAP = 22.0
 NARROW = 340.0
-SHORT = 19  # characters of a title that fit a box
+SHORT = 16  # characters of a title that fit a box
 MOST_PROMOTIONS = 3
 
 
@@ -32,8 +32,12 @@ class Node:
 
     @property
     def short(self) -> str:
-        """Its title, cut to what fits."""
-        return self.title if len(self.title) <= SHORT else f"{self.title[: SHORT - 1]}…"
+        """Its title, cut to what fits; a number at its end, such as ``v12``, stays."""
+        if len(self.title) <= SHORT:
+            return self.title
+        name, _, number = self.title.rpartition(" ")
+        end = f" {number}" if name and len(number) <= SHORT // 3 else ""
+        return f"{self.title[: SHORT - 1 - len(end)]}…{end}"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Reads that join tables or build a record."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ from experiments.profile import in_interval
 from experiments.suites import suite_for
 from experiments.target_shown import policy_words
 from registry.access import Actor
-from registry.models import Evidence, ModelVersion
+from registry.models import Evidence, ModelVersion, RegisteredModel
 from registry.review_pack import moment
 
 MOST_SLICES = 6
@@ -40,6 +41,16 @@ def runs_of(actor: Actor) -> QuerySet[TrainingRun]:
         .select_related("version__model__team", "dataset_version__dataset", "job")
         .annotate(held_out=Subquery(measured.values("value")[:1]))
     )
+
+
+def trainable(actor: Actor, model: RegisteredModel, roles: Collection[str]) -> QuerySet[DatasetVersion]:
+    """Return the data set versions that ``model`` may be trained on, newest first: of its team, with columns of these roles, not golden."""
+    rows = DatasetVersion.objects.filter(dataset__team=model.team_id, dataset__in=datasets_of(actor)).exclude(
+        golden__confirmed_at__isnull=False
+    )
+    for role in roles:
+        rows = rows.filter(columns__contains=[{"role": role}])
+    return rows.select_related("dataset").order_by("-id")
 
 
 def training_data_of(version: ModelVersion) -> DatasetVersion | None:

@@ -132,6 +132,23 @@ def test_the_training_form_shows_the_declared_parameters_of_the_pipeline(client,
     assert str(data) in boosted
 
 
+def test_the_training_form_offers_the_ways_of_the_task_and_the_rows_that_fit(client, engineer, team, data):
+    ranking = factories.make_model(team, task="ranking")
+
+    nothing = client.get(f"{ranking.path}train/").content.decode()
+    type(data).objects.filter(pk=data.pk).update(
+        columns=[*data.columns[1:], {**data.columns[0], "role": "query"}]
+    )  # fmt: skip
+    fits = client.get(f"{ranking.path}train/").content.decode()
+    elsewhere = client.get(f"{factories.make_model(team, task='retrieval').path}train/").content.decode()
+
+    assert "LambdaMART" in nothing
+    assert "Isolation forest" not in nothing
+    assert "no data set version of the team has them yet" in nothing
+    assert str(data) in fits
+    assert "it is evaluated and promoted just the same" in elsewhere
+
+
 def test_training_is_started_with_the_chosen_parameters(client, engineer, team, data):
     model = factories.make_model(team)
 

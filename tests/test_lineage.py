@@ -27,7 +27,7 @@ def test_boxes_never_overlap_and_stay_inside():
 
 
 def test_long_title_is_cut_to_its_box():
-    assert Node("Data", "flights-of-new-york-2013 v12").short == "flights-of-new-yor…"
+    assert Node("Data", "flights-of-new-york-2013 v12").short == "flights-of-… v12"
 
 
 @pytest.mark.django_db

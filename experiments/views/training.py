@@ -12,10 +12,10 @@ from experiments import services
 from experiments.charts import precision_recall_chart, reliability_chart
 from experiments.forms import DataForm, DeclaredForm
 from experiments.lineage import drawn_across, drawn_down, lineage_of
-from experiments.models import DatasetVersion, TrainingRun
+from experiments.models import TrainingRun
 from experiments.params import parameters
 from experiments.pipelines.catalogue import PIPELINES, pipelines_for
-from experiments.selectors import datasets_of, measured_of, runs_of
+from experiments.selectors import measured_of, runs_of, trainable
 from jobs.paging import page_of
 from jobs.tasks import nudge
 from registry.access import actor_of
@@ -60,10 +60,11 @@ def train(request: HttpRequest, name: str) -> HttpResponse:
     if not fitting:
         return render(request, "experiments/train_elsewhere.html", {"model": model})
     chosen = fitting.get(request.GET.get("pipeline", ""), next(iter(fitting.values())))
-    data = DatasetVersion.objects.filter(dataset__team=model.team, dataset__in=datasets_of(actor))
-    data = data.select_related("dataset").order_by("-id")
+    data = trainable(actor, model, chosen.needs)
+    last = TrainingRun.objects.filter(version__model=model, dataset_version__in=data).order_by("-id").first()
     sent = request.POST if request.method == "POST" else None
-    data_form, form, refused, status = DataForm(sent, versions=data), DeclaredForm(chosen.params, sent), None, 200
+    data_form = DataForm(sent, versions=data, initial={"dataset_version": last.dataset_version_id if last else None})
+    form, refused, status = DeclaredForm(chosen.params, sent), None, 200
     if sent is not None:
         if data_form.is_valid() and form.is_valid():
             try:
