@@ -138,7 +138,10 @@ class Postgres:
             "random_page_cost=1.1",  # of a solid-state disk; the default is of a spinning one
         ]  # fmt: skip
         if not durable:
-            options += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+            options += [
+                "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
+                "autovacuum=off", "jit=off",
+            ]  # fmt: skip
         program = str(_postgres_binaries() / "bin/postgres")
         return [program, "-D", str(self.data), *(part for option in options for part in ("-c", option))]
 

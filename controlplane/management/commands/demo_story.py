@@ -10,7 +10,7 @@ from controlplane.demo import families
 from controlplane.demo.story import WaitingError, advance
 from registry.errors import RefusedError
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S, SELDOM_S = 0.5, 3.0  # seldom where the same is waited for
 
 
 class Command(BaseCommand):
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         """Take what steps can be taken, and wait between them."""
         if settings.DEPLOYMENT != "demo":
             raise CommandError(f"DEPLOYMENT is {settings.DEPLOYMENT}; the story is the demo's alone.")
-        said, parts = "", {"the first model": advance, "further families": families.advance}
+        said, pause, parts = "", LOOK_EVERY_S, {"the first model": advance, "further families": families.advance}
         while parts:
             for name, part in list(parts.items()):
                 try:
@@ -31,7 +31,7 @@ class Command(BaseCommand):
                 except WaitingError as waiting:
                     goes_on = True
                     if waiting.what != said:
-                        said = waiting.what
+                        said, pause = waiting.what, LOOK_EVERY_S
                         self.stdout.write(f"{said} ({settings.WEB_URL}{waiting.path})")
                 except RefusedError as refused:
                     goes_on = False
@@ -41,4 +41,5 @@ class Command(BaseCommand):
                         self.stdout.write(f"A promotion waits for the approver: {settings.WEB_URL}/")
                 if not goes_on:
                     del parts[name]
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(pause)
+            pause = min(pause * 1.2, SELDOM_S)
