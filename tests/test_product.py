@@ -184,6 +184,7 @@ def test_one_models_whole_life_by_four_people(stack, second_version, sit_down, r
 
     with sit_down("engineer") as page:
         page.goto(MODEL)
+        settle(page)  # panels above would move it from under the pointer
         page.get_by_text("Go back to a former champion").click()
         page.get_by_label("Reason, kept with the rollback").fill("Support sees odd warnings since the switch.")
         page.get_by_role("button", name="Roll back now").click()

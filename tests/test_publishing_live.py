@@ -129,9 +129,9 @@ def test_changes_reach_gateways_by_file_and_by_endpoint(gateways, processes, rec
     # The database goes back a day: the other host's disk alone has what was published since.
     far, ahead = gateways["endpoint"], 100
     forgotten = read_table(far.table_path)
-    far.publish(msgspec.structs.replace(forgotten, version=ahead, published_at="2026-11-26T12:00:00+00:00"))
-    far.admit(version=ahead)
+    far.admit(version=ahead)  # first: with a newer table comes whatever list is published beside it
     far.wait_for("/status", lambda answer: answer.json()["callers"]["version"] == ahead)
+    far.publish(msgspec.structs.replace(forgotten, version=ahead, published_at="2026-11-26T12:00:00+00:00"))
 
     def publisher_runs(gateway):  # as its schedule has it each second
         callers_publish(now=timezone.now())
