@@ -185,7 +185,9 @@ def test_only_one_counts_at_a_time(version):
         cursor.execute("SELECT pg_advisory_lock(%s)", [quality_counting.ADVISORY_LOCK])
 
         assert (count(), windows()) == (0, [])
-        cursor.execute("SELECT pg_advisory_unlock(%s)", [quality_counting.ADVISORY_LOCK])  # a closed connection may linger
+        cursor.execute(
+            "SELECT pg_advisory_unlock(%s)", [quality_counting.ADVISORY_LOCK]
+        )  # a closed connection may linger
     other.close()
     assert count() == 1
 
