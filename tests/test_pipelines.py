@@ -12,7 +12,7 @@ from mlflow.models import Model
 
 from experiments import flavor
 from experiments.params import parse
-from experiments.pipelines import baselines
+from experiments.pipelines import forecast_baselines
 from experiments.pipelines.catalogue import PIPELINES, PLUG_INS, TrainingPipeline, _all, pipelines_for
 from experiments.pipelines.contract import TrainingRows
 from experiments.pipelines.repeatable import repeatable
@@ -145,7 +145,7 @@ def test_smoothing_goes_on_where_a_season_and_a_trend_do():
     steps = np.arange(40)
     history = 50 + 0.5 * steps + np.resize([5.0, -3.0, 1.0, -3.0], 40)
 
-    ahead = baselines.smoothing(history, 4, 4)
+    ahead = forecast_baselines.smoothing(history, 4, 4)
 
     assert ahead == pytest.approx(50 + 0.5 * np.arange(40, 44) + np.array([5.0, -3.0, 1.0, -3.0]), abs=0.3)
 

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from experiments.metrics import Floats
-from experiments.pipelines import baselines
+from experiments.pipelines import forecast_baselines
 from experiments.pipelines.catalogue import ForecastParams, SeasonalParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows
 from experiments.pipelines.encoding import encoder, gains_of, reporter, settings_of, with_words
@@ -149,7 +149,7 @@ def _repeated(pipeline: Pipeline, known: pd.DataFrame, lags: list[str], steps: i
     return found
 
 
-def _held_beside(rows: TrainingRows, ahead: "baselines.Ahead", season: int, smoothed: int) -> dict[str, float]:
+def _held_beside(rows: TrainingRows, ahead: "forecast_baselines.Ahead", season: int, smoothed: int) -> dict[str, float]:
     """Return MASE of forecasts of the whole validation part from where training ends, and of the baselines."""
     series, time = rows.roles["series"], rows.roles["time"]
     past = rows.train_context.assign(target=rows.train_labels).sort_values([series, time])
@@ -159,4 +159,4 @@ def _held_beside(rows: TrainingRows, ahead: "baselines.Ahead", season: int, smoo
     forecasts = dict(zip(firsts[series], ahead(rows.validation.loc[firsts.index], steps), strict=True))
     histories = {str(name): part.to_numpy(dtype=np.float64) for name, part in past.groupby(series)["target"]}
     actuals = {str(name): part.to_numpy(dtype=np.float64)[:steps] for name, part in came.groupby(series)["target"]}
-    return baselines.compared(forecasts, actuals, histories, season=season, smoothed=smoothed)
+    return forecast_baselines.compared(forecasts, actuals, histories, season=season, smoothed=smoothed)

@@ -54,7 +54,8 @@ def training_start(
     check_usable(model, dataset_version)
     if missing := [role for role in PIPELINES[pipeline].needs if not dataset_version.column_in(role)]:
         raise InvalidError(
-            f"{pipeline} needs a column that is the {' and one that is the '.join(missing)}; {dataset_version} has none.",
+            f"{pipeline} needs a column that is the {' and one that is the '.join(missing)}; {dataset_version} has none. "
+            "Choose rows that have it, or read them in again and give a column that role.",
             field="dataset_version",
         )
     chosen = asdict(parse(PIPELINES[pipeline].params, params or {}))
