@@ -4,7 +4,8 @@ from typing import Any
 
 from django import forms
 
-from experiments.intake.delimited import DECIMALS, ENCODINGS, SEPARATORS, WORDS
+from experiments.intake.cells import WORDS
+from experiments.intake.dialects import DECIMALS, ENCODINGS, SEPARATORS
 from experiments.roles import REPEATED, ROLES
 from experiments.services import FORMATS
 from experiments.splitting import POLICIES, SHARES

@@ -19,7 +19,7 @@ from experiments.api.lookup import find_dataset, find_dataset_version
 from experiments.api.serializers import DatasetVersionSerializer
 from experiments.api.views import accepted
 from experiments.models import DatasetSource, DatasetUpload
-from experiments.sourcing import preview
+from experiments.sourcing.looking import preview
 from jobs.api import JobSummarySerializer
 from registry.api.base import ApiView, ListQuery, Query, Strict
 

@@ -14,7 +14,7 @@ from experiments.intake.staging import stage
 from experiments.models import ContractCheck, DatasetSource
 from experiments.services import contract_check_record, stop_where_broken
 from experiments.services.sources import ingest_record
-from experiments.sourcing import fetching
+from experiments.sourcing.fetching import fetching
 from experiments.splitting import SplitPolicy
 from jobs.kinds import JobContext
 from jobs.models import Job

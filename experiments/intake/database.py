@@ -12,7 +12,7 @@ import polars as pl
 import psycopg2
 from psycopg2 import extensions
 
-from experiments.intake.delimited import Found
+from experiments.intake.found import Found
 from registry.errors import InvalidError
 
 BATCH = 20_000

@@ -13,7 +13,7 @@ from deltalake.exceptions import DeltaError
 
 from experiments.contracts.sources import BATCH_ROWS
 from experiments.freezing import KINDS
-from experiments.intake.delimited import Found
+from experiments.intake.found import Found
 from registry.errors import InvalidError
 
 PREVIEW_ROWS = 1_000

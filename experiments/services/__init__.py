@@ -17,19 +17,16 @@ from experiments.services.datasets import dataset_build_start, dataset_create, d
 from experiments.services.evaluation import evaluation_plan_change, evaluation_record, evaluation_start
 from experiments.services.freezing import dataset_version_freeze
 from experiments.services.golden import CONFIRMERS, golden_confirm, golden_mark
+from experiments.services.source_terms import FORMATS, policy_for, source_check
 from experiments.services.sources import (
-    FORMATS,
     ingest_record,
-    policy_for,
-    source_check,
     source_declare,
     source_retire,
     source_run_start,
     sources_due,
-    upload_receive,
-    uploads_forget,
 )
 from experiments.services.training import training_register, training_start
+from experiments.services.uploads import upload_receive, uploads_forget
 
 __all__ = [
     "CONFIRMERS",

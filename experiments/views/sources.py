@@ -12,9 +12,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from experiments import services
 from experiments.forms_sources import ColumnsForm, DialectForm, FilesForm, QueryForm, SplitForm, UploadForm
-from experiments.intake.delimited import Found
+from experiments.intake.found import Found
 from experiments.models import Dataset, DatasetSource, source_folder
-from experiments.sourcing import connections_of, preview
+from experiments.sourcing.connections import connections_of
+from experiments.sourcing.looking import preview
 from experiments.target_shown import policy_words_of
 from experiments.views.datasets import visible_dataset
 from jobs.paging import page_of
