@@ -278,6 +278,66 @@ def test_a_data_set_may_say_itself_how_far_each_row_looks():
         SUITES["forecasting"].measure(replace(given, rows=long.assign(value="many")))
 
 
+def test_quantiles_are_measured_by_level_and_beside_the_champions():
+    rows, history, answers = series()
+    known = np.broadcast_to(np.arange(1, 4) < 3, answers.shape)  # nothing is said of the third step
+    spread = {
+        level: np.where(known, answers - 2 + wide, np.nan) for level, wide in ((0.1, -1.5), (0.5, 0.0), (0.9, 1.5))
+    }
+    wider = {level: answers - 2 + wide for level, wide in ((0.1, -3.0), (0.5, 0.0), (0.9, 3.0), (0.95, 4.0))}
+    given = Material(
+        task="forecasting", rows=rows, target="value", version=Answers(answers, quantiles=spread),
+        champion=Answers(answers, quantiles=wider), roles={"series": "line", "time": "at", "key": "key"}, history=history,
+        plan=Plan(season=7),
+    )  # fmt: skip
+
+    found = SUITES["forecasting"].measure(given)
+
+    whole, against = by_name(found), by_name(found, paired=True)
+    # A step ahead the answer is 1 too high, so its median is 1 too low; two steps ahead it is right.
+    ones, twos = 20, 19
+    losses = {0.1: (0.9 * 0.0 + 0.1 * 2.5, 0.1 * 1.5), 0.5: (0.5, 0.0), 0.9: (0.1 * 0.5, 0.1 * 1.5)}
+    means = {level: (ones * one + twos * two) / (ones + twos) for level, (one, two) in losses.items()}
+    assert {level: by_name(found, part=f"level={level}")["pinball_loss"].value for level in means} == pytest.approx(
+        means
+    )
+    assert whole["pinball_loss"].value == pytest.approx(np.mean([*means.values()]))
+    assert whole["crps"].value == pytest.approx(2 * np.mean([*means.values()]))
+    assert (whole["coverage_80pct"].value, whole["width_80pct"].value) == (1.0, 3.0)
+    assert whole["crps"].detail["reached"][1] == {"level": 0.5, "below": round(twos / (ones + twos), 6)}
+    assert whole["mase"].rows == 12 * (20 + 19 + 18)  # the point is measured in all steps
+    # The champion is compared where both say something, in the levels of both.
+    assert (against["width_80pct"].value, against["width_80pct"].detail["champion_value"]) == (-3.0, 6.0)
+    assert [one["level"] for one in against["pinball_loss"].detail["by_level"]] == [0.1, 0.5, 0.9]
+    assert against["pinball_loss"].detail["by_level"][1]["value"] == 0.0
+    assert "coverage_95pct" not in whole
+
+
+def test_series_are_shown_with_what_came_and_the_same_ones_for_every_model():
+    rows, history, answers = series(count=70)
+    given = Material(
+        task="forecasting", rows=rows, target="value", roles={"series": "line", "time": "at"}, history=history,
+        version=Answers(answers, quantiles={0.1: answers - 3, 0.9: answers}), plan=Plan(season=7),
+    )  # fmt: skip
+    bad = np.where((rows["line"] == "s3").to_numpy()[:, None], answers * 2, answers)
+
+    shown = by_name(SUITES["forecasting"].measure(given))["mase"].detail["series_shown"]
+    other = by_name(SUITES["forecasting"].measure(replace(given, version=Answers(bad))))["mase"].detail["series_shown"]
+
+    assert [one["chosen"] for one in shown["series"]] == ["largest"] * 20 + ["drawn"] * 20 + ["worst"] * 10
+    assert [one["of"] for one in shown["series"][:40]] == [one["of"] for one in other["series"][:40]]
+    assert {"s3"} <= {one["of"] for one in other["series"]}
+    one = shown["series"][0]
+    assert (one["of"], one["begins"], shown["interval"]) == ("s69", 24, 80)
+    assert one["times"][24] == "2026-02-10T00:00:00+00:00"  # the first held-out day
+    assert one["actual"][23:] == [7000.0 + 39, 7000.0 + 40, 7000.0 + 41, 7000.0 + 42 + 5]
+    assert one["forecast"] == [7041.0, 7043.0, 7050.0]
+    assert (one["low"], one["high"]) == ([7038.0, 7040.0, 7047.0], one["forecast"])
+    assert (other["interval"], other["series"][0]["low"]) == (None, None)
+    hidden = replace(given, plan=Plan(season=7, hidden=("line",)))
+    assert by_name(SUITES["forecasting"].measure(hidden))["mase"].detail["series_shown"]["series"] == []
+
+
 def test_numbers_and_their_worst_rows():
     random = np.random.default_rng(6)
     rows = pd.DataFrame(

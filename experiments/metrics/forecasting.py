@@ -7,6 +7,7 @@ mean, as in the M4 competition: a long series counts no more than a short one. A
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ class Forecasts:
         horizon: (n,) steps ahead, from 1.
         actual, point: (n,) in the unit of the series.
         scale: (n,) the mean absolute seasonal difference of the series' history; NaN where it has none.
-        quantiles: (n,) by level, a share between 0 and 1.
+        quantiles: (n,) by level, a share between 0 and 1; NaN where none are known so far ahead.
         ensemble: (n, m) equally likely outcomes; None where there are none.
         spread: (n,) standard deviation, where a normal distribution around the point was forecast.
     """
@@ -39,6 +40,11 @@ class Forecasts:
     quantiles: Mapping[float, Floats] = field(default_factory=dict)
     ensemble: Floats | None = None
     spread: Floats | None = None
+
+    @property
+    def spread_known(self) -> Any:
+        """(n,) Which rows have quantiles, where there are any."""
+        return np.logical_and.reduce([np.isfinite(values) for values in self.quantiles.values()])
 
     def __post_init__(self) -> None:
         n = len(self.actual)
@@ -139,13 +145,16 @@ def crps(rows: Forecasts) -> Floats | None:
     return crps_of_quantiles(rows.actual, rows.quantiles) if len(rows.quantiles) > 1 else None
 
 
-def central_intervals(levels: Mapping[float, Floats]) -> dict[int, tuple[float, float]]:
-    """Return the intervals that the levels of quantiles give: by percent inside, the lower and the upper level."""
+INTERVALS = (50, 80, 90, 95)  # percent inside, that are told
+
+
+def central_intervals(levels: Collection[float]) -> dict[int, tuple[float, float]]:
+    """Return the intervals to tell that the levels of quantiles give: by percent inside, the lower and the upper level."""
     found = {}
     for low in sorted(levels):
         high = next((level for level in levels if abs(level - (1 - low)) < 1e-9), None)
-        if low < 0.5 and high is not None:
-            found[round(100 * (high - low))] = (low, high)
+        if low < 0.5 and high is not None and (percent := round(100 * (high - low))) in INTERVALS:
+            found[percent] = (low, high)
     return found
 
 
@@ -171,13 +180,16 @@ def sums(rows: Forecasts, blocks: Ints) -> dict[str, Floats]:
         each = _series_share(rows.series, known)
         columns |= {"mase": np.where(known, scaled, 0.0) * each, "scaled_series": each}
     if rows.quantiles:
+        spread = rows.spread_known
         losses = [pinball(rows.actual, values, level) for level, values in rows.quantiles.items()]
-        columns["pinball"] = np.mean(losses, axis=0)
+        columns |= {"spread_rows": spread.astype(np.float64), "pinball": np.where(spread, np.mean(losses, axis=0), 0.0)}
     if (score := crps(rows)) is not None:
-        columns["crps"] = score
+        scored = np.isfinite(score)
+        columns |= {"crps_rows": scored.astype(np.float64), "crps": np.where(scored, score, 0.0)}
     for percent, (low, high) in central_intervals(rows.quantiles).items():
         inside = (rows.quantiles[low] <= rows.actual) & (rows.actual <= rows.quantiles[high])
-        columns[f"inside_{percent}"] = inside.astype(np.float64)
+        width = np.where(rows.spread_known, rows.quantiles[high] - rows.quantiles[low], 0.0)
+        columns |= {f"inside_{percent}": inside.astype(np.float64), f"width_{percent}": width}
     return added_up(columns, blocks)
 
 
@@ -201,17 +213,18 @@ def statistics(of: Collection[str]) -> dict[str, Statistic]:
     }
     if "mase" in of:
         found["mase"] = lambda t: _over(t["mase"], t["scaled_series"])
-    for name, total in (("pinball_loss", "pinball"), ("crps", "crps")):
+    for name, total, rows in (("pinball_loss", "pinball", "spread_rows"), ("crps", "crps", "crps_rows")):
         if total in of:
-            found[name] = _mean_of(total)
+            found[name] = _mean_of(total, rows)
     for total in of:
-        if total.startswith("inside_"):
-            found[f"coverage_{total.removeprefix('inside_')}pct"] = _mean_of(total)
+        for begins, name in (("inside_", "coverage"), ("width_", "width")):
+            if total.startswith(begins):
+                found[f"{name}_{total.removeprefix(begins)}pct"] = _mean_of(total, "spread_rows")
     return found
 
 
-def _mean_of(total: str) -> Statistic:
-    return lambda t: t[total] / t["rows"]
+def _mean_of(total: str, rows: str) -> Statistic:
+    return lambda t: _over(t[total], t[rows])
 
 
 def _over(one: Floats, other: Floats) -> Floats:

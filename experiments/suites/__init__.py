@@ -11,7 +11,10 @@ SUITES = {
         classification.SUITE, classification.ANOMALY, ranking.SUITE, ranking.RETRIEVAL, forecasting.SUITE, regression.SUITE,
     )
 }  # fmt: skip
-FORMER = {"binary-classification-1": classification.SUITE.name}  # names that a suite had, and what it is called now
+FORMER = {
+    "binary-classification-1": classification.SUITE.name,
+    "forecasting-1": forecasting.SUITE.name,
+}  # names that a suite had, and what it is called now
 
 
 def suite_for(task: str) -> Suite:

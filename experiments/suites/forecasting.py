@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from experiments.bootstrap import differences_of_sums, intervals_of_sums
+from experiments.bootstrap import OfTotals, differences_of_sums, intervals_of_sums
 from experiments.metrics import Floats, Ints
-from experiments.metrics.forecasting import Forecasts, seasonal_scale, statistics, sums
+from experiments.metrics.arrays import added_up
+from experiments.metrics.forecasting import Forecasts, pinball, seasonal_scale, statistics, sums
 from experiments.roles import BINARY, GRADE, NUMBER
 from experiments.suites.errors import error_table
 from experiments.suites.parts import (
     BOOTSTRAP,
     SEED,
+    Answers,
     Material,
     Measurement,
     Suite,
@@ -26,6 +28,7 @@ from experiments.suites.parts import (
     decided,
     measurement,
 )
+from experiments.suites.showing import series_shown
 from experiments.suites.slicing import candidates, worst
 
 HORIZON = "horizon"
@@ -41,7 +44,7 @@ def measure(given: Material) -> list[Measurement]:
     Raises:
         UnmeasurableError: the target holds no numbers, or no row is followed by what was forecast.
     """
-    rows, places = forecasts(given, given.version.held_out)
+    rows, places = forecasts(given, given.version)
     blocks, how = _blocks(rows, given.plan.season)
     method = f"{BOOTSTRAP} of {how}"
     ours = sums(rows, blocks)
@@ -52,21 +55,18 @@ def measure(given: Material) -> list[Measurement]:
     found = []
     for name, one in intervals_of_sums(ours, of, seed=SEED).items():
         detail = _about(given, rows, places, main) if name == main else {}
-        found.append(measurement(name, one, n, method, **_definition(name, given), **detail))
-    found += _by_horizon(rows, blocks, method)
+        found.append(measurement(name, one, n, method, **_definition(name, given, rows), **detail))
+    found += _by_horizon(rows, blocks, method) + _by_level(rows, blocks, method)
     if given.champion is not None:
         given.progress(0.6, "Comparing with the champion")
-        theirs, same = forecasts(given, given.champion.held_out)
+        theirs, same = forecasts(given, given.champion)
         found += _against(rows, places, theirs, same, given.plan.season)
     return [decided(one, count, _least(given), "blocks of forecasts") for one in found]
 
 
-def forecasts(given: Material, answers: Floats) -> tuple[Forecasts, Ints]:
-    """Return the forecasts with what came, and the position of the row that each was made of.
-
-    Args:
-        answers: (n,) of the rows, or (n, h) for the next h steps of each.
-    """
+def forecasts(given: Material, model: Answers) -> tuple[Forecasts, Ints]:
+    """Return the forecasts of ``model`` with what came, and the position of the row that each was made of."""
+    answers = model.held_out
     series, times = given.codes("series"), given.rows[given.roles["time"]]
     assert series is not None  # noqa: S101  the suite needs it
     try:
@@ -90,9 +90,10 @@ def forecasts(given: Material, answers: Floats) -> tuple[Forecasts, Ints]:
     known = np.isfinite(actual) & np.isfinite(point)
     if not known.any():
         raise UnmeasurableError("no row is followed by what was forecast, so there is nothing to measure")
-    places = places[known]
+    places, ahead = places[known], ahead[known]
     of = series[places]
-    return Forecasts(of, origin[known], ahead[known], actual[known], point[known], _scales(given)[of]), places
+    quantiles = {level: values[places, ahead - 1] for level, values in model.quantiles.items()}
+    return Forecasts(of, origin[known], ahead, actual[known], point[known], _scales(given)[of], quantiles), places
 
 
 def _unrolled(series: Ints, rank: Ints, target: Floats, answers: Floats) -> tuple[Ints, Ints, Floats, Floats]:
@@ -136,12 +137,19 @@ def _least(given: Material) -> int:
     return min(given.plan.least_positives, 10)
 
 
-def _definition(name: str, given: Material) -> dict[str, Any]:
+def _definition(name: str, given: Material, rows: Forecasts) -> dict[str, Any]:
     if name == "smape":
         return {"definition": "M4: twice the distance over the sum of both sizes, 0 to 2; mean over series"}
     if name == "mase":
         return {
             "definition": f"M4: mean over series; scaled by differences {given.plan.season} apart in the rows before"
+        }
+    if name == "crps" and rows.quantiles:
+        spread = rows.spread_known
+        below = {level: float((rows.actual <= values)[spread].mean()) for level, values in rows.quantiles.items()}
+        return {
+            "definition": f"twice the mean pinball loss of {len(rows.quantiles)} evenly spaced quantiles",
+            "reached": [{"level": level, "below": round(share, 6)} for level, share in below.items()],
         }
     return {}
 
@@ -159,11 +167,13 @@ def _about(given: Material, rows: Forecasts, places: Ints, main: str) -> dict[st
         parts, np.where(counted, scaled, 0.0), counted, least=given.plan.least_positives, higher_is_better=False
     )
     order = np.argsort(-np.where(counted, scaled, -1.0), kind="stable")
+    by_series = _by_series(rows, names, main)
     return {
         "series": len(np.unique(rows.series)), "origins": len(np.unique(rows.origin)), "season": given.plan.season,
-        "by_horizon": _table(rows, rows.horizon), "by_series": _by_series(rows, names, main),
+        "by_horizon": _table(rows, rows.horizon), "by_series": by_series,
         "worst_parts": {"metric": main, "unit": "absolute error" if main != "mase" else "scaled error", **search.told()},
         "errors": error_table(of_row, order, horizon=rows.horizon, actual=rows.actual, forecast=rows.point, error=error),
+        "series_shown": series_shown(given, rows, names, worst=[str(one["of"]) for one in by_series]),
     }  # fmt: skip
 
 
@@ -200,6 +210,30 @@ def _by_horizon(rows: Forecasts, blocks: Ints, method: str) -> list[Measurement]
     return found
 
 
+def _by_level(rows: Forecasts, blocks: Ints, method: str) -> list[Measurement]:
+    """Return the pinball loss of each level of quantiles."""
+    if not rows.quantiles:
+        return []
+    losses, levels = _losses(rows, blocks)
+    n = int(rows.spread_known.sum())
+    return [
+        replace(measurement("pinball_loss", one, n, method), data_slice=f"level={level}")
+        for level, one in intervals_of_sums(losses, levels, seed=SEED).items()
+    ]
+
+
+def _losses(rows: Forecasts, blocks: Ints) -> tuple[dict[str, Floats], dict[str, OfTotals]]:
+    """Return the pinball losses by level, added up by block, and their means."""
+    of = rows.spread_known
+    losses = {f"{level:g}": pinball(rows.actual, values, level)[of] for level, values in rows.quantiles.items()}
+    parts = np.unique(blocks[of], return_inverse=True)[1]
+    return added_up({"rows": np.ones(int(of.sum())), **losses}, parts), {level: _mean(level) for level in losses}
+
+
+def _mean(name: str) -> OfTotals:
+    return lambda totals: totals[name] / totals["rows"]
+
+
 def _some(rows: Forecasts, of: Any) -> Forecasts:
     return Forecasts(
         rows.series[of], rows.origin[of], rows.horizon[of], rows.actual[of], rows.point[of], rows.scale[of],
@@ -216,20 +250,45 @@ def _against(rows: Forecasts, places: Ints, theirs: Forecasts, same: Ints, seaso
     both = set(ours_key) & set(theirs_key)
     one = _some(rows, np.array([key in both for key in ours_key]))
     other = _some(theirs, np.array([key in both for key in theirs_key]))
+    one, other = _same_spread(one, other)
     blocks, how = _blocks(one, season)
     ours, champion = sums(one, blocks), sums(other, blocks)
     of = {name: statistic for name, statistic in statistics(ours).items() if name in statistics(champion)}
     reached = {name: float(statistic({k: v.sum() for k, v in champion.items()})) for name, statistic in of.items()}
     apart = differences_of_sums(ours, champion, of, seed=SEED)
     method = f"{BOOTSTRAP} of {how}, the same forecasts for both models"
+    told: dict[str, Any] = {}
+    if one.quantiles and "pinball_loss" in apart:
+        (our_losses, levels), (their_losses, _) = _losses(one, blocks), _losses(other, blocks)
+        by_level = differences_of_sums(our_losses, their_losses, levels, seed=SEED)
+        told = {"by_level": [{"level": float(level), **found._asdict()} for level, found in by_level.items()]}
     return [
-        replace(measurement(name, found, len(one.actual), method, champion_value=reached[name]), paired=True)
+        replace(
+            measurement(
+                name, found, len(one.actual), method, champion_value=reached[name], **(told if name == "pinball_loss" else {})
+            ),
+            paired=True,
+        )
         for name, found in apart.items()
-    ]
+    ]  # fmt: skip
+
+
+def _same_spread(one: Forecasts, other: Forecasts) -> tuple[Forecasts, Forecasts]:
+    """Return both with those quantiles alone that both have, of the same level and forecast."""
+    levels = [level for level in one.quantiles if level in other.quantiles]
+    if not levels:
+        return replace(one, quantiles={}), replace(other, quantiles={})
+    both = one.spread_known & other.spread_known
+    first, second = (
+        replace(rows, quantiles={level: np.where(both, rows.quantiles[level], np.nan) for level in levels})
+        for rows in (one, other)
+    )
+    return first, second
 
 
 _POINT = ("mase", "smape", "wape", "mean_absolute_error", "root_mean_squared_error", "forecast_bias")
+_SPREAD = ("pinball_loss", "crps", "coverage_80pct", "coverage_90pct", "width_80pct", "width_90pct")  # of quantiles
 SUITE = Suite(
-    task="forecasting", name="forecasting-1", measure=measure, targets=(BINARY, GRADE, NUMBER), needs=("time", "series"),
-    metrics=(*_POINT, "pinball_loss", "crps"), compared=_POINT, steps=True,
+    task="forecasting", name="forecasting-2", measure=measure, targets=(BINARY, GRADE, NUMBER), needs=("time", "series"),
+    metrics=(*_POINT, *_SPREAD), compared=(*_POINT, *_SPREAD), steps=True,
 )  # fmt: skip

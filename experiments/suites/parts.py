@@ -48,10 +48,15 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one model answered: (n,) of the held-out rows, or (n, h) for the next h steps of each; (v,) of the validation rows."""
+    """What one model answered: (n,) of the held-out rows, or (n, h) for the next h steps of each; (v,) of the validation rows.
+
+    Attributes:
+        quantiles: of a forecast by level, (n, h) of the held-out rows; NaN in steps that it has none for.
+    """
 
     held_out: Floats
     validation: Floats | None = None
+    quantiles: Mapping[float, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -77,4 +77,18 @@ FORECASTING = {
         )
         for percent in (50, 80, 90, 95)
     },
+    **{
+        f"width_{percent}pct": MetricWords(
+            question=f"How wide is the range that should hold {percent} of 100?",
+            unit="wide",
+            meaning=f"The range that should hold {percent} of 100 is {{n}} wide on average.",
+            up="It is {n} wider than with the version in use.",
+            down="It is {n} narrower than with the version in use.",
+            explained=f"How wide the range is that should hold {percent} of 100; narrow is better, where it holds as many as it says.",
+            higher_is_better=False,
+            scale=1.0,
+            most=None,
+        )
+        for percent in (50, 80, 90, 95)
+    },
 }  # fmt: skip
