@@ -170,7 +170,11 @@ TEMPLATES = [
                 "csp.context_processors.nonce",
                 "controlplane.context.shell",
             ],
-            "builtins": ["controlplane.templatetags.kit", "template_partials.templatetags.partials"],
+            "builtins": [
+                "controlplane.templatetags.kit",
+                "controlplane.templatetags.parts",
+                "template_partials.templatetags.partials",
+            ],
         },
     }
 ]
