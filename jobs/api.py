@@ -15,7 +15,8 @@ from jobs.access import Access, Act, access_of, job_act
 from jobs.kinds import UnknownKindError
 from jobs.models import STATES, Attempt, Job, LogLine
 from jobs.selectors import jobs_filtered
-from jobs.states import IllegalMoveError, State
+from jobs.state_table import IllegalMoveError
+from jobs.states import State
 from jobs.tasks import nudge
 
 

@@ -15,7 +15,7 @@ from django.db.models import Case, Count, F, Max, When
 from django.db.models.functions import Now
 
 from jobs.models import Attempt, Job, LogLine
-from jobs.states import Event, Outcome, State, backoff_s, event_after, next_state
+from jobs.states import JOB, Event, Outcome, State, backoff_s, event_after
 
 LONGEST_LINE = 4000
 REAPED_AT_ONCE = 100
@@ -55,7 +55,7 @@ def job_claim(*, queue: str, worker: str) -> Job | None:
     if job is None:
         return None
     Job.objects.filter(pk=job.pk).update(
-        state=next_state(State(job.state), Event.CLAIM),
+        state=JOB.after(job.state, Event.CLAIM),
         attempt=F("attempt") + 1,
         worker=worker,
         lease_expires_at=_lease_end(),
@@ -243,7 +243,7 @@ def _end_attempt(job: Job, outcome: Outcome, error: str = "") -> None:
 
 
 def _move(job: Job, event: Event, **changes: Any) -> State:
-    state = next_state(State(job.state), event)
+    state = JOB.after(job.state, event)
     finished_at = Now() if state.is_final else None
     Job.objects.filter(pk=job.pk).update(state=state, lease_expires_at=None, finished_at=finished_at, **changes)
     return state

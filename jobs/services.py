@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from jobs.kinds import kind_named
 from jobs.leases import log_append
 from jobs.models import Job, Slot
-from jobs.states import Event, State, next_state
+from jobs.states import JOB, Event, State
 
 
 class SlotTakenError(Exception):
@@ -57,7 +57,7 @@ def job_cancel(*, job_id: int, by: str) -> Job:
         IllegalMoveError: the job has ended.
     """
     job = Job.objects.select_for_update().get(pk=job_id)
-    state = next_state(State(job.state), Event.CANCEL)
+    state = JOB.after(job.state, Event.CANCEL)
     asked_before = job.cancel_requested_at is not None
     if job.state == State.RUNNING:
         if not asked_before:
@@ -82,7 +82,7 @@ def job_retry(*, job_id: int, by: str) -> Job:
         UnknownKindError: no app declares its kind any more.
     """
     job = Job.objects.select_for_update().get(pk=job_id)
-    job.state = next_state(State(job.state), Event.RETRY)
+    job.state = JOB.after(job.state, Event.RETRY)
     kind = kind_named(job.kind)
     job.queue, job.timeout_s, job.memory_mb = kind.queue, kind.timeout_s, kind.memory_mb
     job.max_attempts = job.attempt + kind.max_attempts

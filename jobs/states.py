@@ -2,15 +2,10 @@
 
 from enum import StrEnum
 
+from jobs.state_table import StateTable
+
 LONGEST_BACKOFF_S = 300.0
 LONGEST_PAUSE_S = 6 * 3600.0
-
-
-class IllegalMoveError(ValueError):
-    """The event is not allowed in the present state; nothing was changed."""
-
-    def __init__(self, state: str, event: str) -> None:
-        super().__init__(f"A job that is {state} cannot {event}.")
 
 
 class State(StrEnum):
@@ -39,16 +34,19 @@ class Event(StrEnum):
     RETRY = "be retried"
 
 
-JOB = {
-    (State.QUEUED, Event.CLAIM): State.RUNNING,
-    (State.QUEUED, Event.CANCEL): State.CANCELLED,
-    (State.RUNNING, Event.FINISH): State.SUCCEEDED,
-    (State.RUNNING, Event.TRY_AGAIN): State.QUEUED,
-    (State.RUNNING, Event.GIVE_UP): State.FAILED,
-    (State.RUNNING, Event.CANCEL): State.CANCELLED,
-    (State.FAILED, Event.RETRY): State.QUEUED,
-    (State.CANCELLED, Event.RETRY): State.QUEUED,
-}
+JOB = StateTable(
+    "a job",
+    {
+        (State.QUEUED, Event.CLAIM): State.RUNNING,
+        (State.QUEUED, Event.CANCEL): State.CANCELLED,
+        (State.RUNNING, Event.FINISH): State.SUCCEEDED,
+        (State.RUNNING, Event.TRY_AGAIN): State.QUEUED,
+        (State.RUNNING, Event.GIVE_UP): State.FAILED,
+        (State.RUNNING, Event.CANCEL): State.CANCELLED,
+        (State.FAILED, Event.RETRY): State.QUEUED,
+        (State.CANCELLED, Event.RETRY): State.QUEUED,
+    },
+)
 
 
 class Outcome(StrEnum):
@@ -61,18 +59,6 @@ class Outcome(StrEnum):
     OUT_OF_MEMORY = "out of memory"
     LOST = "lost"
     RETURNED = "returned"
-
-
-def next_state(state: State, event: Event) -> State:
-    """Return the state that ``event`` leads to.
-
-    Raises:
-        IllegalMoveError: the table has no such move.
-    """
-    try:
-        return JOB[state, event]
-    except KeyError:
-        raise IllegalMoveError(state, event) from None
 
 
 def event_after(*, cancel_requested: bool, attempt: int, max_attempts: int) -> Event:

@@ -12,7 +12,8 @@ from jobs.access import Access, Act, access_of, job_act
 from jobs.kinds import UnknownKindError
 from jobs.models import STATES, Job
 from jobs.paging import page_of
-from jobs.states import IllegalMoveError, State
+from jobs.state_table import IllegalMoveError
+from jobs.states import State
 from jobs.tasks import nudge
 
 IN_PANEL = 5

@@ -3,12 +3,7 @@
 from datetime import date, timedelta
 from enum import StrEnum
 
-
-class IllegalTransitionError(ValueError):
-    """The event is not allowed in the present state."""
-
-    def __init__(self, state: str, event: str, what: str = "promotion") -> None:
-        super().__init__(f"a {what} that is {state} cannot {event}")
+from jobs.state_table import StateTable
 
 
 class PromotionState(StrEnum):
@@ -39,28 +34,19 @@ class PromotionEvent(StrEnum):
     ROLL_BACK = "be rolled back"
 
 
-PROMOTION = {
-    (PromotionState.REQUESTED, PromotionEvent.QUORUM_REACHED): PromotionState.APPROVED,
-    (PromotionState.REQUESTED, PromotionEvent.REJECT): PromotionState.REJECTED,
-    (PromotionState.REQUESTED, PromotionEvent.WITHDRAW): PromotionState.WITHDRAWN,
-    (PromotionState.APPROVED, PromotionEvent.WITHDRAW): PromotionState.WITHDRAWN,
-    (PromotionState.APPROVED, PromotionEvent.ROLL_OUT): PromotionState.ROLLING_OUT,
-    (PromotionState.ROLLING_OUT, PromotionEvent.COMPLETE): PromotionState.COMPLETED,
-    (PromotionState.ROLLING_OUT, PromotionEvent.ROLL_BACK): PromotionState.ROLLED_BACK,
-    (PromotionState.COMPLETED, PromotionEvent.ROLL_BACK): PromotionState.ROLLED_BACK,
-}
-
-
-def next_state(state: PromotionState, event: PromotionEvent) -> PromotionState:
-    """Return the state that ``event`` leads to.
-
-    Raises:
-        IllegalTransitionError: the table has no such move.
-    """
-    try:
-        return PROMOTION[state, event]
-    except KeyError:
-        raise IllegalTransitionError(state, event) from None
+PROMOTION = StateTable(
+    "a promotion",
+    {
+        (PromotionState.REQUESTED, PromotionEvent.QUORUM_REACHED): PromotionState.APPROVED,
+        (PromotionState.REQUESTED, PromotionEvent.REJECT): PromotionState.REJECTED,
+        (PromotionState.REQUESTED, PromotionEvent.WITHDRAW): PromotionState.WITHDRAWN,
+        (PromotionState.APPROVED, PromotionEvent.WITHDRAW): PromotionState.WITHDRAWN,
+        (PromotionState.APPROVED, PromotionEvent.ROLL_OUT): PromotionState.ROLLING_OUT,
+        (PromotionState.ROLLING_OUT, PromotionEvent.COMPLETE): PromotionState.COMPLETED,
+        (PromotionState.ROLLING_OUT, PromotionEvent.ROLL_BACK): PromotionState.ROLLED_BACK,
+        (PromotionState.COMPLETED, PromotionEvent.ROLL_BACK): PromotionState.ROLLED_BACK,
+    },
+)
 
 
 class WaiverState(StrEnum):
@@ -82,24 +68,15 @@ class WaiverEvent(StrEnum):
     REVOKE = "be revoked"
 
 
-WAIVER = {
-    (WaiverState.ASKED, WaiverEvent.GRANT): WaiverState.GRANTED,
-    (WaiverState.ASKED, WaiverEvent.DECLINE): WaiverState.DECLINED,
-    (WaiverState.ASKED, WaiverEvent.WITHDRAW): WaiverState.WITHDRAWN,
-    (WaiverState.GRANTED, WaiverEvent.REVOKE): WaiverState.REVOKED,
-}
-
-
-def next_waiver_state(state: WaiverState, event: WaiverEvent) -> WaiverState:
-    """Return the state that ``event`` leads a waiver to.
-
-    Raises:
-        IllegalTransitionError: the table has no such move.
-    """
-    try:
-        return WAIVER[state, event]
-    except KeyError:
-        raise IllegalTransitionError(state, event, "waiver") from None
+WAIVER = StateTable(
+    "a waiver",
+    {
+        (WaiverState.ASKED, WaiverEvent.GRANT): WaiverState.GRANTED,
+        (WaiverState.ASKED, WaiverEvent.DECLINE): WaiverState.DECLINED,
+        (WaiverState.ASKED, WaiverEvent.WITHDRAW): WaiverState.WITHDRAWN,
+        (WaiverState.GRANTED, WaiverEvent.REVOKE): WaiverState.REVOKED,
+    },
+)
 
 
 class RetirementState(StrEnum):
@@ -119,23 +96,14 @@ class RetirementEvent(StrEnum):
     WITHDRAW = "be withdrawn"
 
 
-RETIREMENT = {
-    (RetirementState.REQUESTED, RetirementEvent.APPROVE): RetirementState.APPROVED,
-    (RetirementState.REQUESTED, RetirementEvent.REJECT): RetirementState.REJECTED,
-    (RetirementState.REQUESTED, RetirementEvent.WITHDRAW): RetirementState.WITHDRAWN,
-}
-
-
-def next_retirement_state(state: RetirementState, event: RetirementEvent) -> RetirementState:
-    """Return the state that ``event`` leads a retirement to.
-
-    Raises:
-        IllegalTransitionError: the table has no such move.
-    """
-    try:
-        return RETIREMENT[state, event]
-    except KeyError:
-        raise IllegalTransitionError(state, event, "retirement") from None
+RETIREMENT = StateTable(
+    "a retirement",
+    {
+        (RetirementState.REQUESTED, RetirementEvent.APPROVE): RetirementState.APPROVED,
+        (RetirementState.REQUESTED, RetirementEvent.REJECT): RetirementState.REJECTED,
+        (RetirementState.REQUESTED, RetirementEvent.WITHDRAW): RetirementState.WITHDRAWN,
+    },
+)
 
 
 class RevalidationState(StrEnum):

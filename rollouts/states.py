@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from jobs.state_table import StateTable
+
 
 class State(StrEnum):
     """Where a rollout stands. Whether it is paused is another question: it may be anywhere."""
@@ -42,43 +44,27 @@ class Event(StrEnum):
     ABORT = "be aborted"
 
 
-class IllegalEventError(ValueError):
-    """The event is not allowed in the present state."""
-
-    def __init__(self, state: State, event: Event) -> None:
-        super().__init__(f"a rollout that is {state.replace('_', ' ')} cannot {event}")
-
-
-ROLLOUT = {
-    (State.PENDING, Event.SHADOW): State.SHADOW,
-    (State.PENDING, Event.STEP): State.CANARY,
-    (State.PENDING, Event.ASK): State.AWAITING,
-    (State.PENDING, Event.FAIL): State.ROLLED_BACK,
-    (State.PENDING, Event.ABORT): State.ABORTED,
-    (State.SHADOW, Event.STEP): State.CANARY,
-    (State.SHADOW, Event.ASK): State.AWAITING,
-    (State.SHADOW, Event.FAIL): State.ROLLED_BACK,
-    (State.SHADOW, Event.ABORT): State.ABORTED,
-    (State.CANARY, Event.STEP): State.CANARY,
-    (State.CANARY, Event.ASK): State.AWAITING,
-    (State.CANARY, Event.PROMOTE): State.PROMOTED,
-    (State.CANARY, Event.FAIL): State.ROLLED_BACK,
-    (State.CANARY, Event.ABORT): State.ABORTED,
-    (State.AWAITING, Event.SHADOW): State.SHADOW,
-    (State.AWAITING, Event.STEP): State.CANARY,
-    (State.AWAITING, Event.PROMOTE): State.PROMOTED,
-    (State.AWAITING, Event.FAIL): State.ROLLED_BACK,
-    (State.AWAITING, Event.ABORT): State.ABORTED,
-}
-
-
-def next_state(state: State, event: Event) -> State:
-    """Return the state that ``event`` leads to.
-
-    Raises:
-        IllegalEventError: the table has no such move.
-    """
-    try:
-        return ROLLOUT[state, event]
-    except KeyError:
-        raise IllegalEventError(state, event) from None
+ROLLOUT = StateTable(
+    "a rollout",
+    {
+        (State.PENDING, Event.SHADOW): State.SHADOW,
+        (State.PENDING, Event.STEP): State.CANARY,
+        (State.PENDING, Event.ASK): State.AWAITING,
+        (State.PENDING, Event.FAIL): State.ROLLED_BACK,
+        (State.PENDING, Event.ABORT): State.ABORTED,
+        (State.SHADOW, Event.STEP): State.CANARY,
+        (State.SHADOW, Event.ASK): State.AWAITING,
+        (State.SHADOW, Event.FAIL): State.ROLLED_BACK,
+        (State.SHADOW, Event.ABORT): State.ABORTED,
+        (State.CANARY, Event.STEP): State.CANARY,
+        (State.CANARY, Event.ASK): State.AWAITING,
+        (State.CANARY, Event.PROMOTE): State.PROMOTED,
+        (State.CANARY, Event.FAIL): State.ROLLED_BACK,
+        (State.CANARY, Event.ABORT): State.ABORTED,
+        (State.AWAITING, Event.SHADOW): State.SHADOW,
+        (State.AWAITING, Event.STEP): State.CANARY,
+        (State.AWAITING, Event.PROMOTE): State.PROMOTED,
+        (State.AWAITING, Event.FAIL): State.ROLLED_BACK,
+        (State.AWAITING, Event.ABORT): State.ABORTED,
+    },
+)

@@ -26,7 +26,8 @@ from jobs.leases import (
 from jobs.models import Job, LogLine, Slot
 from jobs.selectors import held_back
 from jobs.services import SlotTakenError, job_cancel, job_create, job_retry, slot_take
-from jobs.states import IllegalMoveError, Outcome
+from jobs.state_table import IllegalMoveError
+from jobs.states import Outcome
 from tests import job_kinds
 
 pytestmark = pytest.mark.django_db

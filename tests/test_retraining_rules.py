@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobs.state_table import IllegalMoveError
 from monitoring.quality_points import QualityPoint
 from monitoring.retraining.checks import policy_document, read_policy
 from monitoring.retraining.findings import (
@@ -20,7 +21,7 @@ from monitoring.retraining.findings import (
 from monitoring.retraining.holds import Situation, held_by
 from monitoring.retraining.parts import Condition, PolicyError
 from monitoring.retraining.splitting import SplitError, split
-from monitoring.retraining.states import OPEN, RETRAINING, Event, IllegalEventError, State, next_state
+from monitoring.retraining.states import OPEN, RETRAINING, Event, State
 from monitoring.retraining.turns import last_turn, next_turns, quiet_until
 from tests.retraining import document
 
@@ -240,6 +241,6 @@ def test_rows_that_the_champion_learnt_from_judge_nobody():
 def test_states_end_and_begin_as_the_table_says():
     assert {before for before, _ in RETRAINING} == set(OPEN)
     for (before, event), after in RETRAINING.items():
-        assert next_state(before, event) is after
-    with pytest.raises(IllegalEventError, match="a retraining that is promoted cannot be trained"):
-        next_state(State.PROMOTED, Event.TRAIN)
+        assert RETRAINING.after(before, event) is after
+    with pytest.raises(IllegalMoveError, match="A retraining that is promoted cannot be trained"):
+        RETRAINING.after(State.PROMOTED, Event.TRAIN)

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.state_table import IllegalMoveError
 from rollouts.decisions import Action, Counts, Known, Situation, decide, duration
 from rollouts.freezes import frozen
 from rollouts.plan import Freeze, Guardrail, Plan, PlanError, Shadow, Step, check_plan, plan_document, read_plan
-from rollouts.states import ROLLOUT, Ask, Event, IllegalEventError, State, next_state
+from rollouts.states import ROLLOUT, Ask, Event, State
 from rollouts.verdicts import Outcome
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)  # a Wednesday
@@ -222,8 +223,8 @@ def test_table_of_states_lets_nothing_out_of_an_end():
         allowed = {event for event in Event if (state, event) in ROLLOUT}
         assert bool(allowed) == state.is_open
         for event in set(Event) - allowed:
-            with pytest.raises(IllegalEventError, match=str(event)):
-                next_state(state, event)
+            with pytest.raises(IllegalMoveError, match=str(event)):
+                ROLLOUT.after(state, event)
 
 
 @given(st.lists(st.sampled_from(list(Event)), max_size=12))
@@ -231,11 +232,11 @@ def test_every_walk_ends_or_can_still_go_back(events):
     state = State.PENDING
     for event in events:
         if (state, event) in ROLLOUT:
-            state = next_state(state, event)
+            state = ROLLOUT.after(state, event)
             assert state is not State.PENDING
     if state.is_open:
-        assert next_state(state, Event.FAIL) is State.ROLLED_BACK
-        assert next_state(state, Event.ABORT) is State.ABORTED
+        assert ROLLOUT.after(state, Event.FAIL) is State.ROLLED_BACK
+        assert ROLLOUT.after(state, Event.ABORT) is State.ABORTED
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from jobs.state_table import StateTable
+
 
 class State(StrEnum):
     """Where a retraining stands."""
@@ -48,42 +50,26 @@ class Event(StrEnum):
     FAIL = "fail"
 
 
-class IllegalEventError(ValueError):
-    """The event is not allowed in the present state."""
-
-    def __init__(self, state: State, event: Event) -> None:
-        super().__init__(f"a retraining that is {state} cannot {event}")
-
-
-RETRAINING = {
-    (State.DUE, Event.HOLD): State.HELD,
-    (State.DUE, Event.FREEZE): State.FREEZING,
-    (State.DUE, Event.STOP): State.STOPPED,
-    (State.HELD, Event.HOLD): State.HELD,
-    (State.HELD, Event.FREEZE): State.FREEZING,
-    (State.HELD, Event.STOP): State.STOPPED,
-    (State.FREEZING, Event.TRAIN): State.TRAINING,
-    (State.FREEZING, Event.STOP): State.STOPPED,
-    (State.FREEZING, Event.FAIL): State.FAILED,
-    (State.TRAINING, Event.EVALUATE): State.EVALUATING,
-    (State.TRAINING, Event.STOP): State.STOPPED,
-    (State.TRAINING, Event.FAIL): State.FAILED,
-    (State.EVALUATING, Event.PROPOSE): State.PROPOSED,
-    (State.EVALUATING, Event.REST): State.MEASURED,
-    (State.EVALUATING, Event.STOP): State.STOPPED,
-    (State.EVALUATING, Event.FAIL): State.FAILED,
-    (State.PROPOSED, Event.PROMOTE): State.PROMOTED,
-    (State.PROPOSED, Event.REFUSE): State.REFUSED,
-}
-
-
-def next_state(state: State, event: Event) -> State:
-    """Return the state that ``event`` leads to.
-
-    Raises:
-        IllegalEventError: the table has no such move.
-    """
-    try:
-        return RETRAINING[state, event]
-    except KeyError:
-        raise IllegalEventError(state, event) from None
+RETRAINING = StateTable(
+    "a retraining",
+    {
+        (State.DUE, Event.HOLD): State.HELD,
+        (State.DUE, Event.FREEZE): State.FREEZING,
+        (State.DUE, Event.STOP): State.STOPPED,
+        (State.HELD, Event.HOLD): State.HELD,
+        (State.HELD, Event.FREEZE): State.FREEZING,
+        (State.HELD, Event.STOP): State.STOPPED,
+        (State.FREEZING, Event.TRAIN): State.TRAINING,
+        (State.FREEZING, Event.STOP): State.STOPPED,
+        (State.FREEZING, Event.FAIL): State.FAILED,
+        (State.TRAINING, Event.EVALUATE): State.EVALUATING,
+        (State.TRAINING, Event.STOP): State.STOPPED,
+        (State.TRAINING, Event.FAIL): State.FAILED,
+        (State.EVALUATING, Event.PROPOSE): State.PROPOSED,
+        (State.EVALUATING, Event.REST): State.MEASURED,
+        (State.EVALUATING, Event.STOP): State.STOPPED,
+        (State.EVALUATING, Event.FAIL): State.FAILED,
+        (State.PROPOSED, Event.PROMOTE): State.PROMOTED,
+        (State.PROPOSED, Event.REFUSE): State.REFUSED,
+    },
+)

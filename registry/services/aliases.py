@@ -24,7 +24,7 @@ from registry.models import (
 from registry.services.alerts import alert_clear, alert_raise
 from registry.services.revalidation import revalidation_trigger
 from registry.services.standing import standing_approvals_void
-from registry.states import PromotionEvent, PromotionState, next_state
+from registry.states import PROMOTION, PromotionEvent, PromotionState
 
 
 @audited()
@@ -96,7 +96,7 @@ def rollback(
         requested_by=actor.user, review_due_at=timezone.now() + timedelta(hours=policy.rollback_review_hours),
     )  # fmt: skip
     if current.promotion and current.promotion.state == PromotionState.COMPLETED:
-        undone = next_state(PromotionState(current.promotion.state), PromotionEvent.ROLL_BACK)
+        undone = PROMOTION.after(current.promotion.state, PromotionEvent.ROLL_BACK)
         Promotion.objects.filter(pk=current.promotion.pk).update(state=undone)
     left = current.version.number
     current.version, current.promotion, current.rollback, current.set_by = to_version, None, done, actor.user

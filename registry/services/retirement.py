@@ -6,12 +6,13 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from jobs.state_table import IllegalMoveError
 from registry import selectors
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, FourEyesError, InvalidError, RoleError
 from registry.models import ApiToken, ModelVersion, RegisteredModel, Retirement, Role, VersionTraffic
-from registry.states import IllegalTransitionError, RetirementEvent, RetirementState, next_retirement_state
+from registry.states import RETIREMENT, RetirementEvent, RetirementState
 
 QUIET = timedelta(minutes=10)  # without a request for so long, nobody calls it any more
 DECIDE = ApiToken.Scope.DECIDE
@@ -165,8 +166,8 @@ def _locked(retirement_id: int) -> Retirement:
 
 def _next(retirement: Retirement, event: RetirementEvent) -> RetirementState:
     try:
-        return next_retirement_state(RetirementState(retirement.state), event)
-    except IllegalTransitionError:
+        return RETIREMENT.after(retirement.state, event)
+    except IllegalMoveError:
         raise ConflictError(f"This retirement is already {retirement.state}.") from None
 
 

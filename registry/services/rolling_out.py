@@ -6,12 +6,13 @@ from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from jobs.state_table import IllegalMoveError
 from registry import selectors
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError
 from registry.models import Alias, ModelVersion, Promotion, RegisteredModel
-from registry.states import IllegalTransitionError, PromotionEvent, PromotionState, next_state
+from registry.states import PROMOTION, PromotionEvent, PromotionState
 
 
 @audited()
@@ -122,8 +123,8 @@ def next_of(promotion: Promotion, event: PromotionEvent) -> PromotionState:
         ConflictError: the promotion was decided already.
     """
     try:
-        return next_state(PromotionState(promotion.state), event)
-    except IllegalTransitionError:
+        return PROMOTION.after(promotion.state, event)
+    except IllegalMoveError:
         raise ConflictError(f"This promotion is already {promotion.get_state_display()}.") from None
 
 

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from jobs.state_table import IllegalMoveError
 from registry import selectors
 from registry.access import Actor
 from registry.audit_trail import audit, audited
@@ -24,7 +25,7 @@ from registry.models import (
     Waiver,
 )
 from registry.services.alerts import alert_clear, alert_raise
-from registry.states import IllegalTransitionError, PromotionState, WaiverEvent, WaiverState, next_waiver_state
+from registry.states import WAIVER, PromotionState, WaiverEvent, WaiverState
 
 DECIDE = ApiToken.Scope.DECIDE
 
@@ -271,8 +272,8 @@ def _rule(promotion: Promotion, position: int | None) -> tuple[str, AcceptanceCr
 
 def _next(waiver: Waiver, event: WaiverEvent) -> WaiverState:
     try:
-        return next_waiver_state(WaiverState(waiver.state), event)
-    except IllegalTransitionError:
+        return WAIVER.after(waiver.state, event)
+    except IllegalMoveError:
         raise ConflictError(f"This waiver is already {waiver.state}.") from None
 
 

@@ -9,7 +9,7 @@ from registry.audit_trail import audit
 from registry.models import Alert, RegisteredModel
 from registry.services import alert_clear, alert_raise
 from rollouts.models import Rollout, RolloutAct
-from rollouts.states import Event, State, next_state
+from rollouts.states import ROLLOUT, Event, State
 
 PROCESS = "rollouts"
 HEARD = "See whether gateways still send their log and callers still ask; or roll it back."
@@ -40,7 +40,7 @@ def move(
         IllegalEventError: the table of states has no such move.
     """
     before = State(rollout.state)
-    rollout.state = next_state(before, event) if event else before
+    rollout.state = ROLLOUT.after(before, event) if event else before
     for name, value in fields.items():
         setattr(rollout, name, value)
     RolloutAct.objects.create(

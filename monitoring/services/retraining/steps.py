@@ -6,7 +6,7 @@ from typing import Any
 from jobs.models import Job
 from jobs.services import job_create
 from monitoring.models import Retraining, RetrainingWatch
-from monitoring.retraining.states import Event, State, next_state
+from monitoring.retraining.states import RETRAINING, Event, State
 from monitoring.services.alerting import alert_observe
 from registry.access import Actor
 from registry.audit_trail import audit
@@ -44,7 +44,7 @@ def move(
         changes: of other fields.
     """
     before = State(retraining.state)
-    state = next_state(before, event)
+    state = RETRAINING.after(before, event)
     fields = {"held_until": None, **changes, "state": state, "outcome": outcome, "rule": rule}
     if not state.is_open:
         fields["ended_at"] = now
