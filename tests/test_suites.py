@@ -8,6 +8,8 @@ import pytest
 
 from experiments.metrics.costs import CostMatrix
 from experiments.suites import SUITES, Answers, Material, Plan, PlanError, UnmeasurableError, read_plan
+from experiments.suites.forecasting import forecasts
+from experiments.suites.samples import MOST_SERIES, MOST_TIMES, forecast_sample
 from experiments.suites.slicing import candidates, gap, worst
 
 DAY = pd.Timestamp("2026-01-01", tz="UTC")
@@ -197,6 +199,20 @@ def test_a_ranking_is_measured_query_by_query(routes):
     first = dict(zip(table["columns"], table["rows"][0], strict=True))
     assert first["ndcg_at_10"] == min(row[table["columns"].index("ndcg_at_10")] for row in table["rows"])
     assert first["grade"] == routes.rows.loc[routes.rows["route"] == int(first["route"]), "grade"].max()
+    told = main.detail["queries_told"]
+    assert told["columns"] == ["season", "put first"]
+    name = main.detail["per_query"][7][0]
+    rows = routes.rows[routes.rows["route"] == int(name)]
+    best = rows["key"].iloc[int(np.argmax(routes.version.held_out[rows.index]))]
+    assert told["rows"][7] == [rows["season"].iloc[0], str(best)]
+
+
+def test_what_a_plan_hides_is_not_told_of_queries(routes):
+    found = by_name(SUITES["ranking"].measure(replace(routes, plan=Plan(hidden=("key", "season")))))
+
+    told = found["ndcg_at_10"].detail["queries_told"]
+    assert told["columns"] == ["put first"]
+    assert {row[0] for row in told["rows"]} == {"withheld"}
 
 
 def test_retrieval_adds_contexts_and_what_it_took(routes):
@@ -257,6 +273,28 @@ def test_forecasts_are_rolled_over_every_origin():
     assert [one["of"] for one in detail["by_horizon"]] == [1, 2, 3]
     assert "whole series" in whole["mase"].detail["method"]
     assert "M4" in whole["smape"].detail["definition"]
+    sample = detail["sample"]
+    assert [one["series"] for one in sample] == sorted(f"s{code}" for code in range(12))
+    one = next(one for one in sample if one["series"] == "s3")
+    assert (one["times"][0], one["actual"][0]) == ("2026-02-10", 440.0)
+    assert one["forecast"]["3"][:4] == [None, None, 442.0 + 5 + 3, 443.0 + 3]
+    assert "low" not in one
+
+
+def test_the_kept_sample_is_bounded_and_has_the_outermost_quantiles():
+    rows, _, _ = series(steps=1, count=120, held_out=60)
+    given = Material(task="forecasting", rows=rows, target="value", version=Answers(np.zeros(len(rows))),
+                     roles={"series": "line", "time": "at"})  # fmt: skip
+    found, _ = forecasts(given, Answers(rows["value"].to_numpy()))
+
+    levels = {0.9: found.point + 2, 0.1: found.point - 1, 0.5: found.point}
+    sample = forecast_sample(given, replace(found, quantiles=levels))
+
+    assert (len(sample), len(sample[0]["times"])) == (MOST_SERIES, MOST_TIMES)
+    assert (sample[0]["series"], sample[-1]["series"]) == ("s0", "s99")
+    assert sample[0]["levels"] == [0.1, 0.9]
+    last = sample[0]["actual"][-1]
+    assert (sample[0]["low"]["1"][-1], sample[0]["high"]["1"][-1]) == (last - 1, last + 2)
 
 
 def test_a_data_set_may_say_itself_how_far_each_row_looks():

@@ -28,6 +28,7 @@ from experiments.suites.parts import (
     decided,
     measurement,
 )
+from experiments.suites.samples import forecast_sample
 from experiments.suites.showing import series_shown
 from experiments.suites.slicing import candidates, worst
 
@@ -174,6 +175,7 @@ def _about(given: Material, rows: Forecasts, places: Ints, main: str) -> dict[st
         "worst_parts": {"metric": main, "unit": "absolute error" if main != "mase" else "scaled error", **search.told()},
         "errors": error_table(of_row, order, horizon=rows.horizon, actual=rows.actual, forecast=rows.point, error=error),
         "series_shown": series_shown(given, rows, names, worst=[str(one["of"]) for one in by_series]),
+        "sample": forecast_sample(given, rows),
     }  # fmt: skip
 
 

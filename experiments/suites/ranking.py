@@ -21,11 +21,11 @@ from experiments.suites.parts import (
     decided,
     measurement,
 )
+from experiments.suites.samples import MOST_QUERIES, evenly, queries_told
 from experiments.suites.slicing import candidates, worst
 
 MAIN = "ndcg_at_10"
 CONTEXTS = tuple(f"context_{kind}_at_{k}" for kind in ("precision", "recall") for k in CUTOFFS)
-MOST_QUERIES = 2_000  # whose values are kept; of more, evenly chosen ones
 GAINS = {
     **dict.fromkeys(
         (name for name in ranking.LINEAR if name.startswith("ndcg")), "linear: the grade itself, as trec_eval"
@@ -93,16 +93,25 @@ def _about(name: str, given: Material, ours: _Queries) -> dict[str, Any]:
         about |= {
             "queries": len(ours.found.queries), "nothing_to_find": ours.found.nothing_to_find,
             "ties": "by a hash of the row's key", "per_query": _kept(ours, name),
-            "worst_parts": _worst_parts(given, ours), "errors": _errors(given, ours),
+            "worst_parts": _worst_parts(given, ours), "errors": _errors(given, ours), "queries_told": _told(given, ours),
         }  # fmt: skip
     return about
 
 
 def _kept(ours: _Queries, name: str) -> list[list[Any]]:
     """Return [query, value] of each query, or of evenly chosen ones, to be drawn against another version's."""
-    count = len(ours.found.queries)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_QUERIES)).astype(np.int64))
+    chosen = evenly(len(ours.found.queries), MOST_QUERIES)
     return [[str(ours.found.queries[i])[:100], round(float(ours.values[name][i]), 4)] for i in chosen]
+
+
+def _told(given: Material, ours: _Queries) -> dict[str, Any]:
+    """Return what the kept queries say and what came first for each, in the order of :func:`_kept`."""
+    names = given.rows[given.roles["query"]].astype(str).to_numpy()
+    best = np.lexsort((given.tie_break(), -given.version.held_out))
+    top = dict(zip(names[best][::-1], best[::-1], strict=True))
+    chosen = evenly(len(ours.found.queries), MOST_QUERIES)
+    firsts = _first_rows(given, ours).iloc[chosen]
+    return queries_told(given, firsts, _shared(given), np.array([top[str(ours.found.queries[i])] for i in chosen]))
 
 
 def _first_rows(given: Material, ours: _Queries) -> Any:
