@@ -15,7 +15,7 @@ from experiments.api.views import (
     Evaluations,
     Training,
 )
-from experiments.views import batch, compare, contracts, datasets, golden, sources, training
+from experiments.views import batch, compare, contracts, datasets, golden, plans, sources, training
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/", datasets.datasets, name="datasets"),
@@ -40,6 +40,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("compare/", compare.compare, name="compare"),
     path("runs/", training.runs, name="runs"),
     path("models/<str:name>/train/", training.train, name="train"),
+    path("models/<str:name>/evaluation-plan/", plans.evaluation_plan, name="evaluation_plan"),
     path("models/<str:name>/versions/<int:number>/training-panel/", training.training_panel, name="training_panel"),
     path("models/<str:name>/versions/<int:number>/score/", batch.batch, name="batch"),
     path("models/<str:name>/versions/<int:number>/evaluate/", training.evaluate, name="evaluate"),

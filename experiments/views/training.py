@@ -99,7 +99,7 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
     run = TrainingRun.objects.select_related("dataset_version__dataset", "job").filter(version=version).first()
     measured = measured_of(version)
     curves = measured.curves
-    evaluations = version.evaluations.select_related("job", "against", "dataset_version__dataset")
+    evaluations = version.evaluations.select_related("job", "against", "plan", "dataset_version__dataset")
     champion = version.model.aliases.filter(name=CHAMPION).exclude(version=version).select_related("version").first()
     data = run.dataset_version if run else None
     compared = (

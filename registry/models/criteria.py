@@ -196,6 +196,12 @@ class Evidence(models.Model):
         return metric_label(self.metric)
 
     @property
+    def plan_number(self) -> int | None:
+        """The number of the model's evaluation plan that it was measured under; None: as usual."""
+        number = self.suite.partition("+plan-")[2]
+        return int(number) if number.isdecimal() else None
+
+    @property
     def is_of_rollout(self) -> bool:
         """Whether a rollout measured it on real requests: nothing to be held beside what was measured on a data set."""
         return self.kind in self.OF_ROLLOUTS
