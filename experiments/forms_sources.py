@@ -173,5 +173,7 @@ def guess_roles(columns: list[dict[str, Any]]) -> dict[str, str]:
             role = "entity"
         elif name == "split":
             role = "split"
+        elif column is columns[0] and name.endswith("_id"):
+            role = "key"
         found[column["name"]] = "feature" if role in found.values() and role not in REPEATED else role
     return found

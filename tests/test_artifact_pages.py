@@ -1,12 +1,16 @@
 """What the Files tab of a version says: servable, not servable with the way out, refused, not read yet."""
 
+import html
 import json
 import pickle
+import re
+import shlex
 
 import pytest
 from django.urls import reverse
 
 from registry import tasks
+from registry.asking import example_body
 from registry.histograms import profile_of
 from registry.services import reference_record
 from tests import factories
@@ -38,6 +42,29 @@ def test_servable_version_shows_what_was_read(client):
     for said in ("LightGBM text", "Servable", "Not signed", "input_example.json", "733.0", "missing", "Python 3.11.9",
                  "scikit-learn==1.9.1", "Apache-2.0", "/bom"):  # fmt: skip
         assert said in page
+
+
+@pytest.mark.django_db
+def test_version_says_how_the_gateway_is_asked_with_a_row_that_it_takes(client):
+    version = factories.read_files(logged_version(factories.make_team(), DECLARED))
+    client.force_login(version.created_by)
+
+    command = shlex.split(html.unescape(re.search(r">(curl [^<]+)<", client.get(version.path).content.decode())[1]))
+
+    assert command[1].endswith(f"/models/{version.model.name}/invocations")
+    columns = [column["name"] for column in version.signature["inputs"]]
+    row = [dict(zip(EXAMPLE["columns"], EXAMPLE["data"][0], strict=True))[name] for name in columns]
+    assert json.loads(command[-1]) == {"dataframe_split": {"columns": columns, "data": [row]}}
+
+
+def test_what_no_example_tells_is_made_up_by_type():
+    inputs = [
+        {"name": "a", "type": "double"},
+        {"name": "b", "type": "string", "categories": ["x", "y"]},
+        {"name": "c", "type": "long"},
+    ]
+
+    assert json.loads(example_body(inputs, {}))["dataframe_split"]["data"] == [[1.0, "x", 1]]
 
 
 @pytest.mark.django_db

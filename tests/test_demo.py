@@ -1,5 +1,7 @@
 """The demo's seed and story: safe to repeat, and never in the way of people."""
 
+import subprocess
+
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client, override_settings
@@ -47,6 +49,20 @@ def test_the_seed_changes_nothing_the_second_time(demo):
 
     assert description.read() == demo
     assert AuditEvent.objects.count() == events
+
+
+def test_a_shell_is_told_what_the_examples_of_the_docs_need(demo, settings):
+    place = settings.VAR_DIR / "demo.sh"
+    told = subprocess.run(
+        ["/bin/sh", "-c", f'. {place}; echo "$CP $ENGINEER $CALLER_TOKEN"'], capture_output=True, text=True, check=True
+    )
+
+    assert told.stdout.split() == [
+        f"{demo['web']}/api/v1",
+        demo["users"]["engineer"]["token"],
+        demo["callers"]["traffic"],
+    ]
+    assert place.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_lost_description_is_made_anew_and_the_old_tokens_end(demo, settings):

@@ -100,7 +100,7 @@ def test_panel_without_traffic_says_why_and_how_to_make_some(client, champion):
     panel = client.get("/models/flight-delay/telemetry-panel/").content.decode()
 
     assert "No request in the last 48 hours" in panel
-    assert f"{settings.GATEWAY_URL}/v2/models/flight-delay/infer" in panel
+    assert f"{settings.GATEWAY_URL}/models/flight-delay/invocations" in panel
 
 
 def test_panel_says_when_counting_stands_still(client, champion):

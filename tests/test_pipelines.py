@@ -1,6 +1,9 @@
 """Every pipeline on small data of its family: it learns what is there, repeats itself to the byte, and its files answer the same."""
 
 import hashlib
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import lightgbm
 import mlflow
@@ -232,3 +235,20 @@ def test_a_teams_own_pipeline_is_offered_and_a_broken_one_keeps_nobody_from_trai
     assert found["lightgbm"].title.startswith("Gradient")
     assert "cannot be loaded" in caplog.text
     assert [p.name for p in pipelines_for("forecasting")] == ["lightgbm-recursive", "lightgbm-direct", "seasonal-naive"]
+
+
+def test_the_teams_package_in_examples_declares_an_entry_point_that_learns(family, monkeypatch):
+    place = Path(__file__).parent.parent / "examples/team-rules"
+    monkeypatch.syspath_prepend(place)
+    declared = tomllib.loads((place / "pyproject.toml").read_text())["project"]["entry-points"]
+    points = [EntryPoint(name, value, PLUG_INS) for name, value in declared[PLUG_INS].items()]
+    monkeypatch.setattr("experiments.pipelines.catalogue.entry_points", lambda group: points)
+    rows, report = family["classification"], Quiet()
+
+    pipeline = _all()["shallow-rules"]
+    made = pipeline.train(rows, parse(pipeline.params, {"depth": 3}), report)
+
+    assert validated("classification", rows, made).metrics["validation_roc_auc"] > 0.8
+    assert made.estimator["tree"].get_depth() == 3
+    assert report.phases == [(1.0, "Grown")]
+    assert set(skops.io.get_untrusted_types(data=skops.io.dumps(made.estimator))) <= set(flavor.TRUSTED)

@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from experiments import services
+from experiments.forms_sources import guess_roles
 from experiments.frames import load_frame
 from experiments.intake import database
 from experiments.models import Dataset, DatasetSource, DatasetUpload
@@ -100,6 +101,12 @@ def refusal(engineer, source):
     with pytest.raises(InvalidError) as refused:
         factories.run_jobs("training")
     return str(refused.value)
+
+
+def test_a_first_column_of_ids_is_taken_for_the_key():
+    columns = [{"name": name, "type": "long"} for name in ("application_id", "income", "branch_id")]
+
+    assert guess_roles(columns) == {"application_id": "key", "income": "feature", "branch_id": "feature"}
 
 
 def test_an_uploaded_file_becomes_a_version_by_the_pages(client, engineer, dataset):

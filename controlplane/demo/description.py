@@ -1,4 +1,7 @@
-"""`var/demo.json`: the running demo described for scripts. It holds passwords and tokens, so its owner alone reads it."""
+"""`var/demo.json` and `var/demo.sh`: the running demo described for scripts and shells.
+
+Both hold tokens, so their owner alone reads them.
+"""
 
 import json
 from pathlib import Path
@@ -11,6 +14,8 @@ from controlplane.embedded import write_private
 from experiments.selectors import dataset_rows
 from registry.models import Alias, ModelVersion
 from serving.contract import CHAMPION
+
+CALLER = "traffic"  # the token that the demo's visitors show to the gateway
 
 
 class Login(TypedDict):
@@ -44,8 +49,20 @@ def read() -> Description:
 
 
 def write(description: Description) -> None:
-    """Replace the file."""
+    """Replace both files."""
     write_private(_path(), json.dumps(description, indent=2) + "\n")
+    lines = [f"export {name}='{value}'\n" for name, value in shell_variables(description).items()]
+    write_private(_path().with_suffix(".sh"), "# Written by `make demo`, for the examples in docs/.\n" + "".join(lines))
+
+
+def shell_variables(description: Description) -> dict[str, str]:
+    """Return what the examples in docs/ call addresses and tokens; the engineer is who asks where none is named."""
+    tokens = {name.upper(): login["token"] for name, login in description["users"].items()}
+    engineer = tokens.get("ENGINEER", "")
+    return {
+        "CP": f"{description['web']}/api/v1", "GATEWAY": description["gateway"], "MLFLOW_TRACKING_URI": description["mlflow"],
+        **tokens, "CP_TOKEN": engineer, "MLFLOW_TRACKING_TOKEN": engineer, "CALLER_TOKEN": description["callers"].get(CALLER, ""),
+    }  # fmt: skip
 
 
 def describe_models() -> None:

@@ -4,7 +4,7 @@ import secrets
 
 from django.contrib.auth.models import User
 
-from controlplane.demo.description import Login
+from controlplane.demo.description import CALLER, Login
 from registry.access import Actor
 from registry.models import ApiToken, Role, Team
 from registry.selectors import token_by_secret
@@ -13,7 +13,6 @@ from registry.services import Bounds, team_create, team_join, token_create, toke
 PROCESS = "demo"
 TRAVEL = "travel"
 SANDBOX = "sandbox"
-CALLER = "traffic"
 SCOPES = list(ApiToken.Scope.values)
 
 PEOPLE = {

@@ -13,7 +13,7 @@ from django.db import connection
 from controlplane.demo import description
 from controlplane.demo.callers import Caller
 from controlplane.demo.labels import LateLabels
-from controlplane.demo.people import CALLER, person
+from controlplane.demo.people import person
 from controlplane.demo.traffic import Change, Traffic
 from experiments.models import DatasetVersion
 from jobs.models import Job
@@ -127,7 +127,7 @@ class Play:
         token = described["users"]["engineer"]["token"]
         labels = LateLabels(settings.WEB_URL, model.name, token, clock=clock, every_s=every_s)
         traffic = Traffic(
-            Caller(settings.GATEWAY_URL, model.name, described["callers"].get(CALLER, "")), self.rate, stopping,
+            Caller(settings.GATEWAY_URL, model.name, described["callers"].get(description.CALLER, "")), self.rate, stopping,
             data=data, since=WINTER, connections=CONNECTIONS, labels=labels, change=change,
         )  # fmt: skip
         self.until(traffic.caller.is_served, f"the gateway to serve {model.name}")

@@ -85,7 +85,9 @@ class Supervisor:
         self.terminal.say(f"\n  {'log in as':10} {'password':26}")
         for name, user in described["users"].items():
             self.terminal.say(f"  {name:10} {user['password']:26} {MAY[name]}")
-        self.terminal.say(f"\n  {told}\n  Tokens for scripts are in {self.config.var / 'demo.json'}.\n")
+        self.terminal.say(
+            f"\n  {told}\n  For scripts: `. {self.config.var / 'demo.sh'}` sets addresses and tokens; demo.json beside it has the same.\n"
+        )
 
     async def _step(self, what: str, spec: Spec) -> str:
         """Run ``spec`` to its end; return the last line it wrote."""

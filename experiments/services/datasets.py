@@ -36,7 +36,8 @@ def dataset_create(*, actor: Actor, team: Team, name: str, description: str = ""
     actor.require(team, Role.ENGINEER)
     if name == RESERVED or not _NAME.fullmatch(name):
         raise InvalidError(
-            "name must be 1 to 100 lower-case letters, digits or hyphens between them, and not just new.", field="name"
+            "name must be 1 to 100 lower-case letters, digits or hyphens between them; the name “new” is taken.",
+            field="name",
         )
     try:
         with transaction.atomic():

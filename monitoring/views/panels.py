@@ -1,8 +1,5 @@
 """Panels that a model's page fetches by itself, so that the registry need not know of traffic."""
 
-from urllib.parse import quote
-
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -15,9 +12,11 @@ from monitoring.services import SLO_OWNERS
 from monitoring.views.drawings import arm_row, slo_row
 from monitoring.views.drift_drawings import STATES, feature_row
 from registry.access import WRITERS, actor_of
+from registry.asking import example_command
 from registry.models import ReferenceProfile
 from registry.views.models import visible_model
 from registry.views.versions import visible_version
+from serving.contract import CHAMPION
 
 MOST_ROWS = 40  # of a version's inputs; the page of drift has all
 
@@ -28,13 +27,16 @@ def telemetry_panel(request: HttpRequest, name: str) -> HttpResponse:
     model = visible_model(actor_of(request), name)
     now = timezone.now()
     seen = selectors.traffic(model, now=now)
-    context = {
+    context: dict[str, object] = {
         "model": model,
         "seen": seen,
         "arms": [arm_row(arm) for arm in seen.arms],
         "quiet": seen.counted_until is not None and now - seen.counted_until > selectors.FRESH,
-        "snippet": f"curl {settings.GATEWAY_URL}/v2/models/{quote(model.name)}/infer --json @body.json",
     }
+    if not seen.counted_until and (
+        champion := model.aliases.select_related("version__model").filter(name=CHAMPION).first()
+    ):
+        context["snippet"] = example_command(champion.version)
     return render(request, "monitoring/telemetry_panel.html", context)
 
 

@@ -62,9 +62,9 @@ class ApiSchema(AutoSchema):
     """Documents the query parameters of a view from the serializer that reads them."""
 
     def get_override_parameters(self) -> list[Any]:
-        """Return the parameters of GET."""
-        query = getattr(self.view, "query_class", None)
-        return [query] if self.method == "GET" and query and query().fields else []
+        """Return the parameters of GET, or those of the other verbs."""
+        query = getattr(self.view, "query_class" if self.method == "GET" else "write_query_class", None)
+        return [query] if query and query().fields else []
 
 
 def add_conventions(result: dict[str, Any], **_: Any) -> dict[str, Any]:

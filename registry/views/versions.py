@@ -12,6 +12,7 @@ from jobs.tasks import nudge
 from registry import selectors, services
 from registry.access import Actor, actor_of
 from registry.adapters import workspace_of
+from registry.asking import example_command
 from registry.conversions import conversion_of
 from registry.errors import RefusedError
 from registry.forms.models import PromotionForm
@@ -117,9 +118,12 @@ def mlflow_run_url(found: ModelVersion) -> str:
 
 def _snippets(found: ModelVersion) -> list[tuple[str, str]]:
     uri = f"models:/{found.model.name}/{found.number}"
-    address = f"{settings.GATEWAY_URL}/v2/models/{found.model.name}/versions/{found.number}"
     return [
         ("Point a client here", f"export MLFLOW_TRACKING_URI={settings.MLFLOW_URL} MLFLOW_TRACKING_TOKEN=…"),
         ("Load it in Python", f'mlflow.pyfunc.load_model("{uri}")'),
-        *([("Ask the gateway", f"curl {address}")] if found.is_servable else []),
+        *(
+            [("Ask the gateway, which answers by it while it is champion", example_command(found))]
+            if found.is_servable
+            else []
+        ),
     ]

@@ -10,7 +10,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from controlplane.demo import description
 from controlplane.demo.callers import Caller
 from controlplane.demo.labels import LateLabels
-from controlplane.demo.people import CALLER
 from controlplane.demo.traffic import Traffic
 from experiments.models import DatasetVersion
 
@@ -59,5 +58,5 @@ class Command(BaseCommand):
         if login and options["clock"]:
             labels = LateLabels(settings.WEB_URL, model, login["token"], clock=options["clock"])
             threading.Thread(target=labels.run, args=(stopping,), daemon=True).start()
-        caller = Caller(settings.GATEWAY_URL, model, described["callers"].get(CALLER, ""))
+        caller = Caller(settings.GATEWAY_URL, model, described["callers"].get(description.CALLER, ""))
         return Traffic(caller, options["rate"], stopping, labels=labels)
