@@ -14,6 +14,7 @@ from tests.browser import PHONE, WIDE, accessibility_faults, log_in_by_form, set
 from tests.moving import (  # noqa: F401  collected here, as are the scenarios
     test_backup_of_the_running_product_restored_elsewhere_serves_the_same_champion,
 )
+from tests.reading import test_guide_to_ones_own_first_model_leads_to_a_model_that_serves  # noqa: F401
 from tests.scenarios import (  # noqa: F401  collected here, first: one process has the product
     rehearsed,
     test_a_bad_candidate_goes_back_by_itself,
