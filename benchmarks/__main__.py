@@ -11,6 +11,7 @@ BENCHMARKS = [
     "registry",
     "gateway",
     "pages",
+    "explore",
     "audit",
     "verdicts",
     "faults",

@@ -75,6 +75,20 @@ def overlaid_precision_recall(curves: Sequence[Curve]) -> Chart | None:
     )  # fmt: skip
 
 
+def overlaid_roc(curves: Sequence[Curve]) -> Chart | None:
+    """Return recall by the share of false positives of several versions; None where there is none. The dotted line is chance."""
+    if not any(points for _, points in curves):
+        return None
+    steps = [step / 10 for step in range(11)]
+    rows = [[step, *(_y_at(points, step) for _, points in curves)] for step in steps]
+    return Chart(
+        "Recall by false positives (ROC)", "Recall by the share of false positives of each version",
+        [Line("ok", "", curve([(0, 0), (1, 1)])), *_overlaid(curves, 1.0)], _grid(1.0), _ticks(1.0),
+        ["False positives", *(name for name, _ in curves)], rows,
+        notes=[(LEFT + 0.8 * (WIDTH - LEFT) - 6, BOTTOM * 0.24, "chance")],
+    )  # fmt: skip
+
+
 def overlaid_reliability(curves: Sequence[Curve]) -> Chart | None:
     """Return how often it happened by how probable each version said it was; None where no version was asked."""
     if not any(points for _, points in curves):

@@ -1,4 +1,4 @@
-"""Versions beside each other: what differs, and which way is better. Pure: facts of each version in, rows out."""
+"""Versions and runs beside each other: what differs, and which way is better. Pure: facts of each in, rows out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +31,8 @@ class Facts:
         params: what it was trained with; empty where that is not known here.
         inputs: the columns it takes.
         measured: by metric and part of the data.
+        paired: of some of them the difference to the first version, measured on the same rows.
+        logged: what its run logged itself, by name.
     """
 
     about: Mapping[str, str] = field(default_factory=dict)
@@ -38,6 +40,8 @@ class Facts:
     params: Mapping[str, Any] = field(default_factory=dict)
     inputs: Sequence[str] = ()
     measured: Mapping[tuple[str, str], Value] = field(default_factory=dict)
+    paired: Mapping[tuple[str, str], Value] = field(default_factory=dict)
+    logged: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Cell:
 
     Attributes:
         better: against the first version: True, False, or None where it cannot be said.
-        unclear: the intervals overlap, so that chance may explain the difference.
+        unclear: chance may explain the difference: its own interval holds 0, or, where it has none, the two intervals overlap.
+        paired: the difference was measured on the same rows; then it has an interval of its own.
     """
 
     text: str = ""
@@ -56,6 +61,9 @@ class Cell:
     difference: float | None = None
     better: bool | None = None
     unclear: bool = False
+    paired: bool = False
+    difference_low: float | None = None
+    difference_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ def compare(versions: Sequence[Facts], *, higher_is_better: Mapping[str, bool]) 
     groups = [
         Group("Measured", whole),
         Group("Parts of the data", parts),
+        Group("Logged by the run", _logged(versions)),
         Group("Training data", _texts([facts.data for facts in versions])),
         Group("Parameters", _texts([facts.params for facts in versions])),
         Group("Inputs", _inputs(versions)),
@@ -103,10 +112,12 @@ def compare(versions: Sequence[Facts], *, higher_is_better: Mapping[str, bool]) 
 
 def _measured(metric: str, part: str, versions: Sequence[Facts], directions: Mapping[str, bool]) -> Row:
     values = [facts.measured.get((metric, part)) for facts in versions]
-    first = values[0]
+    first, higher = values[0], directions.get(metric)
+    apart = [facts.paired.get((metric, part)) for facts in versions]
     cells = [
-        _cell(value, None if place == 0 else first, directions.get(metric)) for place, value in enumerate(values)
-    ]  # fmt: skip
+        _cell(value, first if place else None, higher, apart[place] if place else None)
+        for place, value in enumerate(values)
+    ]
     known = [value for value in values if value]
     on = {value.data for value in known}
     label = f"{metric_label(metric)}, {part}" if part else metric_label(metric)
@@ -114,17 +125,33 @@ def _measured(metric: str, part: str, versions: Sequence[Facts], directions: Map
     return Row(label, cells, len({value.value for value in known}) > 1 or len(known) < len(values), note)
 
 
-def _cell(value: Value | None, first: Value | None, higher: bool | None) -> Cell:
+def _cell(value: Value | None, first: Value | None, higher: bool | None, apart: Value | None = None) -> Cell:
+    """Return a cell; ``apart`` is the difference to the first version where it was measured on the same rows as both."""
     if value is None:
         return Cell()
     if first is None:
         return Cell(value=value.value, low=value.low, high=value.high)
+    if apart and apart.data == value.data == first.data and apart.low is not None and apart.high is not None:
+        return Cell(
+            value=value.value, low=value.low, high=value.high, difference=apart.value,
+            better=None if higher is None or not apart.value else (apart.value > 0) == higher,
+            unclear=apart.low <= 0 <= apart.high, paired=True, difference_low=apart.low, difference_high=apart.high,
+        )  # fmt: skip
     difference = value.value - first.value
     better = None if higher is None or not difference or value.data != first.data else (difference > 0) == higher
     return Cell(
         value=value.value, low=value.low, high=value.high, difference=difference, better=better,
         unclear=_overlap(value, first),
     )  # fmt: skip
+
+
+def _logged(versions: Sequence[Facts]) -> list[Row]:
+    """Return what runs logged themselves; of how many rows, and which, only they know, so nothing is said to be better."""
+    rows = []
+    for name in sorted(_in_order(name for facts in versions for name in facts.logged)):
+        cells = [_cell(Value(facts.logged[name]) if name in facts.logged else None, None, None) for facts in versions]
+        rows.append(Row(name, cells, len({cell.value for cell in cells}) > 1))
+    return rows
 
 
 def _overlap(one: Value, other: Value) -> bool:

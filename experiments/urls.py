@@ -15,7 +15,7 @@ from experiments.api.views import (
     Evaluations,
     Training,
 )
-from experiments.views import batch, compare, contracts, datasets, golden, plans, sources, training
+from experiments.views import batch, compare, contracts, datasets, explore, golden, plans, sources, training
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/", datasets.datasets, name="datasets"),
@@ -38,7 +38,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/<slug:name>/contract/check/", contracts.contract_check, name="contract_check"),
     path("datasets/<slug:name>/checks/<int:pk>/", contracts.contract_report, name="contract_report"),
     path("compare/", compare.compare, name="compare"),
+    path("compare/csv/", compare.compare_csv, name="compare_csv"),
     path("runs/", training.runs, name="runs"),
+    path("runs/explore/", explore.explore, name="explore"),
+    path("runs/explore/csv/", explore.explore_csv, name="explore_csv"),
     path("models/<str:name>/train/", training.train, name="train"),
     path("models/<str:name>/evaluation-plan/", plans.evaluation_plan, name="evaluation_plan"),
     path("models/<str:name>/versions/<int:number>/training-panel/", training.training_panel, name="training_panel"),

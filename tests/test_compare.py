@@ -1,10 +1,14 @@
 """Versions beside each other: the arithmetic, what is chosen, the page and the API."""
 
+import csv
+import io
+
 import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
 from experiments.compare import chosen, comparison_of
+from experiments.compare_curves import charts_and_sections
 from experiments.comparison import Facts, Value, compare
 from experiments.models import TrainingRun
 from jobs.models import Job
@@ -14,6 +18,7 @@ from tests import factories
 from tests.api import Api, problem
 from tests.browser import PHONE, check_page, log_in
 from tests.data_sets import make_data
+from tests.logged import make_tables
 
 DIRECTIONS = {"average_precision": True, "brier_score": False}
 
@@ -48,6 +53,22 @@ def test_arrow_knows_which_way_is_good(metric, second, better):
 @pytest.mark.parametrize(("low", "high", "unclear"), [(0.45, 0.55, False), (0.41, 0.55, True), (None, None, False)])
 def test_overlapping_intervals_leave_it_unclear(low, high, unclear):
     assert beside(Value(0.4, 0.38, 0.42), Value(0.5, low, high)).cells[1].unclear is unclear
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "better", "unclear"),
+    [(0.01, 0.09, True, False), (-0.01, 0.07, True, True), (None, None, True, True)],
+)
+def test_a_difference_on_the_same_rows_is_judged_by_its_own_interval(low, high, better, unclear):
+    key = ("average_precision", "")
+    one = Facts(measured={key: Value(0.4, 0.3, 0.5, "a")})
+    other = Facts(measured={key: Value(0.45, 0.35, 0.55, "a")}, paired={key: Value(0.05, low, high, "a")})
+
+    cell = compare([one, other], higher_is_better=DIRECTIONS)[0].rows[0].cells[1]
+
+    assert (cell.better, cell.unclear, cell.paired) == (better, unclear, low is not None)
+    elsewhere = Facts(measured=other.measured, paired={key: Value(0.05, 0.01, 0.09, "b")})
+    assert not compare([one, elsewhere], higher_is_better=DIRECTIONS)[0].rows[0].cells[1].paired
 
 
 def test_values_of_different_data_get_a_note_and_no_arrow():
@@ -137,7 +158,8 @@ def test_champion_stands_first_and_the_rest_as_chosen(team, data):
     comparison = comparison_of(columns)
     found = row(comparison.groups, "Measured", "Average precision")
     assert [cell.better for cell in found.cells] == [None, True, False]
-    assert [line.kind for line in comparison.charts[0].lines] == ["ch", "s1", "s2"]
+    charts, _ = charts_and_sections(comparison, {})
+    assert [line.kind for line in charts[0].lines] == ["ch", "s1", "s2"]
     assert comparison.missing_champion is None
 
 
@@ -146,9 +168,11 @@ def test_number_of_queries_does_not_grow_with_versions(team, data, django_assert
     model = factories.make_model(team, name="flight-delay")
     versions = fill(model, data, 6, slices=30)
     actor = factories.make_actor(team, Role.VIEWER)
+    make_tables()
     for count in (2, 6):
-        with django_assert_num_queries(7):
-            comparison_of(chosen(actor, [f"flight-delay:{v.number}" for v in versions[:count]], []))
+        with django_assert_num_queries(13):
+            found = comparison_of(chosen(actor, [f"flight-delay:{v.number}" for v in versions[:count]], []))
+            charts_and_sections(found, {})
 
 
 @pytest.mark.django_db
@@ -174,9 +198,76 @@ def test_one_none_and_seven_say_what_to_do(client, team, data):
 
     assert (none.status_code, one.status_code, seven.status_code) == (200, 200, 400)
     assert "Nothing is chosen" in none.content.decode()
-    assert "One version alone compares with nothing" in one.content.decode()
+    assert "One alone compares with nothing" in one.content.decode()
     assert "Add the champion, v2" in one.content.decode()
-    assert "7 versions are chosen; 6 fit beside each other" in seven.content.decode()
+    assert "7 are chosen; 6 fit beside each other" in seven.content.decode()
+
+
+def sampled(version, data, *, off, told=True):
+    """Record forecasts of three series that are ``off`` too high, and queries of which every third is answered ``off`` worse."""
+    sample = [
+        {"series": name, "times": [f"2026-01-{day:02d}" for day in range(1, 11)], "actual": [float(day) for day in range(1, 11)],
+         "forecast": {"1": [day + off for day in range(1, 11)], "3": [None, None, *(day + 3 * off for day in range(3, 11))]},
+         "low": {"1": [day - 1.0 for day in range(1, 11)]}, "high": {"1": [day + 1.0 for day in range(1, 11)]}, "levels": [0.1, 0.9]}
+        for name in ("Adelaide / Business", "Perth / Holiday", "Sydney / Visiting")
+    ]  # fmt: skip
+    queries = [[f"q{n}", round(1.0 - (off if n % 3 == 0 else 0), 4)] for n in range(30)]
+    words = (
+        {"columns": ["query", "put first"], "rows": [[f"how to undo {n}", f"page-{off}-{n}"] for n in range(30)]}
+        if told
+        else {}
+    )
+    for metric, detail in (
+        ("mase", {"sample": sample} if told else {"by_horizon": []}),
+        ("ndcg_at_10", {"per_query": queries, **({"queries_told": words} if told else {})}),
+        ("roc_auc", {"roc": [[0, 0], [0.2, 0.7 - off], [1, 1]]}),
+    ):  # fmt: skip
+        services.evidence_record(version=version, metric=metric, value=1 - off, data_digest=data.digest, detail=detail)
+
+
+@pytest.mark.django_db
+def test_forecasts_and_queries_are_drawn_as_the_address_chooses(client, team, data):
+    model = factories.make_model(team, name="trips")
+    versions = [factories.make_version(model) for _ in range(3)]
+    for version, off in zip(versions, (0.0, 0.25, 0.5), strict=True):
+        sampled(version, data, off=off, told=off < 0.5)
+    services.evidence_record(
+        version=versions[1],
+        metric="mase",
+        value=-0.25,
+        ci_low=-0.3,
+        ci_high=-0.2,
+        against=versions[0],
+        data_digest=data.digest,
+    )
+    client.force_login(factories.make_user(team, Role.VIEWER))
+
+    page = client.get(f"/compare/?{address(versions, series='Perth / Holiday', ahead=3, beside='trips:3')}")
+
+    sections = {section.id: section for section, _ in page.context["sections"]}
+    assert sections["forecasts"].plot.title == "Perth / Holiday, 3 steps ahead"
+    assert sections["forecasts"].plot.head == ["Time", "What came", "v1", "v2"]
+    assert sections["forecasts"].plot.rows[2] == ["2026-01-03", 3.0, 3.0, 3.75]
+    assert sections["forecasts"].lacking.startswith("Of v3 no forecasts were kept")
+    assert sections["queries"].plot.note == "Of 30 queries v3 answers 0 better and 10 worse than v1."
+    widest = sections["queries"].differing[0]
+    assert (widest.query, widest.difference, widest.words) == ("q0", -0.5, [("query", "how to undo 0")])
+    assert widest.put_first == ("page-0.0-0", "")
+    assert len(page.context["charts"][0].rows) == 11  # ROC
+    assert '<option value="trips:3" selected>v3</option>' in page.content.decode()
+    usual = client.get(f"/compare/?{address(versions, series='Nowhere')}").context["sections"]
+    forecasts = next(section for section, _ in usual if section.id == "forecasts")
+    assert (forecasts.plot.title, len(forecasts.plot.bands)) == ("Adelaide / Business, 1 step ahead", 2)
+    assert forecasts.plot.note == "Shaded: from the 10% to the 90% quantile."
+    told = list(csv.DictReader(io.StringIO(client.get(f"/compare/csv/?{address(versions)}").content.decode())))
+    [mase] = [line for line in told if line["fact"] == "MASE" and line["of"] == "trips:2"]
+    assert (mase["value"], mase["difference"], mase["difference_high"], mase["paired"]) == (
+        "0.75",
+        "-0.25",
+        "-0.2",
+        "yes",
+    )
+    assert client.get(f"/compare/csv/?{address(versions[:1])}").status_code == 400
 
 
 @pytest.mark.django_db
@@ -216,7 +307,9 @@ def test_api(team, data):
 @pytest.mark.django_db(transaction=True)
 def test_from_ticks_to_differences_and_back(page, live_server, team, data):
     model = factories.make_model(team, name=LONG)
-    fill(model, data, 6, slices=60)
+    versions = fill(model, data, 6, slices=60)
+    for version, off in zip(versions, (0.0, 0.1, 0.25, 0.3, 0.4, 0.5), strict=True):
+        sampled(version, data, off=off)
     log_in(page, factories.make_user(team, Role.VIEWER), live_server)
     page.goto(model.path)
     page.wait_for_load_state("networkidle")  # panels that come later push the rows down
@@ -224,7 +317,7 @@ def test_from_ticks_to_differences_and_back(page, live_server, team, data):
         page.get_by_label(f"Compare v{number}", exact=True).check()
     page.get_by_role("button", name="Compare the ticked").click()
 
-    expect(page.get_by_role("columnheader").nth(1)).to_contain_text("champion")
+    expect(page.locator(".cmp thead th").nth(1)).to_contain_text("champion")
     expect(page.get_by_role("rowheader", name="learning_rate")).to_be_visible()
     page.get_by_role("link", name="Differences only").click()
     expect(page.get_by_role("rowheader", name="learning_rate")).to_have_count(0)
@@ -232,6 +325,11 @@ def test_from_ticks_to_differences_and_back(page, live_server, team, data):
     expect(page.get_by_role("rowheader", name="learning_rate")).to_be_visible()
     page.get_by_role("link", name="Leave out").first.click()
     expect(page.locator(".cmp thead th")).to_have_count(6)
+    page.get_by_label("Series").select_option("Perth / Holiday")
+    expect(page.get_by_role("img", name="Forecasts of Perth / Holiday")).to_be_visible()
+    page.wait_for_url("**series=Perth*")
+    page.reload()
+    expect(page.get_by_label("Series")).to_have_value("Perth / Holiday")
 
     check_page(page, page.url, live_server)
     page.set_viewport_size(PHONE)

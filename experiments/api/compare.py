@@ -24,7 +24,7 @@ class CompareQuery(Query):
     )
     run = serializers.ListField(
         child=serializers.CharField(), required=False, default=list,
-        help_text="id of a training run, which stands for the version it made; several times",
+        help_text="id of a training run, or of a run in MLflow, which stands for the version it made, if it made one; several times",
     )  # fmt: skip
 
 
@@ -37,7 +37,10 @@ class CellSerializer(serializers.Serializer[Any]):
     high = serializers.FloatField(allow_null=True)
     difference = serializers.FloatField(allow_null=True, help_text="to the first version")
     better = serializers.BooleanField(allow_null=True, help_text="null where it cannot be said")
-    unclear = serializers.BooleanField(help_text="the intervals overlap")
+    unclear = serializers.BooleanField(help_text="chance may explain the difference")
+    paired = serializers.BooleanField(help_text="the difference was measured on the same rows")
+    difference_low = serializers.FloatField(allow_null=True, help_text="of the 95% interval of a paired difference")
+    difference_high = serializers.FloatField(allow_null=True)
 
 
 class CompareRowSerializer(serializers.Serializer[Any]):
@@ -57,9 +60,11 @@ class CompareGroupSerializer(serializers.Serializer[Any]):
 
 
 class ComparisonSerializer(serializers.Serializer[Any]):
-    """Versions beside each other, the champion first."""
+    """Versions and runs beside each other, the champion first."""
 
-    versions = serializers.ListField(child=serializers.CharField())
+    versions = serializers.ListField(
+        child=serializers.CharField(), help_text="names of versions, ids of runs that made none"
+    )
     champion = serializers.CharField(allow_null=True)
     groups = CompareGroupSerializer(many=True)
 
@@ -71,11 +76,11 @@ class Compare(ApiView):
 
     @extend_schema(summary="Compare versions", responses=ComparisonSerializer, tags=["Versions"])
     def get(self, request: Request) -> Response:
-        """Return two to six versions beside each other: measured values, parts, data, parameters and inputs."""
+        """Return two to six versions or runs beside each other: measured values, parts, data, parameters and inputs."""
         columns = chosen(self.actor, self.query["version"], self.query["run"])
         if not FEWEST <= len(columns) <= MOST:
             raise InvalidError(
-                f"Name {FEWEST} to {MOST} different versions; these are {len(columns)}.", field="version"
+                f"Name {FEWEST} to {MOST} different versions or runs; these are {len(columns)}.", field="version"
             )
         comparison = comparison_of(columns)
         first = columns[0]
