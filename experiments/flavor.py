@@ -1,8 +1,8 @@
 """How a trained model is written as an MLflow artifact. MLflow calls :func:`save_model` when a model is logged.
 
 Every artifact holds the model as a skops file, which MLflow's clients load and which takes categories as plain text. A
-boosted model is written a second time as LightGBM text, which the gateway loads: MLflow's own LightGBM flavour cannot
-take categories as text, and a gateway should not need scikit-learn. Both forms come from the same trees.
+boosted model is written a second time as LightGBM text or XGBoost UBJSON, which the gateway loads: MLflow's own flavours
+cannot take categories as text, and a gateway should not need scikit-learn. Both forms come from the same trees.
 """
 
 from collections.abc import Collection
@@ -12,13 +12,19 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pandas as pd
+import xgboost
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from experiments.pipelines.contract import Trained
 from experiments.pipelines.repeatable import repeatable
 
-LIGHTGBM_FILE, SKOPS_FILE = "model.lgb", "model.skops"
+SKOPS_FILE = "model.skops"
+# By library of the booster: its file for the gateway, and what else MLflow's flavour of that name says.
+BOOSTERS = {
+    "lightgbm": ("model.lgb", lambda: {"lgb_version": version("lightgbm")}),
+    "xgboost": ("model.ubj", lambda: {"xgb_version": xgboost.__version__, "model_format": "ubj"}),
+}
 PREDICTS = {
     "score_samples": "predict"
 }  # MLflow's clients cannot ask for scores; they get 1 for normal and -1 for anomalous
@@ -29,6 +35,8 @@ TRUSTED = [
     "collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier", "lightgbm.sklearn.LGBMRanker",
     "lightgbm.sklearn.LGBMRegressor", "numpy.dtype", "sklearn.tree._tree.Tree",
 ]  # fmt: skip
+# What is written besides; it is not read back here, since boosters of XGBoost are measured from their own file.
+WRITTEN = [*TRUSTED, "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier"]
 
 
 def save_model(
@@ -41,18 +49,22 @@ def save_model(
         mlflow_model: the description that MLflow has begun, written as `MLmodel`.
         input_example: a few rows of the features, as clients send them.
     """
+    library = type(trained.booster).__module__.partition(".")[0] if trained.booster is not None else ""
+    requirements = [f"{name}=={version(name)}" for name in REQUIREMENTS]
+    if library == "xgboost":
+        requirements.append(f"xgboost=={xgboost.__version__}")  # whichever of its packages is installed here
     mlflow.sklearn.save_model(
-        trained.estimator, path, mlflow_model=mlflow_model, serialization_format="skops", skops_trusted_types=TRUSTED,
+        trained.estimator, path, mlflow_model=mlflow_model, serialization_format="skops", skops_trusted_types=WRITTEN,
         pyfunc_predict_fn=PREDICTS.get(trained.method, trained.method), signature=signature, input_example=input_example,
-        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+        pip_requirements=requirements,
     )  # fmt: skip
     skops_file = Path(path) / SKOPS_FILE
     skops_file.write_bytes(repeatable(skops_file.read_bytes()))
     if trained.booster is not None:
-        trained.booster.save_model(str(Path(path) / LIGHTGBM_FILE))
-        mlflow_model.add_flavor(
-            "lightgbm", data=LIGHTGBM_FILE, model_class="lightgbm.basic.Booster", lgb_version=version("lightgbm")
-        )
+        file, about = BOOSTERS[library]
+        kind = type(trained.booster)
+        trained.booster.save_model(str(Path(path) / file))
+        mlflow_model.add_flavor(library, data=file, model_class=f"{kind.__module__}.{kind.__qualname__}", **about())
         mlflow_model.save(str(Path(path) / "MLmodel"))
 
 

@@ -108,4 +108,6 @@ def _field(parameter: Parameter) -> forms.Field:
         return forms.FloatField(widget=forms.NumberInput({**WIDGETS, "step": "any"}), **limits, **common)
     if parameter.type is bool:
         return forms.BooleanField(required=False, widget=forms.CheckboxInput({"class": "form-check-input"}), **common)
+    if parameter.choices:
+        return forms.ChoiceField(choices=parameter.choices, widget=forms.Select({"class": "form-select"}), **common)
     return forms.CharField(widget=forms.TextInput(WIDGETS), **common)

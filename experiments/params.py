@@ -22,6 +22,7 @@ class Parameter:
     help: str
     min: float | None
     max: float | None
+    choices: tuple[tuple[str, str], ...] = ()  # (value, what people read), where there are few values
 
 
 def parameters(declared: type) -> list[Parameter]:
@@ -31,6 +32,7 @@ def parameters(declared: type) -> list[Parameter]:
         Parameter(
             field.name, hints[field.name], field.default, field.metadata.get("label", field.name),
             field.metadata.get("help", ""), field.metadata.get("min"), field.metadata.get("max"),
+            tuple(field.metadata.get("choices", {}).items()),
         )
         for field in dataclasses.fields(declared)
     ]  # fmt: skip
@@ -54,6 +56,9 @@ def _checked(parameter: Parameter, value: Any) -> Any:
     if type(value) is not parameter.type and not (parameter.type is float and type(value) is int):
         raise InvalidError(f"{parameter.name} must be {WORDS[parameter.type]}.", field=where)
     value = parameter.type(value)
+    known = [name for name, _ in parameter.choices]
+    if known and value not in known:
+        raise InvalidError(f"{parameter.name} is one of {', '.join(known)}.", field=where)
     low, high = parameter.min, parameter.max
     if not ((low is None or value >= low) and (high is None or value <= high)):  # so that NaN is refused too
         limits = " and ".join([f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None))

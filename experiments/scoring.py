@@ -57,8 +57,8 @@ def predict(version: ModelVersion, rows: pd.DataFrame) -> Floats:
     """Return one number for each of ``rows``, (n,): for a classifier the probability of the positive class.
 
     The file that is read is hashed and then loaded from memory, so nothing can change in between. Only the formats that
-    a gateway loads are accepted, and from skops only a fixed list of types. ONNX and safetensors are read by the gateway's
-    own loaders, in a child process.
+    a gateway loads are accepted, and from skops only a fixed list of types. XGBoost, ONNX and safetensors are read by the
+    gateway's own loaders, in a child process.
 
     Raises:
         ScoringError: the version is not verified, its files changed, the rows lack a column that it takes, or it does not
@@ -87,14 +87,6 @@ def _lightgbm(content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]])
 def _skops(content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) -> Floats:
     estimator = skops.io.loads(content, trusted=TRUSTED)
     return np.asarray(estimator.predict_proba(rows)[:, 1], dtype=np.float64)
-
-
-def _xgboost(content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) -> Floats:
-    import xgboost
-
-    booster = xgboost.Booster(model_file=bytearray(content))
-    ordered = rows[booster.feature_names or list(rows.columns)].astype("float64")
-    return np.asarray(booster.inplace_predict(ordered.to_numpy(), validate_features=False), dtype=np.float64)
 
 
 def _as_served(kind: str, content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) -> Floats:
@@ -152,7 +144,7 @@ def _values(column: "pd.Series[Any]", categories: list[str] | None) -> list[Any]
 
 
 _READERS: dict[str, Callable[[bytes, pd.DataFrame, list[dict[str, Any]]], Floats]] = {
-    "lightgbm": _lightgbm, "skops": _skops, "xgboost": _xgboost, "onnx": partial(_as_served, "onnx"),
+    "lightgbm": _lightgbm, "skops": _skops, "xgboost": partial(_as_served, "xgboost"), "onnx": partial(_as_served, "onnx"),
     "safetensors": partial(_as_served, "safetensors"),
 }  # fmt: skip
 

@@ -54,8 +54,7 @@ def read(folder: Path, manifest: list[File]) -> Reading:
     name = str(model_file(kind, files))
     try:
         data = read_file(folder, files[name])
-        if kind == "lightgbm":
-            columns = with_categories(data, columns)
+        columns = with_categories(kind, data, columns)
         load_runtime(kind, data, columns)
     except MisfitError as error:
         return msgspec.structs.replace(found, format=kind, columns=columns, refusal=f"In {name}: {error}.")

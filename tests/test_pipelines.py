@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+import xgboost
 from mlflow.models import Model
 
 from experiments import flavor
@@ -20,8 +21,10 @@ from experiments.pipelines.catalogue import PIPELINES, PLUG_INS, TrainingPipelin
 from experiments.pipelines.contract import TrainingRows
 from experiments.pipelines.repeatable import repeatable
 from experiments.validating import validated
+from serving.categories import with_categories
 from serving.contract import Column
-from serving.runtimes import skops_pipeline
+from serving.runtimes import load_runtime, skops_pipeline
+from tests.gateways import as_columns
 
 
 class Quiet:
@@ -108,6 +111,7 @@ def family():
 FEW = {"trees": 60, "rows_per_leaf": 20}
 LEARNT = {
     "lightgbm": (FEW, "validation_average_precision", lambda value: value > 0.7),
+    "xgboost": ({"trees": 60, "leaf_weight": 3.0}, "validation_average_precision", lambda value: value > 0.7),
     "lambdamart": (FEW, "validation_ndcg_at_10", lambda value: value > 0.95),
     "lightgbm-number": (FEW | {"trees": 150}, "validation_root_mean_squared_error", lambda value: value < 0.3),
     "isolation-forest": ({"trees": 100}, "validation_average_precision", lambda value: value > 0.6),
@@ -153,22 +157,22 @@ def test_smoothing_goes_on_where_a_season_and_a_trend_do():
     assert ahead == pytest.approx(50 + 0.5 * np.arange(40, 44) + np.array([5.0, -3.0, 1.0, -3.0]), abs=0.3)
 
 
-@pytest.mark.parametrize("name", ["lightgbm", "lambdamart", "lightgbm-direct", "isolation-forest"])
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "lambdamart", "lightgbm-direct", "isolation-forest"])
 def test_same_rows_and_seed_give_the_same_file(family, name):
     rows = family[PIPELINES[name].tasks[0]]
     params = {"trees": 20} | ({"smoothed_series": 0} if name == "lightgbm-direct" else {})
     digests = []
     for seed in (7, 7, 8):
         made, _ = trained(name, rows, **params, seed=seed)
-        content = (
-            made.booster.model_to_string().encode() if made.booster else repeatable(skops.io.dumps(made.estimator))
-        )
-        digests.append(hashlib.sha256(content).hexdigest())
+        archive = repeatable(skops.io.dumps(made.estimator))
+        saved = {"lightgbm": lambda b: b.model_to_string().encode(), "xgboost": lambda b: bytes(b.save_raw("ubj"))}
+        booster = saved[name.split("-")[0].replace("lambdamart", "lightgbm")](made.booster) if made.booster else b""
+        digests.append(hashlib.sha256(archive + booster).hexdigest())
 
     assert digests[0] == digests[1] != digests[2]
 
 
-@pytest.mark.parametrize("name", ["lambdamart", "isolation-forest", "lightgbm-recursive", "seasonal-naive"])
+@pytest.mark.parametrize("name", ["xgboost", "lambdamart", "isolation-forest", "lightgbm-recursive", "seasonal-naive"])
 def test_what_is_saved_answers_as_what_was_trained(family, name, tmp_path):
     (task,) = PIPELINES[name].tasks
     rows = family[task]
@@ -195,8 +199,21 @@ def test_what_is_saved_answers_as_what_was_trained(family, name, tmp_path):
         assert set(answer) <= {1, -1}
         assert expected[answer == -1].min() > expected[answer == 1].max()
     else:
-        assert answer == pytest.approx(expected)
-    if made.booster is None:
+        assert (answer[:, 1] if answer.ndim == 2 else answer) == pytest.approx(expected)
+    if name == "xgboost":
+        content = (tmp_path / "m/model.ubj").read_bytes()
+        columns = with_categories("xgboost", content, [Column(c, kinds[c], required=False) for c in takes])
+        assert columns[0].categories == ["AA", "UA", "WN"]
+        served = load_runtime("xgboost", content, columns)
+        gone = some.assign(delay=None, carrier=None)
+        assert served.predict(as_columns(some), len(some)) == pytest.approx(expected.tolist(), abs=1e-7)
+        assert served.predict(as_columns(gone), len(gone)) == pytest.approx(
+            made.scores(gone.astype({"delay": float})), abs=1e-7
+        )
+        stock = mlflow.xgboost.load_model(str(tmp_path / "m"))
+        known = some.assign(carrier=pd.Categorical(some["carrier"], ["WN", "AA", "UA"]))  # it goes by words
+        assert stock.predict(xgboost.DMatrix(known, enable_categorical=True)) == pytest.approx(expected, abs=1e-6)
+    elif made.booster is None:
         columns = [Column(c, kinds[c]) for c in takes]
         served = skops_pipeline.load((tmp_path / "m/model.skops").read_bytes(), columns)
         assert served.predict([some[c].tolist() for c in takes], len(some)) == pytest.approx(expected.tolist())
@@ -205,6 +222,17 @@ def test_what_is_saved_answers_as_what_was_trained(family, name, tmp_path):
         known = {c: pd.Categorical(some[c], sorted(rows.train[c].unique())) for c in rows.categorical if c in takes}
         assert booster.predict(some.assign(**known)) == pytest.approx(expected)
     assert (signature.params is not None) is (task == "forecasting")
+
+
+@pytest.mark.parametrize("name", ["baseline", "lightgbm", "xgboost"])
+def test_every_classifier_weighs_positives(family, name):
+    rows = family["classification"]
+    some = {} if name == "baseline" else {"trees": 30}
+    usual, heavier = (
+        trained(name, rows, **some, positive_weight=weight)[0].scores(rows.validation).mean() for weight in (1.0, 9.0)
+    )
+
+    assert heavier > usual + 0.1
 
 
 def test_data_without_lags_are_refused_by_name(family):

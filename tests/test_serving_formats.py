@@ -15,10 +15,11 @@ import skops.io
 import xgboost
 from onnx import TensorProto, helper, numpy_helper
 
+from serving.categories import with_categories
 from serving.contract import Column
 from serving.probe import probe
 from serving.runtimes import MisfitError, ModelError, Output, load_runtime, skops_pipeline
-from tests.gateways import as_columns, flights, pipeline
+from tests.gateways import COLUMNS, as_columns, flights, pipeline
 
 NUMBERS = [Column("distance", "double", required=False), Column("hour", "long"), Column("wet", "boolean")]
 REQUIRED = [Column(column.name, column.type) for column in NUMBERS]
@@ -104,6 +105,27 @@ def test_xgboost_that_kept_the_rounds_after_the_best_is_not_served():
 def test_xgboost_that_the_signature_does_not_fit(columns, why):
     with pytest.raises(MisfitError, match=why):
         load_runtime("xgboost", bytes(booster().save_raw()), columns)
+
+
+def test_xgboost_with_categories_takes_words():
+    rows, late = flights()
+    ours = xgboost.train(ARGUMENTS | {"max_cat_to_onehot": 1}, xgboost.DMatrix(rows, late, enable_categorical=True), 5)
+    bare = [Column(c.name, c.type, c.required) for c in COLUMNS]
+    columns = with_categories("xgboost", bytes(ours.save_raw()), bare)
+    runtime = load_runtime("xgboost", bytes(ours.save_raw("json")), columns)
+
+    assert columns == COLUMNS
+    expected = ours.predict(xgboost.DMatrix(rows, enable_categorical=True)).astype(float).tolist()
+    assert runtime.predict(as_columns(rows), len(rows)) == expected
+    assert one_by_one(runtime, as_columns(rows), 20) == expected[:20]
+    with pytest.raises(MisfitError, match="are not those the model was trained with"):
+        load_runtime(
+            "xgboost", bytes(ours.save_raw()), [Column("carrier", "string", categories=["UA", "AA"]), *COLUMNS[1:]]
+        )
+    with pytest.raises(MisfitError, match="does not say what the codes of its categories mean"):
+        with_categories("xgboost", bytes(ours[:2].save_raw()), bare)
+    with pytest.raises(MisfitError, match="categories of carrier are not of its type, long"):
+        with_categories("xgboost", bytes(ours.save_raw()), [Column("carrier", "long"), *bare[1:]])
 
 
 @pytest.mark.parametrize("data", [b"", b"binf" + b"\x00" * 100, pickle.dumps(1), b"{}", b'{"learner": 1}'])

@@ -166,7 +166,7 @@ def _commit() -> dict[str, str]:
 
 def _environment() -> dict[str, str]:
     """Return what the numbers depend on beside rows, parameters and seed, as tags."""
-    names = ("numpy", "scikit-learn", "lightgbm", "pandas")
+    names = ("numpy", "scikit-learn", "lightgbm", "xgboost-cpu", "pandas")
     return {"python": platform.python_version(), "machine": platform.machine()} | {
         f"version.{name}": version(name) for name in names
     }

@@ -17,7 +17,8 @@ def train(rows: TrainingRows, params: BaselineParams, report: Report) -> Trained
     numeric = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
     categories = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=params.rare_below)
     columns = ColumnTransformer([("numeric", numeric, rows.numeric), ("categories", categories, rows.categorical)])
-    model = LogisticRegression(C=params.inverse_penalty, max_iter=params.max_iterations)
+    weights = None if params.positive_weight == 1 else {0: 1.0, 1: params.positive_weight}
+    model = LogisticRegression(C=params.inverse_penalty, max_iter=params.max_iterations, class_weight=weights)
     pipeline = Pipeline([("columns", columns), ("model", model)])
     pipeline.fit(rows.train, rows.train_labels)
     report.progress(1.0, "Fitted")

@@ -19,7 +19,20 @@ Train = Callable[[TrainingRows, Any, Report], Trained]
 
 
 @dataclass(frozen=True)
-class BaselineParams:
+class WeightParams:
+    """What may be chosen of every classifier."""
+
+    positive_weight: float = field(
+        default=1.0,
+        metadata={
+            "label": "Weight of positives", "help": "above 1 finds more of them, and probabilities become too high", "min": 0.01,
+            "max": 10_000,
+        },
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BaselineParams(WeightParams):
     """What may be chosen.
 
     Classes are not weighted: on the flights data weighting lowered average precision and left probabilities four times
@@ -57,7 +70,7 @@ class TreeParams:
 
 
 @dataclass(frozen=True)
-class BoostedParams(TreeParams):
+class BoostedParams(WeightParams, TreeParams):
     """What may be chosen.
 
     Classes are not weighted by default: the trees are fitted to the likelihood, so their output stays a probability.
@@ -68,13 +81,30 @@ class BoostedParams(TreeParams):
     feature_share: float = field(default=0.5, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0})
     penalty: float = field(default=10.0, metadata={"label": "L2 penalty", "min": 0.0})
     category_smoothing: float = field(default=50.0, metadata={"label": "Smoothing of categories", "min": 0.0})
-    positive_weight: float = field(
-        default=1.0,
+
+
+@dataclass(frozen=True)
+class XGBoostParams(WeightParams):
+    """What may be chosen; classes are not weighted by default, as with LightGBM."""
+
+    trees: int = field(default=1000, metadata={"label": "Trees at most", "min": 1, "max": 10_000})
+    patience: int = field(
+        default=50,
+        metadata={"label": "Patience", "help": "stop after so many trees without gain on validation", "min": 1},
+    )
+    learning_rate: float = field(default=0.05, metadata={"label": "Learning rate", "min": 0.001, "max": 1.0})
+    leaves: int = field(default=15, metadata={"label": "Leaves per tree", "min": 2, "max": 1024})
+    leaf_weight: float = field(
+        default=15.0,
         metadata={
-            "label": "Weight of positives", "help": "above 1 finds more of them, and probabilities become too high", "min": 0.01,
-            "max": 10_000,
+            "label": "Weight of a leaf at least", "help": "sum of p · (1 - p) over its rows: the rarer positives are, the more rows it takes",
+            "min": 0.0,
         },
     )  # fmt: skip
+    feature_share: float = field(default=0.5, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0})
+    row_share: float = field(default=0.8, metadata={"label": "Share of rows per tree", "min": 0.05, "max": 1.0})
+    penalty: float = field(default=10.0, metadata={"label": "L2 penalty", "min": 0.0})
+    seed: int = field(default=7, metadata={"label": "Seed", "help": "the same seed gives the same model", "min": 0})
 
 
 @dataclass(frozen=True)
@@ -205,6 +235,13 @@ BOOSTED = TrainingPipeline(
     params=BoostedParams,
     module="experiments.pipelines.boosted",
 )
+XGBOOST = TrainingPipeline(
+    name="xgboost",
+    title="Gradient-boosted trees (XGBoost)",
+    description="The other usual library for trees: missing values and categories as they are, leaves grown where they gain most.",
+    params=XGBoostParams,
+    module="experiments.pipelines.xgboosted",
+)
 RANKED = TrainingPipeline(
     name="lambdamart",
     title="LambdaMART (LightGBM)",
@@ -261,7 +298,7 @@ SEASONAL = TrainingPipeline(
     needs=("series", "time"),
 )
 
-OURS = (BASELINE, BOOSTED, RANKED, ISOLATED, REGRESSED, RECURSIVE, DIRECT, SEASONAL)
+OURS = (BASELINE, BOOSTED, XGBOOST, RANKED, ISOLATED, REGRESSED, RECURSIVE, DIRECT, SEASONAL)
 PLUG_INS = "controlplane.pipelines"  # entry points of installed packages: each names a TrainingPipeline
 
 

@@ -58,7 +58,7 @@ class Trained:
             the opposite: how anomalous).
         inputs: the columns that it takes, in order; None: all features.
         parameters: of the signature, such as the default and the longest horizon of a forecast.
-        booster: the same model as a LightGBM booster, for the gateway; None where it is another kind.
+        booster: the same model as a booster of LightGBM or XGBoost, for the gateway; None where it is another kind.
         importance: each feature's share of the total.
         facts: what was found on the way, such as the number of trees.
     """

@@ -1,11 +1,11 @@
-"""The same model as the same bytes: skops names parts by addresses in memory and stamps them with the time, which tells nothing."""
+"""The same model as the same bytes: skops names parts by addresses in memory or by chance, and stamps them with the time, which tells nothing."""
 
 import io
 import re
 import zipfile
 
 SCHEMA = "schema.json"
-_ID = re.compile(r'("__id__": |"file": ")(\d+)')
+_ID = re.compile(r'("__id__": |"file": ")([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+)')
 _BEGINNING = (1980, 1, 1, 0, 0, 0)  # the first instant that a ZIP archive knows
 
 
