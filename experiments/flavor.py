@@ -18,12 +18,13 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 
 from experiments.pipelines.contract import Trained
 from experiments.pipelines.repeatable import repeatable
+from serving.contract import CALIBRATION, calibrated_text, written
 
 SKOPS_FILE = "model.skops"
 # By library of the booster: its file for the gateway, and what else MLflow's flavour of that name says.
-BOOSTERS = {
-    "lightgbm": ("model.lgb", lambda: {"lgb_version": version("lightgbm")}),
-    "xgboost": ("model.ubj", lambda: {"xgb_version": xgboost.__version__, "model_format": "ubj"}),
+BOOSTERS: dict[str, tuple[str, dict[str, str]]] = {
+    "lightgbm": ("model.lgb", {"lgb_version": version("lightgbm")}),
+    "xgboost": ("model.ubj", {"xgb_version": xgboost.__version__, "model_format": "ubj"}),
 }
 PREDICTS = {
     "score_samples": "predict"
@@ -33,7 +34,8 @@ REQUIREMENTS = ("mlflow", "scikit-learn", "lightgbm", "skops", "pandas", "numpy"
 # What skops does not trust by itself: data holders of numpy, and LightGBM's own classes, read through before.
 TRUSTED = [
     "collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier", "lightgbm.sklearn.LGBMRanker",
-    "lightgbm.sklearn.LGBMRegressor", "numpy.dtype", "sklearn.tree._tree.Tree",
+    "lightgbm.sklearn.LGBMRegressor", "numpy.clip", "numpy.dtype", "sklearn.calibration._CalibratedClassifier",
+    "sklearn.tree._tree.Tree", "sklearn.utils._bunch.Bunch",
 ]  # fmt: skip
 # What is written besides; it is not read back here, since boosters of XGBoost are measured from their own file.
 WRITTEN = [*TRUSTED, "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier"]
@@ -63,9 +65,22 @@ def save_model(
     if trained.booster is not None:
         file, about = BOOSTERS[library]
         kind = type(trained.booster)
-        trained.booster.save_model(str(Path(path) / file))
-        mlflow_model.add_flavor(library, data=file, model_class=f"{kind.__module__}.{kind.__qualname__}", **about())
+        write_booster(trained, Path(path) / file)
+        mlflow_model.add_flavor(library, data=file, model_class=f"{kind.__module__}.{kind.__qualname__}", **about)
         mlflow_model.save(str(Path(path) / "MLmodel"))
+
+
+def write_booster(trained: Trained, path: Path) -> None:
+    """Write the model as the gateway loads it: the booster, with its calibration where it has one."""
+    trained.booster.save_model(str(path))
+    if trained.calibration is None:
+        return
+    if path.suffix == ".ubj":
+        calibrated = trained.booster.copy()
+        calibrated.set_attr(**{CALIBRATION: written(trained.calibration)})
+        calibrated.save_model(str(path))
+    else:
+        path.write_text(calibrated_text(path.read_text(), trained.calibration))
 
 
 def signature_of(types: dict[str, str], *, optional: Collection[str], trained: Trained) -> ModelSignature:

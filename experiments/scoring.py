@@ -18,7 +18,7 @@ from registry.children import run_child
 from registry.models import ArtifactState, ModelVersion, Task
 from registry.selectors import signature_of
 from registry.staging import stage
-from serving.contract import Column, File, Scores, ScoringRequest, manifest_digest, model_file
+from serving.contract import Column, File, Scores, ScoringRequest, calibration_of_text, manifest_digest, model_file
 
 CHILD_SECONDS = 90  # on the clock; its CPU time is bounded by itself
 CHILD_ROWS = 100_000  # at once; so many bound its memory and time however long the data set is
@@ -80,6 +80,8 @@ def _check_columns(version: ModelVersion, rows: pd.DataFrame) -> list[str]:
 
 
 def _lightgbm(content: bytes, rows: pd.DataFrame, columns: list[dict[str, Any]]) -> Floats:
+    if calibration_of_text(content.decode()) is not None:
+        return _as_served("lightgbm", content, rows, columns)
     booster = lightgbm.Booster(model_str=content.decode())
     return np.asarray(booster.predict(_with_categories(rows, columns)), dtype=np.float64)
 

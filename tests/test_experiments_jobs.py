@@ -103,6 +103,45 @@ def test_each_family_goes_from_data_to_evidence(
     assert run.importance
 
 
+def test_xgboost_is_tried_fold_by_fold_calibrated_and_measured_as_it_is_served(
+    world, mlflow_server, monkeypatch, client
+):
+    engineer, model, data = world
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.url)
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", make_token(model.team)[1])
+
+    _, version = trained(
+        world,
+        "xgboost",
+        trees=60,
+        leaf_weight=2.0,
+        positive_weight=5.0,
+        calibration="sigmoid",
+        folds=2,
+        fold_gap_hours=24.0,
+    )
+    (measured,) = run_jobs("evaluation")
+
+    assert (version.artifact_state, version.format, version.refusal) == (ArtifactState.VERIFIED, "xgboost", "")
+    assert measured.state == State.SUCCEEDED, measured.error
+    run = TrainingRun.objects.get(version=version)
+    tried, calibration = run.detail["cross_validation"], run.detail["calibration"]
+    assert [fold["metrics"]["average_precision"] > 0.1 for fold in tried["folds"]] == [True, True]
+    assert tried["folds"][0]["last"] < tried["folds"][1]["first"]
+    assert calibration["metrics"]["calibration_error_after"] < calibration["metrics"]["calibration_error_before"]
+    logged = mlflow.MlflowClient().get_run(run.run_id).data.metrics
+    assert logged["cv_average_precision_mean"] == pytest.approx(tried["mean"])
+    assert logged["calibration_error_after"] == pytest.approx(calibration["metrics"]["calibration_error_after"])
+    held_out = dataset_rows(data, "held_out")
+    stock = mlflow.pyfunc.load_model(f"models:/{model.name}/{version.number}").predict(held_out[data.features()])
+    np.testing.assert_allclose(predict(version, held_out), stock[:, 1], atol=1e-7)
+    client.force_login(engineer.user)
+    page = client.get(f"{version.path}training-panel/").content.decode()
+    assert "Fold by fold" in page
+    assert "each fold learns from all rows until 24 hours before those that it is measured on." in page
+    assert "What calibrating changed" in page
+
+
 def test_a_job_builds_the_next_version_of_a_data_set(world, rows, monkeypatch):
     engineer, _, data = world
     builder = replace(BUILDERS["flights"], build=lambda params: rows.iloc[:: params.keep_one_in])

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
@@ -14,11 +15,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from experiments import tracking
+from experiments.fitting import CrossValidation, cross_validated, fit
 from experiments.frames import load_frame
 from experiments.handlers.asking import actor_of
 from experiments.models import DatasetVersion
 from experiments.params import parse
-from experiments.pipelines.catalogue import PIPELINES
+from experiments.pipelines.calibrating import Checked
+from experiments.pipelines.catalogue import PIPELINES, TrainingPipeline
 from experiments.pipelines.contract import Trained, TrainingRows
 from experiments.selectors import split_rows
 from experiments.services import training_register
@@ -45,8 +48,10 @@ def train(ctx: JobContext) -> None:
     rows = _training_rows(data, load_frame(data.parquet, data.digest))
     ctx.log(f"{data}, {data.digest}: {len(rows.train):,} rows to learn from, {len(rows.validation):,} to validate")
     with _mlflow_run(ctx, model, data) as run:
-        report = _Report(ctx, run)
-        trained = pipeline.train(rows, parse(pipeline.params, ctx.params["params"]), report)
+        params: Any = parse(pipeline.params, ctx.params["params"])
+        tried = _tried(ctx, run, pipeline, params, rows, model.task)
+        trained, checked = fit(pipeline, params, rows, _Report(ctx, run, 0.5 if tried else 0.0))
+        detail = _log_detail(run, tried, checked)
         found = _log_outcome(run, trained, rows, model.task)
         ctx.log(", ".join(f"{name} {value:.4f}" for name, value in found.items()))
         ctx.progress(TRAINED + 0.1, "Writing the model to MLflow")
@@ -58,8 +63,8 @@ def train(ctx: JobContext) -> None:
             example=_example(rows.train[[name for name in takes if name in rows.train]]),
         )  # fmt: skip
     outcome = TrainingResult(
-        run.run_id, run.experiment_id, logged.model_id, logged.source, metrics=found, importance=trained.importance
-    )
+        run.run_id, run.experiment_id, logged.model_id, logged.source, metrics=found, importance=trained.importance, detail=detail,
+    )  # fmt: skip
     ctx.progress(0.95, "Reading back what was written")
     read = _read_back(logged.source, run.run_id, model)
     ctx.progress(0.97, "Registering the version")
@@ -103,18 +108,50 @@ def _example(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 class _Report:
-    """Passes a pipeline's progress to the job, and its learning curves to the run."""
+    """Passes a pipeline's progress to the job, and its learning curves to the run.
 
-    def __init__(self, ctx: JobContext, run: tracking.Run) -> None:
-        self.ctx, self.run = ctx, run
+    Attributes:
+        begin, end: which share of the training it tells of.
+    """
+
+    def __init__(self, ctx: JobContext, run: tracking.Run, begin: float = 0.0, end: float = 1.0) -> None:
+        self.ctx, self.run, self.begin, self.end = ctx, run, begin, end
 
     def progress(self, share: float, phase: str) -> None:
         """Show how far the training is, and stop where it is no longer wanted."""
-        self.ctx.progress(0.05 + (TRAINED - 0.05) * share, phase)
+        done = self.begin + (self.end - self.begin) * share
+        self.ctx.progress(0.05 + (TRAINED - 0.05) * done, phase)
 
     def metric(self, name: str, value: float, step: int) -> None:
         """Note one point of a learning curve."""
         self.run.metric(name, value, step)
+
+
+def _tried(
+    ctx: JobContext, run: tracking.Run, pipeline: TrainingPipeline, params: Any, rows: TrainingRows, task: str
+) -> CrossValidation | None:
+    """Return how the pipeline fares fold by fold, if it is asked to."""
+    if not getattr(params, "folds", 0):
+        return None
+    found = cross_validated(pipeline, params, rows, task=task, report=_Report(ctx, run, 0.0, 0.5))
+    ctx.log(f"{len(found.folds)} folds: {found.metric} {found.mean:.4f}, spread {found.spread:.4f}")
+    run.metric(f"cv_{found.metric}_mean", found.mean)
+    run.metric(f"cv_{found.metric}_spread", found.spread)
+    return found
+
+
+def _log_detail(run: tracking.Run, tried: CrossValidation | None, checked: Checked | None) -> dict[str, Any]:
+    """Write what was found by fold and by calibrating beside the run, and return it."""
+    detail: dict[str, Any] = {}
+    if tried:
+        detail["cross_validation"] = tried.told()
+    if checked:
+        detail["calibration"] = asdict(checked)
+        for name, value in checked.metrics.items():
+            run.metric(name, value)
+    for name, content in detail.items():
+        run.table(f"{name}.json", content)
+    return detail
 
 
 @contextmanager

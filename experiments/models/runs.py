@@ -21,6 +21,7 @@ class TrainingRun(models.Model):
     params = models.JSONField(default=dict)
     metrics = models.JSONField(default=dict, help_text="on the validation rows; {name: value}")
     importance = models.JSONField(default=dict, help_text="{feature: share of the total}")
+    detail = models.JSONField(default=dict, help_text="how it fared by fold, and what calibrating changed")
     run_id = models.CharField(max_length=64)
     experiment_id = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -18,9 +18,51 @@ logger = logging.getLogger(__name__)
 Train = Callable[[TrainingRows, Any, Report], Trained]
 
 
+CALIBRATIONS = {
+    "none": "as the model says",
+    "sigmoid": "sigmoid: two numbers, for a few hundred rows or more",
+    "isotonic": "isotonic: any rising curve, for thousands of rows",
+}
+
+
 @dataclass(frozen=True)
-class WeightParams:
+class FoldParams:
+    """How a model is tried on several stretches of its data before it is trained for good."""
+
+    folds: int = field(
+        default=0,
+        metadata={
+            "label": "Folds of cross-validation", "help": "each is a training of its own, measured on later rows; 0: none", "min": 0, "max": 20,
+        },
+    )  # fmt: skip
+    fold_window: str = field(
+        default="expanding",
+        metadata={
+            "label": "Folds learn from", "choices": {
+                "expanding": "all rows before", "rolling": "a window of the same number of rows",
+            },
+        },
+    )  # fmt: skip
+    fold_gap_hours: float = field(
+        default=0.0,
+        metadata={
+            "label": "Gap before measured rows, in hours", "help": "as long as labels take: what happened in it was not known yet",
+            "min": 0.0, "max": 87_600,
+        },
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ClassifierParams(FoldParams):
     """What may be chosen of every classifier."""
+
+    calibration: str = field(
+        default="none",
+        metadata={
+            "label": "Calibration", "help": "fitted on the newest half of the validation rows, which then stop nothing",
+            "choices": CALIBRATIONS,
+        },
+    )  # fmt: skip
 
     positive_weight: float = field(
         default=1.0,
@@ -32,8 +74,8 @@ class WeightParams:
 
 
 @dataclass(frozen=True)
-class BaselineParams(WeightParams):
-    """What may be chosen.
+class LogisticParams:
+    """What may be chosen of a logistic regression.
 
     Classes are not weighted: on the flights data weighting lowered average precision and left probabilities four times
     too high, while the alert threshold is set by rank anyway.
@@ -48,6 +90,11 @@ class BaselineParams(WeightParams):
         metadata={"label": "Rare category below", "help": "rarer values of a category share one weight", "min": 1},
     )
     max_iterations: int = field(default=500, metadata={"label": "Iterations at most", "min": 10, "max": 10_000})
+
+
+@dataclass(frozen=True)
+class BaselineParams(ClassifierParams, LogisticParams):
+    """What may be chosen."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +117,7 @@ class TreeParams:
 
 
 @dataclass(frozen=True)
-class BoostedParams(WeightParams, TreeParams):
+class BoostedParams(ClassifierParams, TreeParams):
     """What may be chosen.
 
     Classes are not weighted by default: the trees are fitted to the likelihood, so their output stays a probability.
@@ -84,8 +131,8 @@ class BoostedParams(WeightParams, TreeParams):
 
 
 @dataclass(frozen=True)
-class XGBoostParams(WeightParams):
-    """What may be chosen; classes are not weighted by default, as with LightGBM."""
+class XGBoostTreeParams:
+    """What may be chosen of XGBoost's trees."""
 
     trees: int = field(default=1000, metadata={"label": "Trees at most", "min": 1, "max": 10_000})
     patience: int = field(
@@ -108,6 +155,11 @@ class XGBoostParams(WeightParams):
 
 
 @dataclass(frozen=True)
+class XGBoostParams(ClassifierParams, XGBoostTreeParams):
+    """What may be chosen; classes are not weighted by default, as with LightGBM."""
+
+
+@dataclass(frozen=True)
 class RankedParams(TreeParams):
     """What may be chosen."""
 
@@ -118,7 +170,7 @@ class RankedParams(TreeParams):
 
 
 @dataclass(frozen=True)
-class RegressedParams(TreeParams):
+class RegressedParams(FoldParams, TreeParams):
     """What may be chosen."""
 
     robust: bool = field(

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from serving.contract import Calibration
+
 
 @dataclass(frozen=True)
 class TrainingRows:
@@ -27,6 +29,22 @@ class TrainingRows:
     train_context: pd.DataFrame = field(default_factory=pd.DataFrame)
     validation_context: pd.DataFrame = field(default_factory=pd.DataFrame)
     roles: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def context(self) -> pd.DataFrame:
+        """The columns that have a role, of the training rows and then of the validation rows."""
+        both = pd.concat([self.train_context, self.validation_context], ignore_index=True)
+        return both if len(both) else pd.DataFrame(index=range(len(self.train) + len(self.validation)))
+
+    def part(self, learn: npt.NDArray[np.int64], validate: npt.NDArray[np.int64]) -> "TrainingRows":
+        """Return the rows at these places, counted through the training rows and on through the validation rows."""
+        features = pd.concat([self.train, self.validation], ignore_index=True)
+        labels = pd.concat([self.train_labels, self.validation_labels], ignore_index=True)
+        context = self.context
+        return TrainingRows(
+            features.iloc[learn], labels.iloc[learn], features.iloc[validate], labels.iloc[validate], self.categorical,
+            context.iloc[learn], context.iloc[validate], self.roles,
+        )  # fmt: skip
 
     @property
     def numeric(self) -> list[str]:
@@ -61,6 +79,7 @@ class Trained:
         booster: the same model as a booster of LightGBM or XGBoost, for the gateway; None where it is another kind.
         importance: each feature's share of the total.
         facts: what was found on the way, such as the number of trees.
+        calibration: what sets the booster's probability right; the estimator has it inside.
     """
 
     estimator: Any
@@ -70,6 +89,7 @@ class Trained:
     method: Method = "predict_proba"
     inputs: list[str] | None = None
     parameters: dict[str, int] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     def scores(self, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Return what the gateway answers for each row, (n,): probability of the second class, value, or how anomalous it is."""

@@ -66,7 +66,7 @@ def _until(booster: xgboost.Booster, trees: int) -> xgboost.Booster:
     return xgboost.Booster(params={"nthread": THREADS}, model_file=bytearray(json.dumps(cut).encode()))
 
 
-class _Told(xgboost.callback.TrainingCallback):
+class _Told(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # the library types it as anything
     """Tells the learning curves, and every ten trees how far the training is."""
 
     def __init__(self, report: Report, trees: int) -> None:

@@ -1,7 +1,7 @@
 """Training: asking for it, and registering what came out."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from experiments.models import DatasetVersion, TrainingRun
@@ -28,6 +28,7 @@ class TrainingResult:
     source: str
     metrics: dict[str, float]
     importance: dict[str, float]
+    detail: dict[str, Any] = field(default_factory=dict)
 
 
 @audited()
@@ -94,7 +95,8 @@ def training_register(
     version = version_settle(version_id=version.pk, outcome=outcome)
     run = TrainingRun.objects.create(
         job=job, dataset_version=dataset_version, version=version, pipeline=pipeline, params=params,
-        metrics=result.metrics, importance=result.importance, run_id=result.run_id, experiment_id=result.experiment_id,
+        metrics=result.metrics, importance=result.importance, detail=result.detail, run_id=result.run_id,
+        experiment_id=result.experiment_id,
     )  # fmt: skip
     audit(
         action="training.finish", subject=version.path, actor=actor, team=model.team.slug,

@@ -1,5 +1,6 @@
 """Training runs, the form that starts one, and what a version's page shows of its making."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import services
-from experiments.charts import precision_recall_chart, reliability_chart
+from experiments.charts import overlaid_reliability, precision_recall_chart, reliability_chart
 from experiments.forms import DataForm, DeclaredForm
 from experiments.lineage import drawn_across, drawn_down, lineage_of
 from experiments.models import TrainingRun
@@ -19,6 +20,7 @@ from experiments.selectors import measured_of, runs_of, trainable
 from jobs.paging import page_of
 from jobs.tasks import nudge
 from registry.access import actor_of
+from registry.criteria import metric_label
 from registry.errors import RefusedError
 from registry.models import Role
 from registry.selectors.servables import is_routable
@@ -27,6 +29,7 @@ from registry.views.versions import visible_version
 from serving.contract import CHAMPION
 
 IMPORTANT = 10
+ALSO_SHOWN = ("roc_auc", "calibration_error", "root_mean_squared_error")  # of a fold, beside what tells versions apart
 
 
 @require_GET
@@ -119,6 +122,7 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
         "importance": sorted(run.importance.items(), key=lambda item: -item[1])[:IMPORTANT] if run else [],
         "measured": measured,
         "evaluations": evaluations,
+        **_tried(run.detail if run else {}),
         "routable": is_routable(version),
         "live": any(not evaluation.job.is_final for evaluation in evaluations),
         "champion": champion.version if champion else None,
@@ -135,6 +139,25 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
         ],
     }  # fmt: skip
     return render(request, "experiments/training_panel.html", context)
+
+
+def _tried(detail: dict[str, Any]) -> dict[str, Any]:
+    """Return how a run fared by fold and what calibrating changed, as its page shows them."""
+    found: dict[str, Any] = {}
+    if tried := detail.get("cross_validation"):
+        shown = [name for name in tried["folds"][0]["metrics"] if name == tried["metric"] or name in ALSO_SHOWN]
+        shown.sort(key=lambda name: name != tried["metric"])
+        found |= {
+            "tried_label": metric_label(tried["metric"]),
+            "tried_metrics": [(name, metric_label(name)) for name in shown],
+            "tried_folds": [(fold, [fold["metrics"][name] for name in shown]) for fold in tried["folds"]],
+        }
+    if calibration := detail.get("calibration"):
+        tables = calibration["reliability"]
+        chart = overlaid_reliability([("before", tables["before"]), ("after", tables["after"])])
+        about = "Share that happened by predicted probability, before and after calibrating"
+        found["calibration_chart"] = replace(chart, about=about) if chart else None
+    return found
 
 
 @require_POST

@@ -5,6 +5,14 @@ Every other package may import this one, and nothing else of ``serving``.
 
 from serving.contract.artifacts import FORMATS, MODEL_FILES, Column, File, Reading, manifest_digest, model_file
 from serving.contract.batch import SPEC_ERROR, BatchFormat, BatchProgress, BatchSpec
+from serving.contract.calibration import (
+    CALIBRATION,
+    Calibration,
+    calibrated_text,
+    calibration_of_text,
+    read_calibration,
+    written,
+)
 from serving.contract.callers import Caller, CallerList, callers_path, read_callers, write_callers
 from serving.contract.conversion import PARITY, Conversion, ConversionRequest
 from serving.contract.publishing import LONGEST_WAIT_S, PUBLISHED_PATH, Published
@@ -59,6 +67,7 @@ from serving.contract.state import (
 __all__ = [
     "ALIVE_S",
     "BASIS_POINTS",
+    "CALIBRATION",
     "CANARY",
     "CHAMPION",
     "FORECASTING",
@@ -80,6 +89,7 @@ __all__ = [
     "BatchFormat",
     "BatchProgress",
     "BatchSpec",
+    "Calibration",
     "Caller",
     "CallerList",
     "ColdVersion",
@@ -103,6 +113,8 @@ __all__ = [
     "ScoringRequest",
     "Version",
     "arm_for",
+    "calibrated_text",
+    "calibration_of_text",
     "callers_path",
     "check_table",
     "confirm_table",
@@ -114,6 +126,7 @@ __all__ = [
     "manifest_digest",
     "mirrors",
     "model_file",
+    "read_calibration",
     "read_callers",
     "read_segment",
     "read_table",
@@ -121,4 +134,5 @@ __all__ = [
     "shadow_point",
     "write_callers",
     "write_table",
+    "written",
 ]

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.contract import Column
-from serving.runtimes import Columns, MisfitError, ModelError, Output, Row, Value, as_floats, known_values
+from serving.contract import CALIBRATION, Column, read_calibration
+from serving.runtimes import Columns, MisfitError, ModelError, Output, Row, Runtime, Value, as_floats, known_values
+from serving.runtimes.calibrated import with_calibration
 
 FLOAT64 = 1  # C_API_DTYPE_FLOAT64
 NORMAL = 0  # C_API_PREDICT_NORMAL: probabilities where the objective has them
@@ -140,13 +141,17 @@ class LightGBM:
         return answer.tolist()
 
 
-def load(data: bytes, columns: list[Column]) -> LightGBM:
+def load(data: bytes, columns: list[Column]) -> Runtime:
     """Return the model of a LightGBM text file, fitted to the signature's columns.
 
     Raises:
         ModelError: the bytes are no such text, or its features or categories are not those of the columns.
     """
     header, categories = read_text(data)
+    try:
+        calibration = read_calibration(header.get(CALIBRATION))
+    except ValueError as error:
+        raise ModelError(str(error)) from None
     features = header.get("feature_names", "").split(" ")
     _check_features(features, columns)
     codes = _codes(categories, columns, features)
@@ -157,7 +162,8 @@ def load(data: bytes, columns: list[Column]) -> LightGBM:
     if width < 1 or width != booster.count("LGBM_BoosterGetNumClasses"):
         raise ModelError("the number of outputs is not that of the classes")
     place = {_feature_name(column): i for i, column in enumerate(columns)}
-    return LightGBM(booster, [(place[name], codes.get(name)) for name in features], _output(header, width))
+    model = LightGBM(booster, [(place[name], codes.get(name)) for name in features], _output(header, width))
+    return with_calibration(model, calibration)
 
 
 def read_text(data: bytes) -> tuple[dict[str, str], list[list[Value]]]:

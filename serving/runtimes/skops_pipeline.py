@@ -27,11 +27,13 @@ from serving.runtimes import (
 
 # What skops does not trust by itself, read through before it was listed: data holders without behaviour of their own.
 TRUSTED = [
+    "numpy.clip",
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
 ]
 
 

@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 import xgboost
 
-from serving.contract import Column
+from serving.contract import CALIBRATION, Column, read_calibration
 from serving.runtimes import (
     Columns,
     MisfitError,
     ModelError,
     Output,
     Row,
+    Runtime,
     Value,
     as_floats,
     check_names,
     check_numeric,
     known_values,
 )
+from serving.runtimes.calibrated import with_calibration
 
 PROBABILITY = ("binary:logistic",)
 PROBABILITIES = ("multi:softprob",)
@@ -51,7 +53,7 @@ class XGBoost:
         return np.asarray(answer, dtype=np.float64).ravel().tolist()
 
 
-def load(data: bytes, columns: list[Column]) -> XGBoost:
+def load(data: bytes, columns: list[Column]) -> Runtime:
     """Return the model of an XGBoost JSON or UBJSON file.
 
     Raises:
@@ -70,7 +72,13 @@ def load(data: bytes, columns: list[Column]) -> XGBoost:
     order = check_names(booster.feature_names, columns)
     codes = [_codes(columns[place], words) for place, words in zip(order, categories_of(booster), strict=True)]
     answer = booster.inplace_predict(np.zeros((1, features)), validate_features=False)
-    return XGBoost(booster, list(zip(order, codes, strict=True)), _output(objective, int(np.size(answer))))
+    model = XGBoost(booster, list(zip(order, codes, strict=True)), _output(objective, int(np.size(answer))))
+    try:
+        return with_calibration(model, read_calibration(booster.attr(CALIBRATION)))
+    except MisfitError:
+        raise
+    except ValueError as error:
+        raise ModelError(str(error)) from None
 
 
 def read_model(data: bytes) -> tuple[xgboost.Booster, str]:
