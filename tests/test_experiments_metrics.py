@@ -281,3 +281,46 @@ def test_binned_scores_give_nearly_the_interval_of_all_rows():
     assert abs(binned.bias) < 0.2 * width
     assert binned.interval[1:] == pytest.approx(exact[1:], abs=0.15 * width)
     assert binned.cells < 20_000
+
+
+def customers(random, count=150, most=12):
+    """Rows of customers, some of whom have many: their rows share a risk that two models see through noise of their own."""
+    sizes = random.integers(1, most, count)
+    blocks = np.repeat(np.arange(count), sizes)
+    risk = random.normal(scale=1.5, size=count)[blocks]
+    labels = (risk + random.normal(size=len(blocks)) > 0.8).astype(int)
+    seen = random.normal(size=count)[blocks]
+    scores = risk + seen + random.normal(scale=0.5, size=len(blocks))
+    other = risk - 0.3 * seen + random.normal(size=len(blocks))
+    return labels, scores, other, blocks
+
+
+def test_area_by_entity_agrees_with_the_bootstrap_of_entities():
+    labels, scores, other, blocks = customers(np.random.default_rng(11))
+    areas = [
+        lambda w: sk.roc_auc_score(labels, scores, sample_weight=w),
+        lambda w: sk.roc_auc_score(labels, scores, sample_weight=w) - sk.roc_auc_score(labels, other, sample_weight=w),
+    ]
+
+    drawn = intervals(areas, rows=len(labels), blocks=blocks, resamples=600, seed=5)
+
+    found = m.roc_auc(labels, scores, blocks), m.roc_auc_difference(labels, scores, other, blocks)
+    for ours, theirs in zip(found, drawn, strict=True):
+        assert ours.value == pytest.approx(theirs.value)
+        assert ours.high - ours.low == pytest.approx(theirs.high - theirs.low, rel=0.12)
+    alone = m.roc_auc(labels, scores)
+    assert found[0].high - found[0].low > 1.3 * (
+        alone.high - alone.low
+    )  # rows of a customer tell less than they seem to
+
+
+def test_area_by_entity_is_delongs_where_each_has_one_row():
+    labels, scores, other, blocks = customers(np.random.default_rng(3))
+    single = np.random.default_rng(0).permutation(len(labels))
+
+    assert m.roc_auc(labels, scores, single) == pytest.approx(m.roc_auc(labels, scores), abs=1e-12)
+    assert m.roc_auc_difference(labels, scores, other, single) == pytest.approx(
+        m.roc_auc_difference(labels, scores, other), abs=1e-12
+    )
+    with pytest.raises(ValueError, match="at least two blocks"):
+        m.roc_auc(labels, scores, np.zeros_like(blocks))

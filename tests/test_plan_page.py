@@ -56,7 +56,7 @@ def team():
 def measured(model, plan, data):
     version = factories.make_version(model)
     job = Job.objects.create(kind="evaluate", queue="evaluation", scope=model.team.slug, title="e", state="succeeded")
-    suite = f"classification-2+plan-{plan.number}"
+    suite = f"classification-3+plan-{plan.number}"
     Evaluation.objects.create(version=version, dataset_version=data, suite=suite, plan=plan, job=job)
     services.evidence_record(
         version=version, metric="roc_auc", value=0.8, suite=suite, job=job, data_digest=data.digest

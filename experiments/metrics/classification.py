@@ -160,36 +160,63 @@ class _Placements:
         among_all = midranks(np.concatenate([positives, negatives]))
         return cls((among_all[:m] - midranks(positives)) / n, 1 - (among_all[m:] - midranks(negatives)) / m)
 
-    def error(self) -> float:
-        """Half the width of the 95% interval of their mean."""
-        return Z_95 * float(
-            np.sqrt(self.beaten.var(ddof=1) / len(self.beaten) + self.beating.var(ddof=1) / len(self.beating))
+    def error(self, truth: npt.NDArray[np.bool_], blocks: Ints | None) -> float:
+        """Half the width of the 95% interval of their mean.
+
+        Args:
+            blocks: as in :func:`roc_auc`.
+        """
+        if blocks is None:
+            of_positives, of_negatives = (part.var(ddof=1) / len(part) for part in (self.beaten, self.beating))
+            return Z_95 * float(np.sqrt(of_positives + of_negatives))
+        above, below = blocks[truth], blocks[~truth]
+        known = int(blocks.max()) + 1
+        ours, theirs = (
+            np.bincount(codes, part - part.mean(), known) / len(part)
+            for codes, part in ((above, self.beaten), (below, self.beating))
         )
+        counts = [len(np.unique(codes)) for codes in (above, below, blocks)]
+        if min(counts[:2]) < 2:
+            raise ValueError("the interval needs rows of each label in at least two blocks")
+        wide = [count / (count - 1) for count in counts]
+        variance = wide[0] * ours @ ours + wide[1] * theirs @ theirs + 2 * wide[2] * ours @ theirs
+        return Z_95 * float(np.sqrt(max(0.0, float(variance))))
 
 
-def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Interval:
+def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike, blocks: Ints | None = None) -> Interval:
     """Return the area under the ROC curve with DeLong's 95% interval (probability, 0 to 1).
 
+    Args:
+        blocks: (n,) which block each row is in, from 0; rows of one block, such as those of a customer, may depend on each other.
+            None: each row is a block of its own, for which both ways give the same interval.
+
     Raises:
-        ValueError: there are fewer than two rows of either label.
-    Source: DeLong et al. 1988; computed with mid-ranks as in Sun and Xu 2014, "Fast implementation of DeLong's algorithm".
+        ValueError: there are fewer than two rows of either label, or all of them lie in one block.
+    Source: DeLong et al. 1988; computed with mid-ranks as in Sun and Xu 2014, "Fast implementation of DeLong's algorithm". By block:
+        Obuchowski 1997, "Nonparametric analysis of clustered ROC curve data", whose variance adds up placements by block.
     """
-    found = _Placements.of(np.asarray(labels, dtype=bool), np.asarray(scores, dtype=np.float64))
-    area, error = float(found.beaten.mean()), found.error()
+    truth = np.asarray(labels, dtype=bool)
+    found = _Placements.of(truth, np.asarray(scores, dtype=np.float64))
+    area, error = float(found.beaten.mean()), found.error(truth, blocks)
     return Interval(area, max(0.0, area - error), min(1.0, area + error))
 
 
-def roc_auc_difference(labels: npt.ArrayLike, scores: npt.ArrayLike, champion: npt.ArrayLike) -> Interval:
+def roc_auc_difference(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, champion: npt.ArrayLike, blocks: Ints | None = None
+) -> Interval:
     """Return by how much ``scores`` beats ``champion`` in the area under the ROC curve on the same rows, -1 to 1.
 
     The interval is DeLong's for correlated curves: the placements of each row are subtracted before their variance is taken.
+
+    Args:
+        blocks: as in :func:`roc_auc`.
 
     Raises: ValueError as :func:`roc_auc`.
     """
     truth = np.asarray(labels, dtype=bool)
     ours, theirs = (_Placements.of(truth, np.asarray(given, dtype=np.float64)) for given in (scores, champion))
     apart = _Placements(ours.beaten - theirs.beaten, ours.beating - theirs.beating)
-    difference, error = float(apart.beaten.mean()), apart.error()
+    difference, error = float(apart.beaten.mean()), apart.error(truth, blocks)
     return Interval(difference, max(-1.0, difference - error), min(1.0, difference + error))
 
 

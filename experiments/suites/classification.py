@@ -24,6 +24,7 @@ from experiments.suites.slicing import candidates, worst
 ALERT_SHARE = 0.05
 MANY_ROWS = 300_000  # from so many on, scores are binned to compare two versions
 DELONG = "95% interval after DeLong"
+BY_BLOCK = "95% interval after Obuchowski (DeLong's, of whole groups of rows)"
 WILSON = "95% score interval after Wilson"
 
 
@@ -110,12 +111,18 @@ def _are_probabilities(scored: _Scored) -> bool:
 
 
 def _curves(scored: _Scored) -> list[Measurement]:
-    """Return the area under the ROC curve; absent with a single row of either label."""
-    if min(scored.positives, len(scored.truth) - scored.positives) < 2:
+    """Return the area under the ROC curve; absent with a single row of either label, or a single entity that has any."""
+    if not _has_interval(scored):
         return []
-    area = metrics.roc_auc(scored.truth, scored.scores)
-    method = DELONG if scored.blocks is None else f"{DELONG}, which takes rows as independent"
+    area = metrics.roc_auc(scored.truth, scored.scores, scored.blocks)
+    method = DELONG if scored.blocks is None else f"{BY_BLOCK} by {scored.given.roles['entity']}"
     return [measurement("roc_auc", area, len(scored.truth), method, roc=metrics.roc_curve(scored.rows))]
+
+
+def _has_interval(scored: _Scored) -> bool:
+    """Whether rows of each label lie in two blocks or more, so that the area's spread can be told."""
+    of = np.arange(len(scored.truth)) if scored.blocks is None else scored.blocks
+    return all(len(np.unique(of[scored.truth == label])) > 1 for label in (0, 1))
 
 
 def _slices(scored: _Scored) -> list[Measurement]:
@@ -160,10 +167,11 @@ def _against(scored: _Scored, champion: Floats) -> list[Measurement]:
             champion_precision_recall=metrics.precision_recall_curve(theirs),
         )
     ]  # fmt: skip
-    if scored.positives > 1 and n - scored.positives > 1:
-        area = metrics.roc_auc_difference(truth, scores, champion)
+    if _has_interval(scored):
+        area = metrics.roc_auc_difference(truth, scores, champion, scored.blocks)
+        how = DELONG if scored.blocks is None else f"{BY_BLOCK} by {scored.given.roles['entity']}"
         found.append(
-            measurement("roc_auc", area, n, f"{DELONG}, for two curves of the same rows",
+            measurement("roc_auc", area, n, f"{how}, for two curves of the same rows",
                         champion_value=metrics.roc_auc(truth, champion).value)
         )  # fmt: skip
     found += _sums_against(scored, champion)
@@ -209,11 +217,11 @@ _RANKED = ("average_precision", "roc_auc", "recall_at_5pct_alerts", "precision_a
 _DECIDED = ("recall_at_1pct_false_positives", "recall_at_90pct_precision", "alert_rate", "cost_per_case")
 
 SUITE = Suite(
-    task="classification", name="classification-2", measure=measure, targets=(BINARY,),
+    task="classification", name="classification-3", measure=measure, targets=(BINARY,),
     metrics=(*_RANKED, "brier_score", "calibration_error", *_DECIDED),
     compared=("average_precision", "roc_auc", "brier_score", "cost_per_case"),
 )  # fmt: skip
 ANOMALY = Suite(
-    task="anomaly", name="anomaly-1", measure=measure, targets=(BINARY,), metrics=(*_RANKED, *_DECIDED),
+    task="anomaly", name="anomaly-2", measure=measure, targets=(BINARY,), metrics=(*_RANKED, *_DECIDED),
     compared=("average_precision", "roc_auc", "cost_per_case"),
 )  # fmt: skip

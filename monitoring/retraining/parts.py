@@ -114,7 +114,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     min_labels: int = 2_000
     held_out: float = 0.25
     validation: float = 0.15
-    suite: str = "classification-2"
+    suite: str = "classification-3"
     metric: str = "average_precision"
     better_by: float = 0.0
     cooldown_s: int = DAY_S
