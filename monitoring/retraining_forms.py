@@ -8,7 +8,7 @@ from django import forms
 from experiments.pipelines.catalogue import PIPELINES
 from monitoring.retraining.parts import AUTOMATION_WORDS, GROUPS, Condition, Policy
 from monitoring.selectors.quality import quality_metrics
-from monitoring.services.retraining_policies import COMPARED
+from monitoring.services.retraining_policies import compared_in
 from registry.criteria import metric_label
 from registry.models import STANDING_TIER, RegisteredModel
 
@@ -119,8 +119,8 @@ class PolicyForm(forms.Form):
         widget=forms.Textarea({"class": "form-control mono", "rows": 4, "spellcheck": "false"}),
     )  # fmt: skip
     metric = forms.ChoiceField(
-        label="Better than the champion in", widget=_select(), choices=[(name, metric_label(name)) for name in COMPARED]
-    )
+        label="Better than the champion in", widget=_select(), help_text="On the same rows: more of it, or less where less is better.",
+    )  # fmt: skip
     better_by = _float("by more than", "The worse end of the interval on the same rows is above it.", initial=0)
     automation = forms.ChoiceField(
         label="By itself",
@@ -143,6 +143,8 @@ class PolicyForm(forms.Form):
         super().__init__(*args, **kwargs)
         names = model.team.datasets.values_list("name", flat=True)
         self.fields["dataset"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+        compared = [(name, metric_label(name)) for name in compared_in(model)]
+        self.fields["metric"].choices = compared  # type: ignore[attr-defined]
         told = [(name, metric_label(name)) for name in quality_metrics(model)]
         self.fields["quality_metric"].choices = [("", "no condition"), *told]  # type: ignore[attr-defined]
         if model.risk_tier != STANDING_TIER:

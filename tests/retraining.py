@@ -125,14 +125,14 @@ def trained(model, made=None, **fields):
     return made, version, data
 
 
-def measured(model, *, low, high, auc=0.8, champion=None, made=None, **fields):
+def measured(model, *, low, high, auc=0.8, champion=None, made=None, metric="average_precision", **fields):
     """The same, measured: better than the champion by ``low`` to ``high``."""
-    made, version, data = trained(model, made, **fields)
+    made, version, data = trained(model, made, metric=metric, **fields)
     champion = champion or model.aliases.get(name="champion").version
     job = job_create(kind="evaluate", scope=model.team.slug, title="Evaluate")
     Evaluation.objects.create(version=version, dataset_version=data, suite="s", against=champion, job=job)
     evidence_record(
-        version=version, job=job, metric="average_precision", value=(low + high) / 2, ci_low=low, ci_high=high, against=champion,
+        version=version, job=job, metric=metric, value=(low + high) / 2, ci_low=low, ci_high=high, against=champion,
         sample_size=100, data_digest=data.digest, detail={"champion_value": 0.3},
     )  # fmt: skip
     evidence_record(version=version, job=job, metric="roc_auc", value=auc, ci_low=auc - 0.02, ci_high=auc + 0.02)

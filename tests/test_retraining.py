@@ -7,6 +7,8 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from experiments.models import EvaluationPlan
+from experiments.suites import SUITES
 from jobs.models import Job
 from monitoring.drift_packing import pack
 from monitoring.drifting import Finding
@@ -14,6 +16,7 @@ from monitoring.drifting.windows import Share
 from monitoring.features import SCORE
 from monitoring.models import DriftWindow, Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.retraining.states import State
+from monitoring.retraining_forms import PolicyForm
 from monitoring.services import (
     alert_observe,
     reconcile_retrainings,
@@ -24,6 +27,7 @@ from monitoring.services import (
     retraining_stop,
 )
 from monitoring.services.retraining.looking import observe, retraining_look
+from monitoring.services.retraining_policies import compared_in
 from registry.errors import ConflictError, InvalidError, RoleError
 from registry.models import AuditEvent, Role
 from tests.factories import make_actor, make_champion, make_model, make_promotion
@@ -263,7 +267,8 @@ def test_a_person_stops_it_and_its_job_is_cancelled(model, champion):
         ({"params": {"trees": 0}}, "params.trees"),
         ({"params": {"leafs": 3}}, "params.leafs"),
         ({"suite": "other"}, "suite"),
-        ({"metric": "brier_score"}, "metric"),
+        ({"metric": "calibration_error"}, "metric"),
+        ({"metric": "cost_per_case"}, "metric"),
         ({"dataset": "nowhere"}, "dataset"),
         ({"held_out": 2}, "held_out"),
     ],
@@ -279,6 +284,25 @@ def test_a_policy_the_model_cannot_follow_is_refused_by_field(model, fields, fie
 
     assert refused.value.field == field
     assert RetrainingPolicy.objects.count() == 1
+
+
+def test_each_task_offers_what_its_versions_are_compared_in_and_costs_once_they_are_declared(model):
+    found = {task: compared_in(make_model(name=f"m-{task}", task=task)) for task in SUITES}
+
+    assert found["classification"] == ["average_precision", "roc_auc", "brier_score"]
+    assert found["anomaly"] == ["average_precision", "roc_auc"]
+    assert found["ranking"][0] == found["retrieval"][0] == "ndcg_at_10"
+    assert found["forecasting"][0] == "mase"
+    assert found["regression"][0] == "mean_absolute_error"
+    unclear = {"mean_error", "forecast_bias"}  # best near 0: neither more nor less is better
+    assert not any(unclear & set(names) for names in found.values())
+    EvaluationPlan.objects.create(
+        model=model, number=1, document={"costs": {"false_negative": 100.0, "false_positive": 1.0}}, reason="x",
+        made_by=make_actor(model.team).user,
+    )  # fmt: skip
+    assert "cost_per_case" in compared_in(model)
+    form = PolicyForm(model=model)
+    assert [name for name, _ in form.fields["metric"].choices] == compared_in(model)
 
 
 def refused(sql, *values):

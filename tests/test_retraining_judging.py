@@ -71,6 +71,22 @@ def test_a_version_that_is_not_good_enough_stops_with_the_numbers_and_an_alert(m
     assert (alert.link, alert.title) == (made.path, f"Retraining {made.pk} of flight-delay found no better version")
 
 
+@pytest.mark.parametrize(
+    ("metric", "low", "high", "better"),
+    [
+        ("brier_score", -0.03, -0.01, True),
+        ("brier_score", 0.01, 0.03, False),
+        ("brier_score", -0.03, 0.001, False),
+        ("roc_auc", 0.01, 0.03, True),
+        ("roc_auc", -0.03, -0.01, False),
+    ],
+)
+def test_of_errors_less_is_better(model, metric, low, high, better):
+    made, _ = measured(model, low=low, high=high, metric=metric)
+
+    assert (moved(made).rule != "champion") is better
+
+
 def test_it_must_be_better_by_as_much_as_the_policy_says(model):
     made, _ = measured(model, low=0.02, high=0.08, better_by=0.03)
 

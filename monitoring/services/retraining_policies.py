@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from experiments.models import Dataset
+from experiments.models import Dataset, plan_in_force
 from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES
 from experiments.suites import FORMER, suite_for
@@ -16,10 +16,22 @@ from monitoring.selectors.quality import quality_metrics
 from registry.access import WRITERS, Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
+from registry.metric_words import higher_is_better
 from registry.models import STANDING_TIER, RegisteredModel, Role
 from registry.services import standing_approvals_void
 
-COMPARED = ("average_precision",)  # what the suite compares two versions in, on the same rows
+
+def compared_in(model: RegisteredModel) -> list[str]:
+    """Return in what two versions of a model are compared on the same rows, the main metric first: those that have a better direction.
+
+    Costs are among them where the model's evaluation plan prices its decisions.
+    """
+    plan = plan_in_force(model)
+    priced = plan is not None and plan.plan.costs is not None
+    return [
+        name for name in suite_for(model.task).compared
+        if higher_is_better(name) is not None and (priced or name != "cost_per_case")
+    ]  # fmt: skip
 
 
 @audited()
@@ -110,9 +122,12 @@ def policy_checked(document: Any, model: RegisteredModel) -> Policy:
     suite = suite_for(model.task).name
     if FORMER.get(policy.suite, policy.suite) != suite:
         raise InvalidError(f"{model.name} is measured by {suite}; there is no other suite.", field="suite")
-    if policy.metric not in COMPARED:
+    compared = compared_in(model)
+    if policy.metric not in compared:
+        priced = "" if policy.metric != "cost_per_case" else " Declare costs in the model's evaluation plan first."
         raise InvalidError(
-            f"Two versions are compared on the same rows in {' or '.join(COMPARED)} alone.", field="metric"
+            f"Two versions of {model.name} are compared on the same rows in {', '.join(compared)} alone.{priced}",
+            field="metric",
         )
     known = quality_metrics(model)
     for i, condition in enumerate(policy.when.leaves()):
