@@ -53,7 +53,7 @@ class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
     class Meta:
         model = TrainingRun
         fields = (
-            "model", "version", "pipeline", "params", "metrics", "importance", "dataset", "dataset_version",
+            "model", "version", "pipeline", "params", "metrics", "importance", "detail", "dataset", "dataset_version",
             "data_digest", "run_id", "experiment_id", "job", "created_at",
         )  # fmt: skip
 
