@@ -191,7 +191,7 @@ def test_categories_follow_the_order_of_the_model_not_of_the_signature():
     header = "tree\nfeature_names=day_of_week distance carrier\nfeature_infos=0:1 [0:9] 0:1\n\nTree=0\n"
     text = f'{header}\npandas_categorical:[[1, 2], ["AA", "UA"]]\n'
 
-    known = {column.name: column.categories for column in with_categories(text.encode(), columns)}
+    known = {column.name: column.categories for column in with_categories("lightgbm", text.encode(), columns)}
 
     assert known == {"carrier": ["AA", "UA"], "distance": None, "day of week": ["1", "2"]}
 

@@ -14,6 +14,9 @@ from tests.data_sets import make_data
 pytestmark = pytest.mark.django_db
 
 
+USUAL = {"folds": 0, "fold_window": "expanding", "fold_gap_hours": 0.0, "calibration": "none", "positive_weight": 1.0}
+
+
 @pytest.fixture
 def team():
     return factories.make_team("travel")
@@ -154,7 +157,7 @@ def test_training_is_started_with_the_chosen_parameters(client, engineer, team, 
 
     answer = client.post(
         f"{model.path}train/?pipeline=baseline",
-        {"dataset_version": data.pk, "inverse_penalty": "0.5", "rare_below": "20", "max_iterations": "100"},
+        {"dataset_version": data.pk, "inverse_penalty": "0.5", "rare_below": "20", "max_iterations": "100", **USUAL},
     )
 
     job = Job.objects.get(kind="train")
@@ -162,7 +165,7 @@ def test_training_is_started_with_the_chosen_parameters(client, engineer, team, 
     assert job.subject == model.path
     assert job.params == {
         "model_id": model.pk, "dataset_version_id": data.pk, "pipeline": "baseline",
-        "params": {"inverse_penalty": 0.5, "rare_below": 20, "max_iterations": 100},
+        "params": {"inverse_penalty": 0.5, "rare_below": 20, "max_iterations": 100, **USUAL},
     }  # fmt: skip
 
 
@@ -173,7 +176,7 @@ def test_only_an_engineer_trains(client, team, data, role):
 
     answer = client.post(
         f"{model.path}train/?pipeline=baseline",
-        {"dataset_version": data.pk, "inverse_penalty": "0.5", "rare_below": "20", "max_iterations": "100"},
+        {"dataset_version": data.pk, "inverse_penalty": "0.5", "rare_below": "20", "max_iterations": "100", **USUAL},
     )
 
     assert answer.status_code == 403
@@ -187,7 +190,7 @@ def test_data_that_failed_a_check_are_not_trained_on(client, engineer, team, dat
 
     answer = client.post(
         f"{model.path}train/?pipeline=baseline",
-        {"dataset_version": data.pk, "inverse_penalty": "0.5", "rare_below": "20", "max_iterations": "100"},
+        {"dataset_version": data.pk, "inverse_penalty": "0.5", "rare_below": "20", "max_iterations": "100", **USUAL},
     )
 
     assert answer.status_code == 409

@@ -20,6 +20,8 @@ from registry.metric_words import higher_is_better
 from registry.models import STANDING_TIER, RegisteredModel, Role
 from registry.services import standing_approvals_void
 
+BEST_NEAR = ("forecast_bias", "mean_error", "coverage_")  # of these neither more nor less is better
+
 
 def compared_in(model: RegisteredModel) -> list[str]:
     """Return in what two versions of a model are compared on the same rows, the main metric first: those that have a better direction.
@@ -30,7 +32,7 @@ def compared_in(model: RegisteredModel) -> list[str]:
     priced = plan is not None and plan.plan.costs is not None
     return [
         name for name in suite_for(model.task).compared
-        if higher_is_better(name) is not None and (priced or name != "cost_per_case")
+        if higher_is_better(name) is not None and not name.startswith(BEST_NEAR) and (priced or name != "cost_per_case")
     ]  # fmt: skip
 
 
