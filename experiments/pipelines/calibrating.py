@@ -77,9 +77,10 @@ def calibrated(trained: Trained, rows: TrainingRows, method: Method) -> tuple[Tr
 
 def _halves(rows: TrainingRows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the places of the earlier and of the later half of the validation rows; rows of one instant stay together."""
-    times = instants(rows.validation_context, rows.roles)
+    context = rows.context.iloc[len(rows.train) :]
+    times = instants(context, rows.roles)
     if times is None:
-        late = chance(rows.validation_context, rows.roles) >= 0.5
+        late = chance(context, rows.roles) >= 0.5
         return np.flatnonzero(~late), np.flatnonzero(late)
     half = in_time(times, 2)
     return np.flatnonzero(half == 0), np.flatnonzero(half == 1)
