@@ -6,7 +6,7 @@ CHECK_ENV := DEPLOYMENT=test SECRET_KEY=check DATABASE_URL=postgresql://none@127
 
 .DEFAULT_GOAL := help
 SCENARIOS := good errors latency inconclusive drift
-.PHONY: help demo scenarios stop reset backup restore test check fmt bench conformance faults lock docs clean env dev-env chromium pango
+.PHONY: help demo scenarios stop reset backup restore test ui check fmt bench conformance faults lock docs clean env dev-env chromium pango
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ restore: env ## Replace what is there by a backup, after checking it and asking:
 test: dev-env chromium pango ## Run all tests, with a PostgreSQL, a broker and a browser of their own; ARGS is passed to pytest.
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+ui: dev-env chromium pango ## Take the pictures of every page and of the kit anew, into docs/ui, wide and on a phone, light and dark; fail where axe calls something serious, the console shows an error or a request fails.
+	@UPDATE_DOCS=1 $(BIN)/python -m pytest -q -n 0 tests/test_ui_kit.py $(addprefix tests/test_product.py::,test_one_models_whole_life_by_four_people test_pictures_of_every_page) $(ARGS)
+
 check: dev-env ## Check style, types, imports, templates, migrations and reference pages; changes nothing.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,8 +57,8 @@ bench: dev-env ## Run every benchmark and rewrite docs/benchmarks.md.
 faults: dev-env ## Kill workers and web processes, wipe the broker, stop PostgreSQL, set clocks wrong, fill disks, race decisions, and put a gateway through the like at 500 requests a second. Print what went wrong: nothing may.
 	@$(BIN)/python -m benchmarks.faults $(ARGS)
 
-conformance: dev-env ## Compare with MLflow: calls, older clients, and its own tests where MLFLOW_TESTS names a checkout; ARGS="--url … --token …" asks a server that runs. Then fuzz the gateway by its OpenAPI document, and ask it with KServe's and Triton's clients.
-	@failed=0; for part in "conformance $(ARGS)" conformance.gateway; do $(BIN)/python -m $$part || failed=1; done; exit $$failed
+conformance: dev-env ## Compare with MLflow: calls, older clients, and its own tests where MLFLOW_TESTS names a checkout; ARGS="--url … --token …" asks a server that runs. Then fuzz the control plane and the gateway by their OpenAPI documents, and ask the gateway with KServe's and Triton's clients.
+	@failed=0; for part in "conformance $(ARGS)" conformance.api conformance.gateway; do $(BIN)/python -m $$part || failed=1; done; exit $$failed
 
 lock: dev-env ## Resolve requirements*.in into pinned requirements*.txt.
 	@for name in requirements requirements-dev; do $(BIN)/pip-compile -q --strip-extras --no-header --no-emit-index-url \

@@ -40,12 +40,17 @@ def faults():
 @pytest.fixture
 def page(page, faults):
     """A page whose test fails where the console showed an error or a request failed."""
+    notice_faults(page, faults)
+    yield page
+    assert not faults
+
+
+def notice_faults(page, faults):
+    """Append to ``faults`` each error of the console or of a script, and each request that fails, as they come."""
     page.on("console", lambda message: _note_error(message, faults))
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("requestfailed", lambda request: _note_failure(request, faults))
     page.on("response", lambda answer: faults.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
-    yield page
-    assert not faults
 
 
 def _note_error(message, faults):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
@@ -104,9 +105,13 @@ def test_addresses_that_are_open_to_all_exist():
 
 
 @pytest.fixture
-def foreign(team, settings):
-    """What another team owns, by the segment of the address before it and the argument's name."""
-    other = factories.make_team()
+def foreign(team):
+    """What another team owns."""
+    return one_of_everything(factories.make_team())
+
+
+def one_of_everything(other):
+    """Make one of everything that a team may own; return it by the segment of the address before it and the argument's name."""
     actor = factories.make_actor(other, Role.ENGINEER)
     champion = factories.make_champion(factories.make_model(other, name=SECRET, risk_tier=3))
     services.reference_record(version=champion, source="training", rows=0, columns={})

@@ -10,7 +10,15 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import PHONE, WIDE, accessibility_faults, log_in_by_form, settle, sideways_scroll
+from tests.browser import (
+    PHONE,
+    WIDE,
+    accessibility_faults,
+    log_in_by_form,
+    notice_faults,
+    settle,
+    sideways_scroll,
+)
 from tests.moving import (  # noqa: F401  collected here, as are the scenarios
     test_backup_of_the_running_product_restored_elsewhere_serves_the_same_champion,
 )
@@ -28,11 +36,11 @@ from tests.scenarios import (  # noqa: F401  collected here, first: one process 
     test_who_met_the_candidate_keeps_it_while_its_share_grows,
 )
 from tests.stack import answer
+from tests.sweep import MODEL, furnish, pages
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
 PICTURES = Path(__file__).parent.parent / "docs/ui/pages"
-MODEL = "/models/flight-delay/"
 ALL_LOOKS = [(theme, size) for theme in ("light", "dark") for size in (WIDE, PHONE)]
 
 
@@ -53,9 +61,7 @@ def sit_down(browser, stack, sessions):
         )
         page = context.new_page()
         faults = []
-        page.on("console", lambda m: faults.append(m.text) if m.type == "error" and "htmx:" not in m.text else None)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("response", lambda r: faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+        notice_faults(page, faults)
         page.goto("/")
         if name not in sessions:
             log_in_by_form(page, name, stack.password(name))
@@ -96,82 +102,20 @@ def second_version(stack):
 def test_every_page_is_accessible_and_quiet(stack, sit_down):
     """Comes before what needs the second version, which the story trains meanwhile.
 
-    Every other page is opened wide and light, the rest on a phone and dark; with UPDATE_DOCS each is seen in every look.
+    Every other page is opened wide and light, the rest on a phone and dark; `make ui` opens each in every look.
     """
     paths = list(pages(stack).values())
-    looks = [(look, paths) for look in ALL_LOOKS]
-    if not os.environ.get("UPDATE_DOCS"):
-        looks = [(("light", WIDE), paths[::2]), (("dark", PHONE), paths[1::2])]
-    for (theme, size), seen in looks:
+    for (theme, size), seen in ((("light", WIDE), paths[::2]), (("dark", PHONE), paths[1::2])):
         with sit_down("engineer", theme=theme, size=size) as page:
-            for path in seen:
-                page.goto(path)
-                settle(page)
-                where = f"{path} {theme} {size['width']}"
-                assert accessibility_faults(page) == [], where
-                assert sideways_scroll(page) <= 0, where
+            assert [fault for path in seen for fault in look_at(page, path)] == [], f"{theme} {size['width']}"
 
 
-def pages(stack, number=1):
-    """Return every page a person reaches, by name; ``number`` is the version that is shown."""
-    _, jobs = stack.api("viewer", "GET", "/jobs")
-    _, reports = stack.api("viewer", "GET", "/drift-reports")
-    report = {"drift-report": f"/drift/{reports['results'][0]['id']}/"} if reports["results"] else {}
-    _, rollouts = stack.api("viewer", "GET", "/rollouts")
-    rollout = {"rollout": rollouts["results"][0]["path"]} if rollouts["results"] else {}
-    _, retrainings = stack.api("viewer", "GET", "/retrainings")
-    retraining = {"retraining": retrainings["results"][0]["path"]} if retrainings["results"] else {}
-    _, prediction = stack.infer()
-    return {
-        "inbox": "/",
-        "promotions": "/promotions/?state=all",
-        "promotion": "/promotions/1/",
-        "models": "/models/",
-        "model": MODEL,
-        "model-champions": f"{MODEL}?tab=champions",
-        "version": f"{MODEL}versions/{number}/",
-        "version-evidence": f"{MODEL}versions/{number}/?tab=evidence",
-        "version-files": f"{MODEL}versions/{number}/?tab=files",
-        "batch": f"{MODEL}versions/{number}/score/",
-        "criteria": f"{MODEL}criteria/",
-        "train": f"{MODEL}train/",
-        "log-policy": f"{MODEL}log/",
-        "labels": f"{MODEL}labels/",
-        "runs": "/runs/",
-        "data-sets": "/datasets/",
-        "data-set": "/datasets/flights-2013/",
-        "data-set-version": "/datasets/flights-2013/versions/1/",
-        "jobs": "/jobs/",
-        "job": f"/jobs/{jobs['results'][0]['id']}/",
-        "slos": "/slos/",
-        "slo": "/slos/1/",
-        "drift": "/drift/",
-        "model-drift": f"{MODEL}drift/",
-        "drift-policy": f"{MODEL}drift/policy/",
-        "model-quality": f"{MODEL}quality/",
-        "data-quality": "/data-quality/",
-        "model-data-quality": f"{MODEL}data-quality/",
-        "model-retraining": f"{MODEL}retraining/",
-        "alerts": "/alerts/",
-        "alert-rules": "/alerts/rules/",
-        "silences": "/alerts/silences/",
-        "channels": "/settings/channels/",
-        **report,
-        "rollouts": "/rollouts/",
-        **rollout,
-        "retrainings": "/retraining/",
-        "retraining-policy": f"{MODEL}retraining/policy/",
-        **retraining,
-        "rollout-plan": f"{MODEL}rollout-plan/",
-        "scenarios": "/scenarios/",
-        "gateways": "/gateways/",
-        "predictions": "/predictions/",
-        "prediction": f"/predictions/?request_id={prediction['id']}",
-        "audit": "/audit/",
-        "views": "/views/",
-        "api-docs": "/api/docs/",
-        "settings": "/settings/",
-    }
+def look_at(page, path):
+    """Open a page and wait until it stands; return what axe calls serious there, and whether it is wider than the window."""
+    page.goto(path)
+    settle(page)
+    wider = [f"{sideways_scroll(page)} px too wide"] if sideways_scroll(page) > 0 else []
+    return [f"{path}: {fault}" for fault in accessibility_faults(page) + wider]
 
 
 def test_one_models_whole_life_by_four_people(stack, second_version, sit_down, record_property):
@@ -254,18 +198,19 @@ def test_the_same_life_by_tokens(stack, second_version, record_property):
     gateway_follows(stack, 1, record_property, "API rollback back to gateway, s")
 
 
-@pytest.mark.skipif(not os.environ.get("UPDATE_DOCS"), reason="renews docs/ui/pages where UPDATE_DOCS is set")
+@pytest.mark.skipif(not os.environ.get("UPDATE_DOCS"), reason="`make ui` takes them")
+@pytest.mark.usefixtures("rehearsed")
 def test_pictures_of_every_page(stack, second_version, sit_down):
-    """Comes after the model's life, so that there is something to see."""
+    """Comes after the model's life and the scenarios, so that there is something to see."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    policy = {"columns": {"seats": "hash"}, "reason": "With the route it leads to an aeroplane."}
-    assert stack.api("engineer", "PUT", "/models/flight-delay/log-policy", policy)[0] == 200
+    furnish(stack)
+    found, faults = pages(stack, second_version), []
     for theme, size in ALL_LOOKS:
         with sit_down("engineer", theme=theme, size=size) as page:
-            for name, path in pages(stack, second_version).items():
-                page.goto(path)
-                settle(page)
+            for name, path in found.items():
+                faults += [f"{theme} {size['width']} {fault}" for fault in look_at(page, path)]
                 page.screenshot(path=PICTURES / f"{name}-{size['width']}-{theme}.png")
+    assert faults == []
 
 
 def test_every_process_answers(stack):
