@@ -15,13 +15,11 @@ import numpy as np
 import tritonclient.http as triton
 from tritonclient.utils import triton_to_np_dtype
 
+from conformance.peers import kserve, schemathesis
 from serving.contract import Caller
-from tests.gateways import ROOT, RunningGateway, infer_body, make_boosted, make_route, make_table, probability
+from tests.gateways import RunningGateway, infer_body, make_boosted, make_route, make_table, probability
 
 SECRET = "cp_of-the-conformance-run"
-VENVS = ROOT / ".venvs"
-SCHEMATHESIS = "schemathesis==4.32.*"
-KSERVE = "kserve==0.21.*"
 # Bodies that fit the document seldom fit one model's signature, so that their being refused is no fault.
 UNCHECKED = "positive_data_acceptance"
 
@@ -51,7 +49,7 @@ def _fuzzed(gateway: RunningGateway, folder: Path) -> list[str]:
     path = folder / "openapi.json"
     path.write_text(json.dumps(document))
     command = [
-        str(_installed("schemathesis", SCHEMATHESIS).with_name("schemathesis")), "run", str(path), "--url", gateway.url,
+        str(schemathesis()), "run", str(path), "--url", gateway.url,
         "--header", f"Authorization: Bearer {SECRET}", "--exclude-checks", UNCHECKED, "--max-examples", "200",
         "--no-color",
     ]  # fmt: skip
@@ -63,10 +61,9 @@ def _fuzzed(gateway: RunningGateway, folder: Path) -> list[str]:
 def _kserve(gateway: RunningGateway) -> list[str]:
     """Ask with KServe's own client, unmodified."""
     told = json.dumps({"url": gateway.url, "token": SECRET, "inputs": infer_body()["inputs"]})
-    python = _installed("kserve", KSERVE)
     checks = Path(__file__).with_name("kserve_checks.py")
     done = subprocess.run(  # noqa: S603
-        [str(python), str(checks)], input=told, capture_output=True, text=True, check=False
+        [str(kserve()), str(checks)], input=told, capture_output=True, text=True, check=False
     )
     if done.returncode:
         return [f"kserve: {done.stderr[-2000:]}"]
@@ -87,18 +84,6 @@ def _triton(gateway: RunningGateway) -> list[str]:
     found = answer.as_numpy("probability").tolist()
     sys.stdout.write(f"tritonclient: {found}\n")
     return [] if found == [probability()] else [f"tritonclient: {found}"]
-
-
-def _installed(name: str, requirement: str) -> Path:
-    """Return the interpreter of an environment that has ``requirement``, made at the first call."""
-    home = VENVS / name
-    python = home / "bin/python"
-    if not (home / "installed").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)  # noqa: S603
-        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--prefer-binary"]
-        subprocess.run([*pip, requirement], check=True)  # noqa: S603
-        (home / "installed").touch()
-    return python
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The two servers that are compared, each a process of its own on data of its own: this product's and MLflow's."""
 
+import json
 import os
 import secrets
 import shutil
@@ -12,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from controlplane.embedded import APP_ROLE, OWNER_ROLE, Postgres, free_port
+from controlplane.embedded import APP_ROLE, OWNER_ROLE, Postgres, Valkey, free_port
 
 ROOT = Path(__file__).parent.parent
 STARTS_WITHIN_S = 120
@@ -49,22 +51,53 @@ class Address:
 @contextmanager
 def product() -> Iterator[Address]:
     """Run this product's MLflow process on an empty database, with one team whose aliases and deletes are free."""
+    url = f"http://127.0.0.1:{free_port()}"
+    with _installation(MLFLOW_URL=url) as (home, environment):
+        token = _manage("shell", "-v0", "-c", TEAM, environment=environment).strip().rpartition("\n")[2]
+        with _running(
+            [sys.executable, "manage.py", "mlflow_server"], f"{url}/health", environment, home / "mlflow.log"
+        ):
+            yield Address(url, token)
+
+
+@contextmanager
+def control_plane(world: str) -> Iterator[tuple[str, Any, Path]]:
+    """Run this product's web process and a broker, on what the module ``world`` makes when it is run.
+
+    Yields the address, the JSON that ``world`` printed last, and the log of the web process.
+    """
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [
+        sys.executable, "-m", "gunicorn", "controlplane.wsgi", "--bind", url.removeprefix("http://"),
+        "--worker-class", "gthread", "--workers", "2", "--threads", "4", "--no-control-socket",
+    ]  # fmt: skip
+    with _installation() as (home, environment):
+        broker = Valkey(home / "broker", free_port())
+        process = broker.start()
+        try:
+            environment = environment | {"BROKER_URL": broker.url}
+            made = json.loads(_manage("shell", "-v0", "-c", world, environment=environment).strip().rpartition("\n")[2])
+            with _running(command, f"{url}/health/", environment, home / "web.log"):
+                yield url, made, home / "web.log"
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def _installation(**more: str) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Make an empty database; yields the folder of all data, and what processes find it by."""
     home = Path(tempfile.mkdtemp(prefix="controlplane-conformance-"))
     home.chmod(0o755)  # PostgreSQL runs unprivileged and has to reach its data
     (home / "static").mkdir()
     postgres = Postgres(home / "postgres", free_port())
     try:
         postgres.start(durable=False)
-        url = f"http://127.0.0.1:{free_port()}"
         environment = {
             **os.environ, "DEPLOYMENT": "test", "SECRET_KEY": secrets.token_urlsafe(40), "VAR_DIR": str(home),
-            "BROKER_URL": "redis://127.0.0.1:1/0", "DATABASE_URL": postgres.url(APP_ROLE), "MLFLOW_URL": url,
+            "BROKER_URL": "redis://127.0.0.1:1/0", "DATABASE_URL": postgres.url(APP_ROLE), **more,
         }  # fmt: skip
-        owner = environment | {"DATABASE_OWNER_URL": postgres.url(OWNER_ROLE)}
-        _manage("provision", "-v0", environment=owner)
-        token = _manage("shell", "-v0", "-c", TEAM, environment=environment).strip().rpartition("\n")[2]
-        with _running([sys.executable, "manage.py", "mlflow_server"], url, environment, home / "mlflow.log"):
-            yield Address(url, token)
+        _manage("provision", "-v0", environment=environment | {"DATABASE_OWNER_URL": postgres.url(OWNER_ROLE)})
+        yield home, environment
     finally:
         postgres.destroy()
         shutil.rmtree(home, ignore_errors=True)
@@ -82,7 +115,7 @@ def mlflows_own() -> Iterator[Address]:
     ]  # fmt: skip
     environment = {**kept, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     try:
-        with _running(command, f"http://127.0.0.1:{port}", environment, home / "log"):
+        with _running(command, f"http://127.0.0.1:{port}/health", environment, home / "log"):
             yield Address(f"http://127.0.0.1:{port}")
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -117,7 +150,7 @@ def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + STARTS_WITHIN_S
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(f"{url}/health").close()  # noqa: S310  our own server on 127.0.0.1
+            urllib.request.urlopen(url).close()  # noqa: S310  our own server on 127.0.0.1
         except OSError:
             time.sleep(0.1)
         else:

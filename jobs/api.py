@@ -6,7 +6,6 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -14,6 +13,7 @@ from rest_framework.views import APIView
 from jobs.access import Access, Act, access_of, job_act
 from jobs.kinds import UnknownKindError
 from jobs.models import STATES, Attempt, Job, LogLine
+from jobs.pagination import CursorPages
 from jobs.selectors import jobs_filtered
 from jobs.state_table import IllegalMoveError
 from jobs.states import State
@@ -46,19 +46,11 @@ class Query(serializers.Serializer[Any]):
         return dict(query.validated_data)
 
 
-class Pages(CursorPagination):
-    """Pages by cursor."""
-
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 200
-
-
 class PageQuery(Query):
     """Where a page begins and how long it is."""
 
     cursor = serializers.CharField(required=False, help_text="follow `next` and `previous`")
-    page_size = serializers.IntegerField(required=False, min_value=1, max_value=Pages.max_page_size)
+    page_size = serializers.IntegerField(required=False, min_value=1, max_value=CursorPages.max_page_size)
 
 
 class JobQuery(PageQuery):
@@ -114,6 +106,7 @@ class LogLineSerializer(serializers.ModelSerializer[LogLine]):
 class JobApiView(APIView):
     """Base of the views: who may see and do what."""
 
+    pagination_class = CursorPages
     query_class: ClassVar[type[Query]] = Query
     access: Access
     query: dict[str, Any]
@@ -122,11 +115,12 @@ class JobApiView(APIView):
         """Authenticate, then read the query."""
         super().initial(request, *args, **kwargs)
         self.access = access_of(request)
-        self.query = (self.query_class if request.method == "GET" else Query).read(request)
+        if hasattr(self, str(request.method).lower()):  # what is not offered is 405, whatever the query
+            self.query = (self.query_class if request.method == "GET" else Query).read(request)
 
     def page(self, rows: QuerySet[Any], form: type[serializers.ModelSerializer[Any]], ordering: str) -> Response:
         """Return the page of ``rows`` that the query asks for."""
-        pages = Pages()
+        pages = CursorPages()
         pages.ordering = ordering
         found: list[Any] = pages.paginate_queryset(rows, self.request, view=self) or []
         return pages.get_paginated_response(form(found, many=True).data)

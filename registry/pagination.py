@@ -1,23 +1,18 @@
-"""Pages of the API: cursors, so that a page costs the same however deep it lies."""
+"""Pages of the API, refused in the words of its query parameters."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from rest_framework.exceptions import NotFound
-from rest_framework.pagination import CursorPagination
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from jobs import pagination
 from registry.problems import QueryError
 
 
-class CursorPages(CursorPagination):
+class CursorPages(pagination.CursorPages):
     """Newest first unless the view says otherwise; `page_size` up to 200."""
-
-    ordering: str | tuple[str, ...] = "-id"
-    page_size_query_param = "page_size"
-    max_page_size = 200
 
     def paginate_queryset(
         self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: Any = None
@@ -29,7 +24,5 @@ class CursorPages(CursorPagination):
         """
         try:
             return super().paginate_queryset(queryset, request, view)
-        except (NotFound, ValueError, ValidationError):
-            raise QueryError(
-                {"cursor": ["Not a cursor of this list; follow `next` and `previous` as given."]}
-            ) from None
+        except ValidationError as refused:
+            raise QueryError(refused.detail) from None

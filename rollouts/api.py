@@ -56,7 +56,7 @@ class RoutingSerializer(serializers.Serializer[Any]):
 class Routing(ApiView):
     """What is routed where."""
 
-    @extend_schema(summary="Get the routing table", responses=RoutingSerializer, tags=["Serving"])
+    @extend_schema(summary="Get the routing table", responses={200: RoutingSerializer, 404: None}, tags=["Serving"])
     def get(self, request: Request) -> Response:
         """Return the routing table in force: the routes of your teams' models. 404 before the first is published."""
         table = RoutingTable.objects.first()

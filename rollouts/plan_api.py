@@ -220,7 +220,9 @@ class ModelPlan(PlanView):
             RolloutPlanSerializer(services.plan_save(actor=self.actor, model=model, document=document, note=note)).data
         )
 
-    @extend_schema(summary="Take a model's rollout plan back", responses=RolloutPlanSerializer, tags=["Rollout plans"])
+    @extend_schema(
+        summary="Take a model's rollout plan back", responses={200: RolloutPlanSerializer}, tags=["Rollout plans"]
+    )
     def delete(self, request: Request, name: str) -> Response:
         """Take the model's own plan back, for the reason in `?note=`; the installation's for its risk tier holds from then on."""
         model = find_model(self.actor, name)

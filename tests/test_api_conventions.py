@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from registry.models import Approval, IdempotencyKey, ModelVersion, RegisteredModel, Role
 from tests import factories
-from tests.api import Api, problem
+from tests.api import problem
+from tests.documented import DocumentedApi as Api
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,8 @@ from registry import services
 from registry.audit_trail import audit
 from registry.models import ApiToken, Role
 from tests import factories
-from tests.api import Api, problem
+from tests.api import problem
+from tests.documented import DocumentedApi as Api
 
 pytestmark = pytest.mark.django_db
 

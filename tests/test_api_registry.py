@@ -5,7 +5,8 @@ import pytest
 from registry import services
 from registry.models import Alias, AuditEvent, CriteriaSet, RegisteredModel, Role, VersionTag
 from tests import factories
-from tests.api import Api, problem
+from tests.api import problem
+from tests.documented import DocumentedApi as Api
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,8 @@ from standardwebhooks import Webhook as Verifier
 
 from registry.models import AuditEvent, Role, Webhook
 from tests import factories
-from tests.api import Api, problem
+from tests.api import problem
+from tests.documented import DocumentedApi as Api
 from tests.webhooks import make_webhook, send_all, sent_to
 
 pytest_plugins = ["tests.receivers"]

@@ -6,8 +6,9 @@ import pytest
 from experiments.models import ContractCheck, DataContract, Dataset
 from registry.models import AuditEvent, Role
 from registry.services import reference_record
-from tests.api import Api, problem
+from tests.api import problem
 from tests.data_sets import make_data, make_trained_champion
+from tests.documented import DocumentedApi as Api
 from tests.factories import make_model, make_team, run_jobs
 from tests.test_monitoring_contracts import INPUTS, NEVER_MISSING, REFERENCE, TRAINED
 

@@ -7,7 +7,8 @@ from rollouts.models import Rollout
 from rollouts.plan import plan_document
 from rollouts.plan_text import plan_to_yaml
 from tests import factories, rollouts
-from tests.api import Api, problem
+from tests.api import problem
+from tests.documented import DocumentedApi as Api
 from tests.rollout_rows import PLAN, at_step, begin, realistic
 
 pytestmark = pytest.mark.django_db

@@ -76,7 +76,7 @@ def _operation(reader: "_Reader", server: str, path: str, method: str, told: Sch
         about=[_plain(part) for part in told.get("description", "").split("\n\n") if part.strip()],
         parameters=[reader.parameter(parameter) for parameter in told.get("parameters", [])],
         body=list(reader.fields(sent)) if sent else [],
-        answers=[reader.answer(status, answer) for status, answer in told["responses"].items() if status != "default"],
+        answers=[reader.answer(status, answer) for status, answer in told["responses"].items() if status < "400"],
         curl=_curl(server, path, method, reader.example(sent) if sent else None),
     )
 

@@ -53,7 +53,8 @@ class DraftSerializer(serializers.ModelSerializer[ContractDraft]):
     dataset = serializers.CharField(source="dataset.name")
     document = serializers.JSONField(help_text='{"rules": […]}')
     reference = serializers.IntegerField(source="reference.number", default=None, allow_null=True)
-    changed_by = serializers.CharField(source="changed_by.username")
+    changed_by = serializers.CharField(source="changed_by.username", allow_null=True)
+    changed_at = serializers.DateTimeField(allow_null=True)
 
     class Meta:
         model = ContractDraft

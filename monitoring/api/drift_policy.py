@@ -19,6 +19,7 @@ class DriftPolicySerializer(serializers.ModelSerializer[DriftPolicy]):
     muted = serializers.ListField(child=serializers.CharField())
     slices = serializers.ListField(child=serializers.CharField())
     changed_by = serializers.CharField(source="changed_by.username", default=None, allow_null=True)
+    changed_at = serializers.DateTimeField(allow_null=True)
 
     class Meta:
         model = DriftPolicy

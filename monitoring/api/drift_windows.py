@@ -125,6 +125,8 @@ class OneDriftWindow(ApiView):
 class ModelDrift(ApiView):
     """How the inputs of one model stand."""
 
+    pagination_class = None
+
     @extend_schema(
         summary="Get how a model's inputs stand", responses=DriftWindowSerializer(many=True), tags=["Monitoring"]
     )

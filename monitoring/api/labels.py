@@ -108,6 +108,7 @@ class Labels(ApiView):
 
     query_class = OfRequestQuery
     write_query_class = OnErrorQuery
+    pagination_class = None
     parser_classes = (LabelParser, NdjsonParser, CsvParser)
 
     @extend_schema(

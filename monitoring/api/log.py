@@ -20,6 +20,7 @@ class LogPolicySerializer(serializers.ModelSerializer[LogPolicy]):
         child=serializers.ChoiceField(choices=Treatment.values), help_text="{input column: drop, hash or mask}"
     )
     changed_by = serializers.CharField(source="changed_by.username", default=None, allow_null=True)
+    changed_at = serializers.DateTimeField(allow_null=True)
 
     class Meta:
         model = LogPolicy

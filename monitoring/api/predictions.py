@@ -56,6 +56,7 @@ class FindQuery(Query):
 class Predictions(ApiView):
     """One request, by its id."""
 
+    pagination_class = None
     query_class = FindQuery
 
     @extend_schema(

@@ -56,6 +56,7 @@ class QualityPolicySerializer(serializers.ModelSerializer[QualityPolicy]):
     model = serializers.CharField(source="model.name")
     compares = serializers.CharField(help_text="what is predicted, as the kind or the task has it")
     changed_by = serializers.CharField(source="changed_by.username", default=None, allow_null=True)
+    changed_at = serializers.DateTimeField(allow_null=True)
 
     class Meta:
         model = QualityPolicy

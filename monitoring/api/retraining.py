@@ -131,7 +131,7 @@ class RetrainingDryRunSerializer(serializers.Serializer[DryRun]):
 class ModelRetrainingPolicy(ApiView):
     """The retraining policy of a model."""
 
-    @extend_schema(summary="Get a retraining policy", responses=RetrainingPolicySerializer, tags=TAGS)
+    @extend_schema(summary="Get a retraining policy", responses={200: RetrainingPolicySerializer, 409: None}, tags=TAGS)
     def get(self, request: Request, name: str) -> Response:
         """Return the policy in force, and what its conditions found at the last look; 409 where the model has none."""
         return Response(RetrainingPolicySerializer(_policy(self, name)).data)
@@ -170,7 +170,9 @@ class RetrainingPolicySwitch(ApiView):
 class RetrainingDryRun(ApiView):
     """What a retraining policy would have started."""
 
-    @extend_schema(summary="Rehearse a retraining policy", responses=RetrainingDryRunSerializer, tags=TAGS)
+    @extend_schema(
+        summary="Rehearse a retraining policy", responses={200: RetrainingDryRunSerializer, 409: None}, tags=TAGS
+    )
     def get(self, request: Request, name: str) -> Response:
         """Return when the policy in force would have started retrainings in the last 30 days; writes nothing."""
         return Response(RetrainingDryRunSerializer(dry_run(_policy(self, name), now=timezone.now(), days=DAYS)).data)

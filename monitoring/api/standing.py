@@ -49,6 +49,8 @@ class StandingApprovalBody(Strict):
 class ModelStandingApprovals(ApiView):
     """Standing approvals of a model."""
 
+    pagination_class = None
+
     @extend_schema(
         summary="List standing approvals", responses=StandingApprovalSerializer(many=True), tags=TAGS,
         operation_id="models_standing_approvals_list",

@@ -99,6 +99,7 @@ class AlertRules(TeamView):
     """The rules of a team."""
 
     query_class = RuleQuery
+    pagination_class = None
 
     @extend_schema(summary="List alert rules", responses=AlertRuleSerializer(many=True), tags=["Alerts"])
     def get(self, request: Request) -> Response:

@@ -76,7 +76,7 @@ class ApiView(APIView):
     query_class: ClassVar[type[Query]] = Query
     write_query_class: ClassVar[type[Query]] = Query
     token_scope: ClassVar[ApiToken.Scope] = ApiToken.Scope.WRITE
-    pagination_class = CursorPages
+    pagination_class: ClassVar[type[CursorPages] | None] = CursorPages  # None where a list is answered as a whole
     query: dict[str, Any]
     actor: Actor
 
@@ -84,7 +84,8 @@ class ApiView(APIView):
         """Authenticate and check permissions, then read the query."""
         super().initial(request, *args, **kwargs)
         self.actor = actor_of(request)
-        self.query = (self.query_class if request.method == "GET" else self.write_query_class).read(request)
+        if hasattr(self, str(request.method).lower()):  # what is not offered is 405, whatever the query
+            self.query = (self.query_class if request.method == "GET" else self.write_query_class).read(request)
 
     def body(self, form: type[Strict]) -> dict[str, Any]:
         """Return the request's body as ``form`` reads it.

@@ -149,15 +149,14 @@ class TokenBody(Strict):
 class NewTokenSerializer(TokenSerializer):
     """A token with its secret."""
 
-    secret = serializers.SerializerMethodField(help_text="shown this once; a replayed answer leaves it out")
+    secret = serializers.CharField(required=False, help_text="shown this once; a replayed answer leaves it out")
 
     class Meta(TokenSerializer.Meta):
         fields = (*TokenSerializer.Meta.fields, "secret")
 
-    def get_secret(self, token: ApiToken) -> str:
-        """Return the secret, which the view alone knows."""
-        secret: str = self.context["secret"]
-        return secret
+    def to_representation(self, token: ApiToken) -> dict[str, Any]:
+        """Add the secret, which the view alone knows."""
+        return super().to_representation(token) | {"secret": self.context["secret"]}
 
 
 class Tokens(TeamView):

@@ -59,7 +59,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
 
 class ApiSchema(AutoSchema):
-    """Documents the query parameters of a view from the serializer that reads them."""
+    """Documents the query parameters of a view from the serializers that read them."""
 
     def get_override_parameters(self) -> list[Any]:
         """Return the parameters of GET, or those of the other verbs."""
@@ -67,16 +67,57 @@ class ApiSchema(AutoSchema):
         return [query] if query and query().fields else []
 
 
+REFUSALS = {
+    400: "A parameter or field is not acceptable; `errors` names each.",
+    401: "No token or session, or one that is no longer good.",
+    403: "The role, the token's scope or a rule does not allow it; `unmet` names who can clear it.",
+    404: "There is no such object, or it is not yours to see.",
+    406: "No such format is there.",
+    409: "The present state does not allow it, or it changed since you looked.",
+    413: "The body is larger than the server reads.",
+    415: "The body is of a kind that is not read here.",
+    422: "The `Idempotency-Key` was used for another request, or what was sent cannot be processed.",
+    428: "Say which state of the object the request is about.",
+    503: "Not available just now; `Retry-After` tells when to try again.",
+}
+EVERYWHERE = (400, 401, 403, 406, 503)
+NAMING = {"format", "model", "request_id", "run", "team", "version"}  # query parameters that may name what is not there
+
+
 def add_conventions(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the problem document to every operation, and `Idempotency-Key` to every POST."""
-    result["components"].setdefault("schemas", {})["Problem"] = PROBLEM
-    answer = {
-        "description": "A problem; its `status` and `type` tell which.",
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
+    """Add the refusals that operations share, and `Idempotency-Key` to every POST.
+
+    A view names those of its own by ``extend_schema(responses={415: None})``.
+    """
+    components = result["components"]
+    components.setdefault("schemas", {})["Problem"] = PROBLEM
+    components["responses"] = {f"Refused{status}": _problem(about) for status, about in REFUSALS.items()}
     for path in result["paths"].values():
         for method, operation in path.items():
-            operation["responses"].setdefault("default", answer)
+            for status in _refusals(method, operation):
+                operation["responses"][str(status)] = {"$ref": f"#/components/responses/Refused{status}"}
             if method == "post":
                 operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     return result
+
+
+def _problem(about: str) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {"description": about, "content": content}
+
+
+def _refusals(method: str, operation: dict[str, Any]) -> list[int]:
+    """Return the statuses with which an operation may be refused."""
+    told = {int(status) for status in operation["responses"] if int(status) >= 400}
+    parameters = operation.get("parameters", [])
+    if any(parameter["in"] == "path" or parameter["name"] in NAMING for parameter in parameters):
+        told.add(404)
+    if any(parameter["name"] == "If-Match" for parameter in parameters):
+        told.add(428)
+    if method != "get":
+        told.add(409)
+    if method == "post":
+        told.add(422)
+    if "requestBody" in operation:
+        told |= {404, 413, 415}  # bodies name objects, too
+    return sorted(told.union(EVERYWHERE))

@@ -116,7 +116,7 @@ class VersionVerify(ApiView):
 
     @extend_schema(
         summary="Read the files of a version", request=None,
-        responses={200: VersionDetailSerializer, 202: VersionDetailSerializer}, tags=["Versions"],
+        responses={200: VersionDetailSerializer, 202: VersionDetailSerializer, 415: None}, tags=["Versions"],
     )  # fmt: skip
     def post(self, request: Request, name: str, number: int) -> Response:
         """Have a version's files read, or say what was found.
