@@ -34,6 +34,7 @@ PAGES = {
     "version-files": f"{MODEL}versions/{{version}}/?tab=files",
     "batch": f"{MODEL}versions/{{version}}/score/",
     "criteria": f"{MODEL}criteria/",
+    "evaluation-plan": f"{MODEL}evaluation-plan/",
     "train": f"{MODEL}train/",
     "log-policy": f"{MODEL}log/",
     "labels": f"{MODEL}labels/",
