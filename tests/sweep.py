@@ -40,6 +40,7 @@ PAGES = {
     "labels": f"{MODEL}labels/",
     "compare": "/compare/?version=flight-delay:1&version=flight-delay:2",
     "runs": "/runs/",
+    "explore": "/runs/explore/",
     "prompts": "/prompts/",
     "archive": "/archive/",
     "data-sets": "/datasets/",
