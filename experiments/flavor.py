@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
+import msgspec
 import numpy as np
 import pandas as pd
 import xgboost
@@ -18,7 +19,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 
 from experiments.pipelines.contract import Trained
 from experiments.pipelines.repeatable import repeatable
-from serving.contract import CALIBRATION, calibrated_text, written
+from serving.contract import CALIBRATION, QUANTILES_FILE, calibrated_text, written
 
 SKOPS_FILE = "model.skops"
 # By library of the booster: its file for the gateway, and what else MLflow's flavour of that name says.
@@ -60,6 +61,8 @@ def save_model(
         pyfunc_predict_fn=PREDICTS.get(trained.method, trained.method), signature=signature, input_example=input_example,
         pip_requirements=requirements,
     )  # fmt: skip
+    if trained.quantiles is not None:
+        (Path(path) / QUANTILES_FILE).write_bytes(msgspec.json.encode(trained.quantiles))
     skops_file = Path(path) / SKOPS_FILE
     skops_file.write_bytes(repeatable(skops_file.read_bytes()))
     if trained.booster is not None:

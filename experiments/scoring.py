@@ -18,7 +18,17 @@ from registry.children import run_child
 from registry.models import ArtifactState, ModelVersion, Task
 from registry.selectors import signature_of
 from registry.staging import stage
-from serving.contract import Column, File, Scores, ScoringRequest, calibration_of_text, manifest_digest, model_file
+from serving.contract import (
+    QUANTILES_FILE,
+    Column,
+    File,
+    Scores,
+    ScoringRequest,
+    calibration_of_text,
+    manifest_digest,
+    model_file,
+    read_quantiles,
+)
 
 CHILD_SECONDS = 90  # on the clock; its CPU time is bounded by itself
 CHILD_ROWS = 100_000  # at once; so many bound its memory and time however long the data set is
@@ -39,6 +49,23 @@ def answers(version: ModelVersion, rows: pd.DataFrame) -> Floats:
     """
     forecasts = version.model.task == Task.FORECASTING and HORIZON not in rows
     return _steps(version, rows) if forecasts else predict(version, rows)
+
+
+def quantiles(version: ModelVersion, rows: pd.DataFrame, forecasts: Floats) -> dict[float, Floats]:
+    """Return by level what callers would get around ``forecasts``, (n, h) each; nothing where the version has no quantiles.
+
+    Raises: ScoringError as :func:`predict`, and where the file that holds them is not what was registered.
+    """
+    content = _file(version, QUANTILES_FILE)
+    if version.model.task != Task.FORECASTING or content is None or HORIZON in rows:
+        return {}
+    try:
+        found = read_quantiles(content)
+    except ValueError as error:
+        raise ScoringError(f"{QUANTILES_FILE} of {version} is not what its name says: {error}.") from None
+    lags = [rows[f"lag_{n}"].to_numpy(dtype=np.float64) for n in range(1, found.lags + 1)]
+    around = found.around(forecasts.reshape(len(rows), -1), found.scales(np.asarray(lags).tolist()))
+    return {level: around[:, :, place] for place, level in enumerate(found.levels)}
 
 
 def _steps(version: ModelVersion, rows: pd.DataFrame) -> Floats:
@@ -162,9 +189,16 @@ def _model_file(version: ModelVersion) -> bytes:
     files = [File(**entry) for entry in version.manifest]
     if manifest_digest(files) != version.artifact_digest:
         raise ScoringError(f"The manifest of {version} does not have the digest that was registered.")
-    name = str(model_file(version.format, (file.path for file in files)))
+    return _file(version, str(model_file(version.format, (file.path for file in files)))) or b""
+
+
+def _file(version: ModelVersion, name: str) -> bytes | None:
+    """Return the bytes of one file of the artifact; None where the manifest has no such file."""
+    digest = next((entry["sha256"] for entry in version.manifest if entry["path"] == name), None)
+    if digest is None:
+        return None
     content: bytes = (stage(version.artifact_path) / name).read_bytes()
-    if hashlib.sha256(content).hexdigest() != next(file.sha256 for file in files if file.path == name):
+    if hashlib.sha256(content).hexdigest() != digest:
         raise ScoringError(f"{name} of {version} has changed since it was registered.")
     return content
 

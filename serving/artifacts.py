@@ -3,13 +3,14 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from serving.contract import FORMATS, File, Version, manifest_digest
+from serving.contract import FORMATS, QUANTILES_FILE, File, Quantiles, Version, manifest_digest, read_quantiles
 from serving.runtimes import SUFFIXES
 
 UNSUPPORTED, UNSOUND = 415, 422
+MOST_QUANTILE_BYTES = 1_000_000
 _CHUNK = 1 << 20
 
 
@@ -44,6 +45,23 @@ def read_model_file(version: Version) -> bytes:
         if file.path != version.file:
             check_file(Path(version.folder), file)
     return read_file(Path(version.folder), next(file for file in version.manifest if file.path == version.file))
+
+
+def quantiles_beside(folder: Path, manifest: Iterable[File]) -> Quantiles | None:
+    """Return the quantiles of a forecast that lie beside the model; None where there are none.
+
+    Raises:
+        ArtifactError: the file is not that of the manifest, or holds no quantiles.
+    """
+    file = next((file for file in manifest if file.path == QUANTILES_FILE), None)
+    if file is None:
+        return None
+    if file.size > MOST_QUANTILE_BYTES:
+        raise ArtifactError(f"{QUANTILES_FILE} is longer than {MOST_QUANTILE_BYTES} bytes")
+    try:
+        return read_quantiles(read_file(folder, file))
+    except ValueError as error:
+        raise ArtifactError(f"{QUANTILES_FILE} is not what its name says: {error}") from error
 
 
 def read_file(folder: Path, file: File) -> bytes:

@@ -250,7 +250,9 @@ class Core:
     def finish(self, call: Call, values: list[float]) -> Answer:
         """Answer a call with what its model predicted; the record is in the spool before this returns."""
         try:
-            tensors, outputs = call.servable.family.answer(values, call.sent)
+            family = call.servable.family
+            tensors, outputs = family.answer(values, call.sent)
+            tensors += family.beside(call.request.parameters, call.columns, values, call.sent)
             loaded = call.target.route
             answer, headers = call.request.answer(Given(loaded.route.model, call.number, call.request_id, tensors))
             self._record(call, 200, outputs)

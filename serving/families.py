@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from serving import horizons
-from serving.contract import FORECASTING, RANKING, Column, Version
-from serving.protocol import OutputTensor
+from serving.contract import FORECASTING, RANKING, Column, Quantiles, Version
+from serving.protocol import Fault, OutputTensor
 from serving.runtimes import Columns, MisfitError, Output, Runtime
 
 Outputs = dict[str, list[float] | list[int]]  # by name, what is recorded of each predicted row
@@ -47,6 +47,16 @@ class Family:
         recorded: Outputs = {part: values[place::width] for place, part in enumerate(self._names)}
         return [OutputTensor(name, "FP64", [rows, width], None, values)], recorded
 
+    def beside(
+        self, parameters: Mapping[str, Any] | None, columns: Columns, values: list[float], rows: int
+    ) -> list[OutputTensor]:
+        """Return what the caller is told beside the answer because it asked for it.
+
+        Raises:
+            Fault: 400; it asks for what this version does not have.
+        """
+        return []
+
     def metadata(self) -> Metadata:
         """Return the outputs as the protocol describes a model."""
         shape = [-1] if self._output.width == 1 else [-1, self._output.width]
@@ -80,9 +90,9 @@ class Forecasting(Family):
 
     by_row = False
 
-    def __init__(self, output: Output, horizon: horizons.Horizon) -> None:
+    def __init__(self, output: Output, horizon: horizons.Horizon, spread: horizons.Spread | None = None) -> None:
         super().__init__(output)
-        self._horizon = horizon
+        self._horizon, self._spread = horizon, spread
 
     def widen(self, parameters: Mapping[str, Any] | None, columns: Columns, rows: int) -> tuple[Columns, int]:
         """Repeat each row for each step; the step is the last column."""
@@ -95,17 +105,56 @@ class Forecasting(Family):
         _, outputs = super().answer(values, len(values))
         return [OutputTensor(self._output.name, "FP64", [rows, len(values) // rows], None, values)], outputs
 
+    def beside(
+        self, parameters: Mapping[str, Any] | None, columns: Columns, values: list[float], rows: int
+    ) -> list[OutputTensor]:
+        """Return ``quantiles`` [rows, horizon, levels], with their levels."""
+        spread = self._asked(parameters)
+        if spread is None:
+            return []
+        levels = spread.quantiles.levels
+        shape = [rows, len(values) // rows, len(levels)]
+        spread.check(shape[1])
+        data = spread.around(values, columns, rows)
+        return [OutputTensor(horizons.LEVELS, "FP64", shape, {"levels": levels}, data)]
+
+    def _asked(self, parameters: Mapping[str, Any] | None) -> horizons.Spread | None:
+        """Return what is told around the forecast, where it is asked for.
+
+        Raises:
+            Fault: 400; it is not known, or what asks for it is neither true nor false.
+        """
+        asked = (parameters or {}).get(horizons.LEVELS, False)
+        if type(asked) is not bool:
+            raise Fault(400, f"parameter quantiles: {str(asked)[:40]!r} is neither true nor false")
+        if asked and self._spread is None:
+            raise Fault(400, "parameter quantiles: this version has none; ask without them")
+        return self._spread if asked else None
+
     def metadata(self) -> Metadata:
         """See :class:`Family`."""
-        return [{"name": self._output.name, "datatype": "FP64", "shape": [-1, -1]}]
+        found: Metadata = [{"name": self._output.name, "datatype": "FP64", "shape": [-1, -1]}]
+        if self._spread:
+            levels = len(self._spread.quantiles.levels)
+            found.append({"name": horizons.LEVELS, "datatype": "FP64", "shape": [-1, -1, levels]})
+        return found
 
     def parameters(self) -> dict[str, Any]:
         """See :class:`Family`."""
-        return {horizons.HORIZON: {"default": self._horizon.default, "maximum": self._horizon.most}}
+        found: dict[str, Any] = {horizons.HORIZON: {"default": self._horizon.default, "maximum": self._horizon.most}}
+        if self._spread:
+            known = self._spread.quantiles
+            found[horizons.LEVELS] = {"default": False, "levels": known.levels, "maximum_horizon": known.steps}
+        return found
 
 
-def fit(task: str, version: Version, runtime: Runtime) -> tuple[Family, Runtime, list[Column]]:
+def fit(
+    task: str, version: Version, runtime: Runtime, quantiles: Quantiles | None = None
+) -> tuple[Family, Runtime, list[Column]]:
     """Return how a version of a model with this task answers: its family, its runtime, and the columns to ask for.
+
+    Args:
+        quantiles: of a forecast, where its artifact has them.
 
     Raises:
         MisfitError: the version cannot answer what the task asks.
@@ -114,7 +163,8 @@ def fit(task: str, version: Version, runtime: Runtime) -> tuple[Family, Runtime,
     if task == FORECASTING:
         wrapped, horizon = horizons.fit(version, runtime)
         asked = [column for column in version.columns if column.name != horizons.HORIZON]
-        return Forecasting(wrapped.output, horizon), wrapped, asked
+        spread = horizons.Spread(quantiles, asked) if quantiles else None
+        return Forecasting(wrapped.output, horizon, spread), wrapped, asked
     if task == RANKING:
         if width != 1:
             raise MisfitError(f"a ranking needs one number a row, and the model answers {width}")

@@ -13,14 +13,17 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from serving.contract import Column, Version
+import numpy as np
+
+from serving.contract import QUANTILES_FILE, Column, Quantiles, Version
 from serving.protocol import Fault
 from serving.runtimes import Columns, MisfitError, Output, Row, Runtime, Value
 
 HORIZON = "horizon"  # the column, the parameter of a request, and that of the signature with its default
 MAX_HORIZON = "max_horizon"  # the parameter of the signature with the bound
+LEVELS = "quantiles"  # the parameter of a request that asks for them, and the output
 FORECAST = Output("forecast")
 MOST_STEPS = 366  # where neither the signature nor the model says less
 MOST_PREDICTIONS = 100_000  # of one request: series times steps
@@ -49,6 +52,46 @@ class Horizon:
                 400, f"parameter horizon: {rows} rows of {steps} steps are more than {MOST_PREDICTIONS} predictions"
             )
         return steps
+
+
+class Spread:
+    """What is told around a forecast to who asks for it.
+
+    Raises:
+        MisfitError: the columns lack the former values that it is measured by.
+    """
+
+    def __init__(self, quantiles: Quantiles, columns: list[Column]) -> None:
+        self.quantiles = quantiles
+        places = {column.name: place for place, column in enumerate(columns)}
+        names = [f"lag_{n}" for n in range(1, quantiles.lags + 1)]
+        if missing := [name for name in names if name not in places]:
+            raise MisfitError(f"{QUANTILES_FILE} takes {missing[0]}, which is no column of the signature")
+        self._places = [places[name] for name in names]
+
+    def check(self, steps: int) -> None:
+        """Return if so many steps have quantiles.
+
+        Raises:
+            Fault: 400; they are further ahead than they are known.
+        """
+        if steps > (most := self.quantiles.steps):
+            raise Fault(
+                400, f"parameter quantiles: known for up to {most} steps, not {steps}; ask for fewer, or without them"
+            )
+
+    def around(self, values: list[float], columns: Columns, rows: int) -> list[float]:
+        """Return the quantiles of each value: row by row, step by step, level by level.
+
+        Args:
+            columns: as they were predicted, a row a step.
+            rows: that were sent.
+        """
+        ahead = len(values) // rows
+        lags = cast("list[list[float | None]]", [columns[place][::ahead] for place in self._places])
+        points = np.asarray(values, dtype=np.float64).reshape(rows, ahead)
+        found: list[float] = self.quantiles.around(points, self.quantiles.scales(lags)).ravel().tolist()
+        return found
 
 
 class _Wrapped(ABC):

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from serving.inputs import Signature
-from serving.protocol import CONTENT_JSON, JSON, Dialect, Fault, Given, Headers, encode
+from serving.protocol import CONTENT_JSON, JSON, Dialect, Fault, Given, Headers, OutputTensor, encode
 from serving.runtimes import Columns, Row
 
 CSV = b"text/csv"
@@ -88,13 +88,12 @@ class Rows:
         What a task adds is answered to who asks for it: MLflow's clients expect predictions and nothing else.
         """
         first, *more = given.tensors
-        values: Any = first.data
-        if len(first.shape) > 1:
-            width = first.shape[1]
-            values = [values[at : at + width] for at in range(0, len(values), width)]
         asked = self.parameters or {}
-        added = {tensor.name: tensor.data for tensor in more if asked.get(tensor.name) is True}
-        return encode({"predictions": values} | added), [CONTENT_JSON]
+        added: dict[str, Any] = {}
+        for tensor in more:
+            if asked.get(tensor.name) is True:
+                added |= {tensor.name: _nested(tensor), **(tensor.parameters or {})}
+        return encode({"predictions": _nested(first)} | added), [CONTENT_JSON]
 
     def _by_order(self, signature: Signature) -> dict[str, list[Any]]:
         width = len(signature.names)
@@ -102,6 +101,14 @@ class Rows:
             if len(values) != width:
                 raise Fault(400, f"row {row}: {len(values)} values, but the model has {width} columns")
         return {name: [row[place] for row in self._ordered] for place, name in enumerate(signature.names)}
+
+
+def _nested(tensor: OutputTensor) -> Any:
+    """Return the tensor's values, a list within a list for each of its dimensions."""
+    values: Any = tensor.data
+    for width in reversed(tensor.shape[1:]):
+        values = [values[at : at + width] for at in range(0, len(values), width)]
+    return values
 
 
 def _error(status: int, message: str) -> bytes:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from serving.artifacts import UNSOUND, ArtifactError, read_file, read_model_file
-from serving.contract import Version
+from serving.artifacts import UNSOUND, ArtifactError, quantiles_beside, read_file, read_model_file
+from serving.contract import FORECASTING, Version
 from serving.families import fit
 from serving.horizons import HORIZON
 from serving.inputs import Signature
@@ -47,7 +47,8 @@ def load(version: Version, task: str, size: int) -> Servable:
     kind, data = _served(version)
     try:
         loaded = load_runtime(kind, data, version.columns)
-        family, runtime, asked = fit(task, version, loaded)
+        quantiles = quantiles_beside(Path(version.folder), version.manifest) if task == FORECASTING else None
+        family, runtime, asked = fit(task, version, loaded, quantiles)
         signature = Signature(asked)
     except ValueError as error:
         raise ArtifactError(str(error), UNSOUND) from error

@@ -277,7 +277,7 @@ def _wanted(
 def _as_binary(tensor: OutputTensor) -> bytes:
     """Return the tensor's elements, which are then no longer in the JSON."""
     data = np.asarray(tensor.data, DATATYPES[tensor.datatype]).tobytes()
-    tensor.data, tensor.parameters = None, {"binary_data_size": len(data)}
+    tensor.data, tensor.parameters = None, {**(tensor.parameters or {}), "binary_data_size": len(data)}
     return data
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from serving.artifacts import ArtifactError, read_file
+from serving.artifacts import ArtifactError, quantiles_beside, read_file
 from serving.categories import with_categories
 from serving.contract import Column, File, Reading, model_file
 from serving.declared import declared_dependencies, declared_licence, input_example
@@ -56,11 +56,14 @@ def read(folder: Path, manifest: list[File]) -> Reading:
         data = read_file(folder, files[name])
         columns = with_categories(kind, data, columns)
         load_runtime(kind, data, columns)
+        quantiles_beside(folder, manifest)
     except MisfitError as error:
         return msgspec.structs.replace(found, format=kind, columns=columns, refusal=f"In {name}: {error}.")
     except MemoryError:
         return msgspec.structs.replace(found, format=kind, unsound=f"{name} takes more memory than a model may here.")
-    except (ModelError, ArtifactError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except ArtifactError as error:
+        return msgspec.structs.replace(found, format=kind, unsound=f"{error}.")
+    except (ModelError, ValueError, TypeError, KeyError, RecursionError) as error:
         return msgspec.structs.replace(found, format=kind, unsound=f"{name} is not what its name says: {error}.")
     return msgspec.structs.replace(found, format=kind, columns=columns)
 

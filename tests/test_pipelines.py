@@ -1,9 +1,11 @@
 """Every pipeline on small data of its family: it learns what is there, repeats itself to the byte, and its files answer the same."""
 
 import hashlib
+import json
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightgbm
 import mlflow
@@ -22,9 +24,10 @@ from experiments.pipelines.contract import TrainingRows
 from experiments.pipelines.repeatable import repeatable
 from experiments.validating import validated
 from serving.categories import with_categories
-from serving.contract import Column
+from serving.contract import QUANTILES_FILE, Column
+from serving.loading import load
 from serving.runtimes import load_runtime, skops_pipeline
-from tests.gateways import as_columns
+from tests.gateways import as_columns, make_artifact
 
 
 class Quiet:
@@ -145,6 +148,9 @@ def test_forecasts_are_held_beside_what_every_forecast_has_to_beat(family):
     assert naive.inputs == [f"lag_{n}" for n in range(1, 9)]
     assert "quarter" in direct.inputs
     assert "quarter" not in recursive.inputs  # it does not hold for steps to come
+    assert [(made.quantiles.steps, len(made.quantiles.levels)) for made in (naive, recursive, direct)] == [
+        (5, 19)
+    ] * 3  # 40 errors a step
     assert [made.parameters for made in (recursive, direct)] == [{"horizon": 8, "max_horizon": n} for n in (24, 8)]
 
 
@@ -222,6 +228,41 @@ def test_what_is_saved_answers_as_what_was_trained(family, name, tmp_path):
         known = {c: pd.Categorical(some[c], sorted(rows.train[c].unique())) for c in rows.categorical if c in takes}
         assert booster.predict(some.assign(**known)) == pytest.approx(expected)
     assert (signature.params is not None) is (task == "forecasting")
+    assert (tmp_path / "m" / QUANTILES_FILE).exists() is (task == "forecasting")
+    if task == "forecasting":
+        columns = [Column(c, kinds[c]) for c in takes]
+        served, documented = told_around(tmp_path / "m", columns, some), as_documented(tmp_path / "m", some)
+        assert served.shape == (len(some), 19)
+        assert served == pytest.approx(documented)
+
+
+def told_around(folder, columns, rows):
+    """Return the quantiles of the next step that a gateway tells to who asks."""
+    name = "model.lgb" if (folder / "model.lgb").exists() else "model.skops"
+    data = (folder / name).read_bytes()
+    version = make_artifact(
+        folder / "served", name, data, format_name="lightgbm" if name == "model.lgb" else "skops",
+        columns=with_categories(data, columns) if name == "model.lgb" else columns,
+        extra={QUANTILES_FILE: (folder / QUANTILES_FILE).read_bytes()}.items(),
+    )  # fmt: skip
+    loaded = load(version, "forecasting", 0)
+    wide, count = loaded.family.widen(None, [rows[c.name].tolist() for c in columns], len(rows))
+    values = loaded.runtime.predict(wide, count)
+    (told,) = loaded.family.beside({"quantiles": True}, wide, values, len(rows))
+    return np.reshape(told.data, (len(rows), -1))
+
+
+def as_documented(folder, rows):
+    """Return the same by the lines that docs/training.md gives to notebooks."""
+    block = (
+        (Path(__file__).parent.parent / "docs/training.md").read_text().split("```python\nfolder = ")[1].split("```")[0]
+    )
+    names = {
+        "mlflow": SimpleNamespace(artifacts=SimpleNamespace(download_artifacts=lambda _: str(folder))), "json": json, "np": np,
+        "rows": rows, "model": mlflow.pyfunc.load_model(str(folder)),
+    }  # fmt: skip
+    exec(f"folder = {block}", names)  # noqa: S102  our own documentation
+    return names["quantiles"]
 
 
 @pytest.mark.parametrize("name", ["baseline", "lightgbm", "xgboost"])

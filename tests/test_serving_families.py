@@ -18,7 +18,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.multioutput import MultiOutputRegressor
 
 from serving.artifacts import ArtifactError
-from serving.contract import Column, File, read_segment, write_table
+from serving.contract import Column, File, Quantiles, read_segment, write_table
 from serving.core import ANYONE, Core
 from serving.describe import Describer
 from serving.families import Ranking
@@ -323,6 +323,78 @@ def test_metadata_says_what_is_answered(tmp_path, served_forecast):
     assert forecast["outputs"] == [{"name": "forecast", "datatype": "FP64", "shape": [-1, -1]}]
     assert forecast["parameters"] == {"horizon": {"default": 2, "maximum": 6}}
     assert [column["name"] for column in forecast["inputs"]] == ["lag_1", "lag_2"]
+
+
+QUANTILES = Quantiles(
+    [0.1, 0.5, 0.9], [[-1.0, 0.0, 2.0], [-3.0, 0.5, 3.0]], lags=2, power=0.5, least=0.25, usual=9.0, lowest=0.0
+)
+
+
+def with_quantiles(home, **changes):
+    booster, version = make_by_lags(home / "plain")
+    text = msgspec.json.encode(msgspec.structs.replace(QUANTILES, **changes))
+    made = make_artifact(
+        home / "spread", "model.lgb", booster.model_to_string().encode(), columns=lag_columns(), extra={"quantiles.json": text}.items()
+    )  # fmt: skip
+    return msgspec.structs.replace(made, parameters={"horizon": 2, "max_horizon": 3}), version
+
+
+def test_quantiles_are_told_to_who_asks_in_both_protocols(tmp_path):
+    version, _ = with_quantiles(tmp_path)
+    served = Served(tmp_path, "forecasting", version)
+    columns = {"lag_1": [9.0, 0.1], "lag_2": [7.0, 0.1], "lag_3": [0.2, 0.2]}
+
+    _, plain = served.ask(tensors(columns))
+    status, answer = served.ask(tensors(columns, parameters={"quantiles": True}))
+    _, mlflow_answer = served.ask({"inputs": columns, "params": {"quantiles": True}}, MLFLOW)
+
+    forecast, quantiles = answer["outputs"]
+    assert (status, [forecast]) == (200, plain["outputs"])
+    points = np.reshape(forecast["data"], (2, 2))
+    expected = points[:, :, None] + np.sqrt([8.0, 0.25])[:, None, None] * np.array(QUANTILES.offsets)
+    assert (quantiles["shape"], quantiles["parameters"]) == ([2, 2, 3], {"levels": [0.1, 0.5, 0.9]})
+    assert quantiles["data"] == pytest.approx(np.maximum(expected, 0.0).ravel().tolist())
+    assert (np.diff(np.reshape(quantiles["data"], (2, 2, 3)), axis=2) >= 0).all()
+    assert mlflow_answer == {
+        "predictions": points.tolist(), "quantiles": np.reshape(quantiles["data"], (2, 2, 3)).tolist(), "levels": [0.1, 0.5, 0.9],
+    }  # fmt: skip
+    assert [*served.records()[-1].outputs] == ["forecast"]  # the rest follows from it and the version
+    told = json.loads(
+        Describer(served.settings, served.core, None, served.spool, None).find("/v2/models/m")(ANYONE).body
+    )
+    assert told["outputs"][1] == {"name": "quantiles", "datatype": "FP64", "shape": [-1, -1, 3]}
+    assert told["parameters"]["quantiles"] == {"default": False, "levels": [0.1, 0.5, 0.9], "maximum_horizon": 2}
+
+
+def test_quantiles_that_are_not_known_are_refused_with_the_way_out(tmp_path, served_forecast):
+    served = Served(tmp_path, "forecasting", with_quantiles(tmp_path)[0])
+    row = {"lag_1": [9.0], "lag_2": [7.0], "lag_3": [0.2]}
+
+    def refusal(of, rows, **parameters):
+        status, answer = of.ask(tensors(rows, parameters=parameters))
+        assert status == 400
+        return answer["error"]
+
+    assert "known for up to 2 steps, not 3" in refusal(served, row, quantiles=True, horizon=3)
+    assert "'yes' is neither true nor false" in refusal(served, row, quantiles="yes")
+    assert "this version has none" in refusal(served_forecast, {"lag_1": [0.5], "lag_2": [0.1]}, quantiles=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"offsets": [[0.0, 2.0, 1.0]]}, "offsets are not one rising list"),
+        ({"levels": [0.1, 0.1, 0.9]}, "rising shares between 0 and 1"),
+        ({"offsets": []}, "offsets are not"),
+        ({"power": 2.0}, "power not between 0 and 1"),
+        ({"lags": 4}, "takes lag_4, which is no column"),
+    ],
+)
+def test_version_whose_quantiles_make_no_sense_is_refused(tmp_path, changes, why):
+    version, _ = with_quantiles(tmp_path, **changes)
+
+    with pytest.raises(ArtifactError, match=why):
+        load(version, "forecasting", 0)
 
 
 def test_horizon_is_read_from_the_parameters_of_mlflows_signature(tmp_path):

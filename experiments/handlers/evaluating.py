@@ -9,7 +9,7 @@ import pandas as pd
 from experiments.frames import load_frame
 from experiments.metrics import Floats
 from experiments.models import DatasetVersion, Evaluation
-from experiments.scoring import answers
+from experiments.scoring import answers, quantiles
 from experiments.selectors import dataset_rows, split_rows, training_data_of
 from experiments.services import evaluation_record
 from experiments.suites import Answers, Material, Plan, UnmeasurableError, suite_for
@@ -47,7 +47,8 @@ class _Rows:
         """Return what ``version`` answers; thresholds ask for the validation rows too."""
         chooses = version.model.task in (Task.CLASSIFICATION, Task.ANOMALY) and self.validation is not None
         validation = answers(version, self.validation) if chooses and self.validation is not None else None
-        return Answers(answers(version, self.held_out), validation)
+        found = answers(version, self.held_out)
+        return Answers(found, validation, quantiles(version, self.held_out, found))
 
 
 def evaluate(ctx: JobContext) -> None:

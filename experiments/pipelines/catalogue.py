@@ -205,6 +205,10 @@ class ForecastParams(TreeParams):
         default=4,
         metadata={"label": "Season", "help": "steps: 4 for quarters, 7 for days, 12 for months", "min": 1, "max": 366},
     )
+    levels: int = field(
+        default=19,
+        metadata={"label": "Quantiles", "help": "evenly spaced levels around each forecast: 19 are 5%, 10% … 95%; 0: none", "min": 0, "max": 99},
+    )  # fmt: skip
     smoothed_series: int = field(
         default=5,
         metadata={"label": "Series for exponential smoothing", "help": "drawn to hold the model beside it; 0: none", "min": 0, "max": 1000},
@@ -224,6 +228,10 @@ class SeasonalParams:
         metadata={"label": "Horizon", "help": "steps that are forecast where nothing is said", "min": 1, "max": 366},
     )
     longest: int = field(default=24, metadata={"label": "Longest horizon", "min": 1, "max": 366})
+    levels: int = field(
+        default=19,
+        metadata={"label": "Quantiles", "help": "evenly spaced levels around each forecast: 19 are 5%, 10% … 95%; 0: none", "min": 0, "max": 99},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from serving.contract import Calibration
+from serving.contract import Calibration, Quantiles
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class Trained:
         parameters: of the signature, such as the default and the longest horizon of a forecast.
         booster: the same model as a booster of LightGBM or XGBoost, for the gateway; None where it is another kind.
         importance: each feature's share of the total.
+        quantiles: of a forecast, what lies around it; None where nothing is known of that.
         facts: what was found on the way, such as the number of trees.
         calibration: what sets the booster's probability right; the estimator has it inside.
     """
@@ -90,6 +91,7 @@ class Trained:
     inputs: list[str] | None = None
     parameters: dict[str, int] = field(default_factory=dict)
     calibration: Calibration | None = None
+    quantiles: Quantiles | None = None
 
     def scores(self, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Return what the gateway answers for each row, (n,): probability of the second class, value, or how anomalous it is."""

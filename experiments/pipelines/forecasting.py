@@ -19,9 +19,12 @@ from experiments.pipelines import forecast_baselines
 from experiments.pipelines.catalogue import ForecastParams, SeasonalParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows
 from experiments.pipelines.encoding import encoder, gains_of, reporter, settings_of, with_words
+from experiments.pipelines.quantiles import calibrated, levels_of
+from serving.contract import Quantiles
 
 HORIZON = "horizon"  # the column of a direct model, and the parameter of every forecast
 LONGEST = "max_horizon"
+MOST_BACKTESTED = 1_000_000  # forecasts that quantiles are learnt from
 LAG = re.compile(r"lag_([1-9]\d*)")
 
 
@@ -55,10 +58,16 @@ def seasonal(rows: TrainingRows, params: SeasonalParams, report: Report) -> Trai
     pipeline = Pipeline([("columns", chosen), ("model", model)]).fit(rows.train[lags], rows.train_labels)
     model.coef_ = np.eye(len(lags))[params.season - 1]
     report.progress(0.3, "Forecasting the validation rows")
-    facts = _held_beside(rows, lambda known, steps: _repeated(pipeline, known[lags], lags, steps), params.season, 0)
+
+    def ahead(known: pd.DataFrame, most: int) -> Floats:
+        return _repeated(pipeline, known[lags], lags, most)
+
+    longest = max(params.horizon, params.longest)
+    spread = _spread(rows, ahead, longest, params.levels)
+    facts = _held_beside(rows, ahead, params.season, 0) | _facts_of(spread)
     return Trained(
         pipeline, None, {name: float(name == f"lag_{params.season}") for name in lags}, facts, method="predict", inputs=lags,
-        parameters={HORIZON: params.horizon, LONGEST: max(params.horizon, params.longest)},
+        parameters={HORIZON: params.horizon, LONGEST: longest}, quantiles=spread,
     )  # fmt: skip
 
 
@@ -107,10 +116,12 @@ def _boosted(rows: TrainingRows, params: ForecastParams, report: Report, inputs:
         answer = np.asarray(pipeline.predict(asked[names]), dtype=np.float64)
         return answer.reshape(most, len(known)).T
 
-    facts = {"trees": float(model.best_iteration_)} | _held_beside(rows, ahead, params.season, params.smoothed_series)
+    longest = params.horizon if steps > 1 else max(params.horizon, params.longest)
+    spread = _spread(rows, ahead, longest, params.levels)
+    beside = _held_beside(rows, ahead, params.season, params.smoothed_series)
     return Trained(
-        pipeline, booster, gains_of(booster), facts, method="predict", inputs=names,
-        parameters={HORIZON: params.horizon, LONGEST: params.horizon if steps > 1 else max(params.horizon, params.longest)},
+        pipeline, booster, gains_of(booster), {"trees": float(model.best_iteration_)} | beside | _facts_of(spread),
+        method="predict", inputs=names, parameters={HORIZON: params.horizon, LONGEST: longest}, quantiles=spread,
     )  # fmt: skip
 
 
@@ -147,6 +158,25 @@ def _repeated(pipeline: Pipeline, known: pd.DataFrame, lags: list[str], steps: i
         older = known[lags[:-1]].to_numpy()
         known = known.assign(**dict(zip(lags[1:], older.T, strict=True)), **{lags[0]: found[:, step]})
     return found
+
+
+def _spread(rows: TrainingRows, ahead: "forecast_baselines.Ahead", longest: int, levels: int) -> Quantiles | None:
+    """Return quantiles from the errors on validation rows, each asked for as if it were the present."""
+    series, time = rows.roles["series"], rows.roles["time"]
+    order = rows.validation_context.sort_values([series, time], kind="stable").index
+    of, target = rows.validation_context.loc[order, series], rows.validation_labels.loc[order].astype("float64")
+    steps = min(longest, int(of.value_counts().max()))
+    came = pd.concat([target.groupby(of).shift(-step) for step in range(steps)], axis=1)
+    if len(came) * steps > MOST_BACKTESTED:
+        came = came.sample(MOST_BACKTESTED // steps, random_state=forecast_baselines.SEED)
+    known = rows.validation.loc[came.index]
+    lags = known[lags_of(rows)].to_numpy(dtype=np.float64).T
+    lowest = 0.0 if (rows.train_labels >= 0).all() else None
+    return calibrated(ahead(known, steps), came.to_numpy(), lags, levels=levels_of(levels), lowest=lowest)
+
+
+def _facts_of(spread: Quantiles | None) -> dict[str, float]:
+    return {"quantile_steps": float(spread.steps), "quantile_power": spread.power} if spread else {}
 
 
 def _held_beside(rows: TrainingRows, ahead: "forecast_baselines.Ahead", season: int, smoothed: int) -> dict[str, float]:

@@ -16,6 +16,7 @@ from serving.contract.calibration import (
 from serving.contract.callers import Caller, CallerList, callers_path, read_callers, write_callers
 from serving.contract.conversion import PARITY, Conversion, ConversionRequest
 from serving.contract.publishing import LONGEST_WAIT_S, PUBLISHED_PATH, Published
+from serving.contract.quantiles import QUANTILES_FILE, Quantiles, read_quantiles
 from serving.contract.records import (
     HASHED,
     LATENCY_EDGES_US,
@@ -79,6 +80,7 @@ __all__ = [
     "MODEL_FILES",
     "PARITY",
     "PUBLISHED_PATH",
+    "QUANTILES_FILE",
     "RANKING",
     "SEALED",
     "SHADOW",
@@ -103,6 +105,7 @@ __all__ = [
     "PredictionBatch",
     "PredictionRecord",
     "Published",
+    "Quantiles",
     "Reading",
     "RefusedVersion",
     "Report",
@@ -128,6 +131,7 @@ __all__ = [
     "model_file",
     "read_calibration",
     "read_callers",
+    "read_quantiles",
     "read_segment",
     "read_table",
     "sealed_segments",
