@@ -3,6 +3,7 @@
 import json
 
 import lightgbm
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +25,7 @@ from registry.errors import ConflictError, InvalidError, RoleError
 from registry.models import AuditEvent, Evidence
 from registry.selectors import checks_of
 from registry.services import criteria_draft
+from serving.contract import Quantiles
 from tests.artifacts import LIGHTGBM, logged_version, mlmodel
 from tests.factories import approve, make_actor, make_model, make_promotion, make_team, make_token, read_files, run_jobs
 
@@ -161,6 +163,8 @@ def test_a_forecast_is_measured_as_it_is_served(engineer, client):
     model = make_model(engineer.teams()[0], actor=engineer, task="forecasting")
     params = [{"name": "horizon", "type": "integer", "default": 3, "shape": None}]
     files, booster = boosted(frame[frame["at"] < HELD_OUT], ["lag_1", "lag_2"], "regression", params=params)
+    spread = Quantiles([0.1, 0.9], [[-2.0, 2.0], [-3.0, 3.0]], lags=2, power=0.0, least=1.0, usual=1.0)
+    files["quantiles.json"] = msgspec.json.encode(spread)
     version = read_files(logged_version(model.team, files, model=model, actor=engineer))
     evaluation_plan_change(actor=engineer, model=model, document={"season": 7}, reason="Weeks repeat.")
 
@@ -178,10 +182,23 @@ def test_a_forecast_is_measured_as_it_is_served(engineer, client):
     assert {"smape", "wape", "root_mean_squared_error", "forecast_bias"} <= set(found)
     steps = Evidence.objects.filter(version=version, metric="mase", data_slice__startswith="horizon=")
     assert [e.data_slice for e in steps.order_by("id")] == ["horizon=1", "horizon=2", "horizon=3"]
+    within = np.concatenate([error <= 2 + step for step, error in enumerate(errors_by_step(errors, 2))])
+    assert found["coverage_80pct"].value == pytest.approx(within.mean())  # of the two steps that have quantiles
+    assert 4.0 < found["width_80pct"].value < 6.0
+    level = Evidence.objects.get(version=version, metric="pinball_loss", data_slice="level=0.1")
+    assert (level.value > 0, found["crps"].detail["definition"][:5]) == (True, "twice")
     client.force_login(engineer.user)
     panel = client.get(f"{version.path}training-panel/").content.decode()
     assert "MASE on held-out rows is" in panel
     assert "Steps ahead" in panel
+    assert "The band should hold 80 of 100" in panel
+    chosen = client.get(f"{version.path}training-panel/?series=c").content.decode()
+    assert (chosen.count("<figcaption><span>c<"), chosen.count('class="band"')) == (1, 1)
+
+
+def errors_by_step(errors, steps):
+    """Return the misses of each of the first ``steps``, of series that were added one after the other, three steps each."""
+    return [np.concatenate(errors[step::3]) for step in range(steps)]
 
 
 def test_numbers_are_measured_and_data_that_do_not_fit_are_refused(engineer):

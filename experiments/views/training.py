@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from experiments import services
 from experiments.charts import overlaid_reliability, precision_recall_chart, reliability_chart
+from experiments.forecast_drawing import series_drawn
 from experiments.forms import DataForm, DeclaredForm
 from experiments.lineage import drawn_across, drawn_down, lineage_of
 from experiments.models import TrainingRun
@@ -111,6 +112,8 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
         else None
     )
     way = lineage_of(version, run)
+    detail = measured.main.detail if measured.main else {}
+    chosen_series = request.GET.get("series", "")
     context = {
         "version": version,
         "run": run,
@@ -121,6 +124,9 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
         "params": _declared_order(run) if run else [],
         "importance": sorted(run.importance.items(), key=lambda item: -item[1])[:IMPORTANT] if run else [],
         "measured": measured,
+        "chosen_series": chosen_series,
+        "series_charts": series_drawn(detail.get("series_shown", {}), chosen_series),
+        "spread": any("coverage_80pct" in one for one in detail.get("by_horizon", [])),
         "evaluations": evaluations,
         **_tried(run.detail if run else {}),
         "routable": is_routable(version),
