@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
@@ -14,7 +14,7 @@ from jobs.access import Access, Act, access_of, job_act
 from jobs.kinds import UnknownKindError
 from jobs.models import STATES, Attempt, Job, LogLine
 from jobs.pagination import CursorPages
-from jobs.selectors import jobs_filtered
+from jobs.selectors import Waiting, jobs_filtered, waiting_of
 from jobs.state_table import IllegalMoveError
 from jobs.states import State
 from jobs.tasks import nudge
@@ -81,9 +81,26 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
         )  # fmt: skip
 
 
+class WaitingSerializer(serializers.Serializer[Waiting]):
+    """Why a queued job has not begun."""
+
+    reason = serializers.ChoiceField(
+        choices=["pause", "team_limit", "turn"],
+        help_text="`pause` after a failed attempt; `team_limit`: its team has as many running as it may; `turn`: those before it go first",
+    )
+    ahead = serializers.IntegerField(help_text="jobs of its queue that would be taken first, as things stand")
+    running = serializers.IntegerField(help_text="jobs of its team that run in the queue")
+    limit = serializers.IntegerField(
+        allow_null=True, help_text="how many of them may run at once; null: no limit of its own"
+    )
+    until = serializers.DateTimeField(allow_null=True, help_text="when a pause ends")
+    words = serializers.CharField(help_text="the same in a sentence")
+
+
 class JobSerializer(JobSummarySerializer):
     """A job with its parameters, result and attempts."""
 
+    waiting = serializers.SerializerMethodField(help_text="why it has not begun; null where it has")
     attempts = AttemptSerializer(many=True, read_only=True)
     created_by = serializers.CharField(source="created_by.username", default=None, read_only=True, allow_null=True)
 
@@ -91,8 +108,14 @@ class JobSerializer(JobSummarySerializer):
         fields = (
             *JobSummarySerializer.Meta.fields,
             "params", "result", "error", "created_by", "worker", "lease_expires_at", "run_after",
-            "cancel_requested_at", "attempts",
+            "cancel_requested_at", "waiting", "attempts",
         )  # fmt: skip
+
+    @extend_schema_field(WaitingSerializer(allow_null=True))
+    def get_waiting(self, job: Job) -> dict[str, Any] | None:
+        """Return why it has not begun."""
+        found = waiting_of(job)
+        return dict(WaitingSerializer(found).data) if found else None
 
 
 class LogLineSerializer(serializers.ModelSerializer[LogLine]):

@@ -48,7 +48,7 @@ def job_claim(*, queue: str, worker: str) -> Job | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"jobs:{queue}"])
     running = running_by_scope(queue)
-    full = [scope for scope, count in running.items() if (most := most_at_once(scope, queue)) and count >= most]
+    full = full_scopes(queue, running)
     theirs = [Case(*(When(scope=scope, then=count) for scope, count in running.items()), default=0)] if running else []
     waiting = Job.objects.waiting().filter(queue=queue).exclude(scope__in=full)
     job = waiting.order_by("-priority", *theirs, "id").select_for_update(skip_locked=True).first()
@@ -74,6 +74,11 @@ def running_by_scope(queue: str) -> dict[str, int]:
     """Return how many jobs of ``queue`` run now, by whose they are."""
     running = Job.objects.filter(queue=queue, state=State.RUNNING).order_by()
     return dict(running.values_list("scope").annotate(count=Count("pk")))
+
+
+def full_scopes(queue: str, running: dict[str, int]) -> list[str]:
+    """Return who has as many jobs of ``queue`` running as allowed, so that theirs wait whatever is free."""
+    return [scope for scope, count in running.items() if (most := most_at_once(scope, queue)) and count >= most]
 
 
 def most_at_once(scope: str, queue: str) -> int | None:

@@ -3,13 +3,13 @@
 import json
 import statistics
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import DateTimeField, DurationField, Expression, ExpressionWrapper, F, Q
+from django.db.models import Case, DateTimeField, DurationField, Expression, ExpressionWrapper, F, Q, Value, When
 from django.db.models.functions import Coalesce, Now
 
-from jobs.leases import most_at_once, running_by_scope
+from jobs.leases import full_scopes, most_at_once, running_by_scope
 from jobs.models import Job, JobQuerySet, LogLine
 from jobs.states import State
 
@@ -86,11 +86,53 @@ def expected_duration(job: Job) -> timedelta | None:
     return statistics.median(taken) if taken else None
 
 
-def held_back(job: Job) -> int | None:
-    """Return how many jobs of its queue may run at once for whose it is, where so many do and ``job`` waits for that; else None."""
-    most = most_at_once(job.scope, job.queue)
-    waits = job.state == State.QUEUED and most is not None
-    return most if waits and most and running_by_scope(job.queue).get(job.scope, 0) >= most else None
+@dataclass(frozen=True)
+class Waiting:
+    """Why a queued job has not begun.
+
+    Attributes:
+        reason: ``pause`` (after a failed attempt), ``team_limit``, or ``turn``: a worker will take it when those before it are taken.
+        until: when the pause ends.
+        ahead: how many jobs of its queue would be taken first, as things stand (count).
+        running: how many of its team's jobs run in the queue now (count).
+        limit: how many of them may run at once; None: as many as there are seats.
+    """
+
+    reason: str
+    ahead: int
+    running: int
+    limit: int | None
+    until: datetime | None = None
+
+    @property
+    def words(self) -> str:
+        """Say it in a sentence."""
+        match self.reason:
+            case "pause":
+                return "It pauses after a failed attempt, and is then tried again by itself."
+            case "team_limit":
+                return f"Its team may run {self.limit} of this queue at once, and {self.running} run{'s' * (self.running == 1)}; it begins when one of them ends."
+        if not self.ahead:
+            return "It is the next that a worker of its queue takes."
+        return f"{self.ahead} other{'s' * (self.ahead > 1)} of its queue {'go' if self.ahead > 1 else 'goes'} first, as things stand."
+
+
+def waiting_of(job: Job) -> Waiting | None:
+    """Return why ``job`` has not begun; None where it has, or has ended."""
+    if job.state != State.QUEUED:
+        return None
+    running, limit = running_by_scope(job.queue), most_at_once(job.scope, job.queue)
+    ours = running.get(job.scope, 0)
+    if not Job.objects.waiting().filter(pk=job.pk).exists():
+        return Waiting("pause", 0, ours, limit, job.run_after)
+    full = full_scopes(job.queue, running)
+    ahead = Job.objects.waiting().filter(queue=job.queue, priority__gte=job.priority).exclude(scope__in=full)
+    theirs = (
+        Case(*(When(scope=scope, then=count) for scope, count in running.items()), default=0) if running else Value(0)
+    )
+    earlier = Q(theirs__lt=ours) | Q(theirs=ours, pk__lt=job.pk)
+    before = ahead.annotate(theirs=theirs).filter(Q(priority__gt=job.priority) | earlier).exclude(pk=job.pk).count()
+    return Waiting("team_limit" if job.scope in full else "turn", before, ours, limit)
 
 
 def log_window(job: Job, *, line: int | None = None, after: int | None = None) -> LogWindow:

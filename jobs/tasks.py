@@ -8,13 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
-from celery.contrib.django.task import DjangoTask
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
+from jobs.clock import Task
 from jobs.delivery import deliver_due
 from jobs.execution import supervise
 from jobs.hearing import listen
@@ -40,7 +40,7 @@ def _stop(**_: Any) -> None:
     _stopping.set()
 
 
-class Hint(DjangoTask):  # type: ignore[misc]  # Celery has no types
+class Hint(Task):
     """A task whose loss is no error, since a schedule sends it anyway."""
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:

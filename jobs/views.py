@@ -125,7 +125,7 @@ def _state(access: Access, found: Job) -> dict[str, object]:
         "expected": selectors.expected_duration(found),
         "attempts": found.attempts.order_by("-number"),
         "outputs": selectors.outputs(found.result),
-        "held_back": selectors.held_back(found),
+        "waiting": selectors.waiting_of(found),
         "may_act": access.may_act_on(found),
     }
 

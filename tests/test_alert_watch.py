@@ -57,6 +57,29 @@ def test_queue_that_nobody_takes_from_is_critical_after_two_looks_and_over_once_
     assert not opened("queue_waits")
 
 
+def test_jobs_that_wait_for_their_teams_limit_are_told_apart_from_those_that_lack_workers(settings):
+    settings.JOB_TEAM_SEATS = {"training": 1}
+    team = factories.make_team()
+    at = datetime.now(UTC)
+    running, held = job(team, "running", lease_expires_at=at), job(team, "queued")
+    Attempt.objects.create(job=running, number=1, worker="w", started_at=at)
+    Job.objects.filter(pk=held.pk).update(created_at=at - timedelta(minutes=40))
+    for _ in range(2):
+        alert_watch.queues_watch(now=at)
+
+    [alert] = opened("queue_waits")
+    assert (alert.team, alert.severity) == (team, "warning")
+    assert (
+        f"Jobs of {team.slug} in the queue training have waited for 40 minutes for their team's limit of 1"
+        in alert.title
+    )
+    assert "more workers change nothing" in alert.next_step
+    settings.JOB_TEAM_SEATS = {}
+    for _ in range(2):
+        alert_watch.queues_watch(now=at)
+    assert [(one.team, one.next_step[:11]) for one in opened("queue_waits")] == [(None, "Add workers")]
+
+
 def test_evidence_that_policy_will_soon_call_stale_is_an_alert_until_it_is_measured_anew():
     version = factories.make_champion()
     factories.change_policy(version.model.team, max_evidence_days=30)

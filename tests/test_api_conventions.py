@@ -180,6 +180,27 @@ def test_database_that_goes_away_is_a_503_that_says_when_to_come_back(monkeypatc
     connection.close()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_write_whose_process_is_killed_leaves_nothing_and_may_be_sent_again(monkeypatch):  # F2
+    engineer = Api(factories.make_team())
+    reached = []
+
+    def killed(**_):
+        reached.append(RegisteredModel.objects.filter(name="a").exists())
+        connection.connection.close()  # what PostgreSQL sees of a process that is gone
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr("registry.services.models.audit", killed)
+        with pytest.raises(SystemExit):
+            engineer.post("models", {"name": "a"}, Idempotency_Key="k")
+    connection.close()
+
+    assert (reached, RegisteredModel.objects.exists(), IdempotencyKey.objects.exists()) == ([True], False, False)
+    assert engineer.post("models", {"name": "a"}, Idempotency_Key="k").status_code == 201
+    assert RegisteredModel.objects.count() == 1
+
+
 def test_unforeseen_error_is_a_500_that_tells_nothing(engineer, monkeypatch):
     monkeypatch.setattr("registry.selectors.waiting", lambda actor: int("secret detail"))
     engineer.client.raise_request_exception = False

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from celery.utils.imports import symbol_by_name
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -24,10 +25,11 @@ from jobs.leases import (
     jobs_reap,
 )
 from jobs.models import Job, LogLine, Slot
-from jobs.selectors import held_back
+from jobs.selectors import waiting_of
 from jobs.services import SlotTakenError, job_cancel, job_create, job_retry, slot_take
 from jobs.state_table import IllegalMoveError
 from jobs.states import Outcome
+from jobs.tasks import nudge, relay
 from tests import job_kinds
 
 pytestmark = pytest.mark.django_db
@@ -99,12 +101,69 @@ def test_claim_gives_turns_to_who_has_least_and_holds_a_team_to_its_limit(settin
     settings.JOB_TEAM_SEATS = {job_kinds.QUEUE: 1, f"flight-ops:{job_kinds.QUEUE}": 2}
     more = make_job(scope="fraud", priority=5)
     assert claim() is None
-    assert (held_back(many[2]), held_back(more), held_back(Job.objects.get(pk=many[0].pk))) == (2, 1, None)
+    held, theirs = waiting_of(many[2]), waiting_of(more)
+    assert (held.reason, held.running, held.limit, theirs.reason, theirs.limit) == ("team_limit", 2, 2, "team_limit", 1)
+    assert held.words == "Its team may run 2 of this queue at once, and 2 run; it begins when one of them ends."
+    assert waiting_of(Job.objects.get(pk=many[0].pk)) is None
     job_finish(job_id=other.pk, attempt=1, result={})
     assert claim() == more
     assert claim() is None
     job_finish(job_id=many[0].pk, attempt=1, result={})
     assert claim() == many[2]
+
+
+def test_a_waiting_job_knows_how_many_go_first_as_claims_then_go(settings):
+    settings.JOB_TEAM_SEATS = {f"held:{job_kinds.QUEUE}": 1}
+    made = [make_job(scope=scope) for scope in ("held", "busy", "held", "busy", "busy", "idle")]
+    made += [make_job(scope="idle", priority=5)]
+    for _ in range(3):
+        claim()  # the urgent one, then of each team with none running its oldest
+    queued = [job for job in made if Job.objects.get(pk=job.pk).state == "queued"]
+    free = [job for job in queued if job.scope != "held"]
+
+    ahead = {job.pk: waiting_of(job).ahead for job in free}
+
+    assert waiting_of(queued[0]).reason == "team_limit"
+    assert sorted(ahead.values()) == [*range(len(free))]
+    assert claim().pk == min(ahead, key=ahead.get)
+    Job.objects.filter(pk=queued[0].pk).update(run_after=timezone.now() + timedelta(hours=1))
+    paused = waiting_of(Job.objects.get(pk=queued[0].pk))
+    assert (paused.reason, paused.until is not None) == ("pause", True)
+    assert "after a failed attempt" in paused.words
+
+
+@pytest.mark.parametrize(
+    ("skew_s", "age_s", "dropped"),
+    [(3600, 0, False), (3600, 60, True), (0, 0, False), (0, 60, True), (-3600, 0, False)],
+)
+def test_a_wrong_clock_drops_no_nudge_and_keeps_no_old_one(monkeypatch, skew_s, age_s, dropped):  # F6
+    sent = timezone.now() - timedelta(seconds=age_s)
+    message = FakeMessage(nudge, expires=(sent + timedelta(seconds=30)).isoformat())
+    request = symbol_by_name(nudge.Request)(message, app=nudge.app, task=nudge, headers=message.headers)
+    monkeypatch.setattr("jobs.clock._now_utc", lambda: timezone.now() + timedelta(seconds=skew_s))
+    monkeypatch.setattr("celery.worker.request.datetime", Skewed(skew_s))
+
+    assert bool(request.maybe_expire()) is dropped
+    assert (relay.Request, nudge.Request) == ("jobs.clock:PatientRequest",) * 2
+
+
+class Skewed:
+    """A clock that is wrong."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def now(self, zone=None):
+        return timezone.now() + timedelta(seconds=self.seconds)
+
+
+class FakeMessage:
+    """What a broker hands over."""
+
+    def __init__(self, task, **headers):
+        self.headers = {"id": "1", "task": task.name, "lang": "py", "retries": 0, "timelimit": (None, None)} | headers
+        self.properties, self.delivery_info, self.payload, self.body = {}, {}, [[], {}, {}], b"[[], {}, {}]"
+        self.content_type, self.content_encoding = "application/json", "utf-8"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -182,7 +241,7 @@ def test_finish_commits_effect_and_success_together():
 
 
 @pytest.mark.parametrize("skew", [timedelta(hours=1), -timedelta(hours=1)])
-def test_a_wrong_clock_expires_no_lease(monkeypatch, skew):
+def test_a_wrong_clock_expires_no_lease(monkeypatch, skew):  # F6
     really = time.time
     monkeypatch.setattr(time, "time", lambda: really() + skew.total_seconds())
     monkeypatch.setattr(timezone, "now", lambda: datetime.now(UTC) + skew)

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 from django.db.models import Min, Q
 from django.db.models.functions import Coalesce
 
+from jobs.leases import full_scopes, most_at_once, running_by_scope
 from jobs.models import Attempt, Job
 from jobs.states import State
 from registry.models import Alert, ModelVersion, RegisteredModel, Team
@@ -42,26 +43,48 @@ def jobs_watch(*, now: datetime) -> None:
 
 
 def queues_watch(*, now: datetime) -> None:
-    """Look for queues whose jobs wait for long: critical where no worker has started one lately."""
+    """Look for queues whose jobs wait for long: critical where no worker has started one lately.
+
+    Jobs that wait because their team has as many running as it may are told apart: more workers would change nothing for them.
+    """
     since = Coalesce("run_after", "created_at")
     waiting = Job.objects.waiting().annotate(since=since).filter(since__lt=now - DEAF).order_by()
-    found = []
-    for queue, oldest in waiting.values_list("queue").annotate(oldest=Min("since")):
-        started = (
-            Attempt.objects.filter(job__queue=queue)
-            .filter(Q(started_at__gt=now - DEAF) | Q(ended_at__isnull=True))
-            .exists()
-        )
-        if started and oldest > now - WAITS:
-            continue
-        minutes = int((now - oldest).total_seconds() // 60)
-        found.append(Found(
-            key=f"queue_waits:{queue}", link=f"/jobs/?queue={queue}",
-            severity=Alert.Severity.WARNING if started else Alert.Severity.CRITICAL,
-            title=f"Jobs of the queue {queue} have waited for {minutes} minutes{'' if started else ', and no worker takes them'}",
-            next_step="Add workers for it, or ask less of it." if started else "Restart the worker of this queue; no job is lost.",
-        ))  # fmt: skip
+    oldest: dict[str, datetime] = {}
+    held: dict[tuple[str, str], datetime] = {}
+    for queue, scope, at in waiting.values_list("queue", "scope").annotate(oldest=Min("since")):
+        if scope in full_scopes(queue, running_by_scope(queue)):
+            held[queue, scope] = at
+        else:
+            oldest[queue] = min(at, oldest.get(queue, at))
+    found = [one for queue, at in oldest.items() if (one := _queue_waits(queue, at, now))]
+    teams = {team.slug: team for team in Team.objects.filter(slug__in={scope for _, scope in held})}
+    for (queue, scope), at in held.items():
+        if at <= now - WAITS:
+            found.append(Found(
+                key=f"queue_waits:{queue}:{scope}"[:200], link=f"/jobs/?state=queued&q={scope}", severity=Alert.Severity.WARNING,
+                team=teams.get(scope),
+                title=f"Jobs of {scope} in the queue {queue} have waited for {_minutes(at, now)} minutes for their team's limit of {most_at_once(scope, queue)}",
+                next_step="Ask for less at once, or have the platform raise JOB_TEAM_SEATS for the team: more workers change nothing.",
+            ))  # fmt: skip
     alert_sweep(kind="queue_waits", found=found, process=PROCESS, now=now)
+
+
+def _queue_waits(queue: str, oldest: datetime, now: datetime) -> Found | None:
+    """Return what is wrong with a queue whose oldest job that a worker could take waits since ``oldest``."""
+    at_it = Q(started_at__gt=now - DEAF) | Q(ended_at__isnull=True)
+    started = Attempt.objects.filter(at_it, job__queue=queue).exists()
+    if started and oldest > now - WAITS:
+        return None
+    return Found(
+        key=f"queue_waits:{queue}", link="/jobs/?state=queued",
+        severity=Alert.Severity.WARNING if started else Alert.Severity.CRITICAL,
+        title=f"Jobs of the queue {queue} have waited for {_minutes(oldest, now)} minutes{'' if started else ', and no worker takes them'}",
+        next_step="Add workers for it, or ask less of it." if started else "Restart the worker of this queue; no job is lost.",
+    )  # fmt: skip
+
+
+def _minutes(since: datetime, now: datetime) -> int:
+    return int((now - since).total_seconds() // 60)
 
 
 def evidence_watch(*, now: datetime) -> None:
