@@ -1,5 +1,7 @@
 """`Idempotency-Key`: a POST to the API that is sent twice has one effect and one answer (T34).
 
+A view that reads a large body in pieces hashes it meanwhile, and answers by :func:`answered_once` when it has arrived.
+
 The key, the effect and the answer are written in one transaction. A process that is killed leaves neither, so a key
 never blocks a retry, and there is no moment at which the effect exists without its answer.
 """
@@ -14,6 +16,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import Resolver404, resolve
 from rest_framework.exceptions import APIException
 from rest_framework.views import APIView
 
@@ -39,28 +42,52 @@ class IdempotencyMiddleware:
             return self.get_response(request)
         if not 0 < len(key) <= LONGEST_KEY:
             return _problem(400, f"Idempotency-Key has 1 to {LONGEST_KEY} characters.")
-        actor = _actor(request)
+        actor = None if _hashes_body(request) else _actor(request)
         if actor is None or _too_large(request):
-            return self.get_response(request)  # the view refuses it, in its own words
-        return self._once(request, actor, key)
+            return self.get_response(request)  # the view refuses it, in its own words, or sees to it itself
+        body = hashlib.sha256(request.body).hexdigest()
+        return _once(actor, key, _digest(request, actor, body), lambda: self.get_response(request))
 
-    def _once(self, request: HttpRequest, actor: Actor, key: str) -> HttpResponseBase:
-        user, digest = actor.user, _digest(request, actor)
+
+def answered_once(
+    request: HttpRequest, actor: Actor, *, body: str, answer: Callable[[], HttpResponseBase]
+) -> HttpResponseBase:
+    """Answer a request whose body the view has read and hashed; the same key with the same body gives the same answer.
+
+    Args:
+        body: digest of the body.
+        answer: has the effect; its answer is complete.
+    """
+    key = request.headers.get("Idempotency-Key")
+    return answer() if key is None else _once(actor, key, _digest(request, actor, body), answer)
+
+
+def _once(actor: Actor, key: str, digest: str, answer: Callable[[], HttpResponseBase]) -> HttpResponseBase:
+    user = actor.user
+    with transaction.atomic():
+        if not _locked(user, key):
+            return _problem(409, "A request with this Idempotency-Key is being answered; try again in a moment.")
+        used = IdempotencyKey.objects.filter(user=user, key=key, created_at__gt=Now() - KEPT_FOR).first()
+        if used and used.request_digest != digest:
+            return _problem(422, "This Idempotency-Key was used for another request; use a new one.")
+        if used:
+            return _replay(used)
         with transaction.atomic():
-            if not _locked(user, key):
-                return _problem(409, "A request with this Idempotency-Key is being answered; try again in a moment.")
-            used = IdempotencyKey.objects.filter(user=user, key=key, created_at__gt=Now() - KEPT_FOR).first()
-            if used and used.request_digest != digest:
-                return _problem(422, "This Idempotency-Key was used for another request; use a new one.")
-            if used:
-                return _replay(used)
-            with transaction.atomic():
-                response = self.get_response(request)
-                if response.status_code >= 400:  # a refusal changed nothing, even where a view forgot to see to it
-                    transaction.set_rollback(True)
-            if response.status_code < 500 and isinstance(response, HttpResponse):
-                _keep(user, key, digest, response)
-            return response
+            response = answer()
+            if response.status_code >= 400:  # a refusal changed nothing, even where a view forgot to see to it
+                transaction.set_rollback(True)
+        if response.status_code < 500 and isinstance(response, HttpResponse):
+            _keep(user, key, digest, response)
+        return response
+
+
+def _hashes_body(request: HttpRequest) -> bool:
+    """Whether the view reads its body in pieces, and sees to the key by itself."""
+    try:
+        view = resolve(request.path_info).func
+    except Resolver404:
+        return False
+    return bool(getattr(getattr(view, "cls", None), "hashes_body", False))
 
 
 def _actor(request: HttpRequest) -> Actor | None:
@@ -81,9 +108,9 @@ def _too_large(request: HttpRequest) -> bool:
         return True
 
 
-def _digest(request: HttpRequest, actor: Actor) -> str:
-    """Return what makes two requests the same: address, caller (a token sees one team alone) and body."""
-    parts = [request.get_full_path(), actor.via, hashlib.sha256(request.body).hexdigest()]
+def _digest(request: HttpRequest, actor: Actor, body: str) -> str:
+    """Return what makes two requests the same: address, caller (a token sees one team alone) and digest of the body."""
+    parts = [request.get_full_path(), actor.via, body]
     return f"sha256:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
 
 

@@ -1,15 +1,17 @@
 """Sources of data sets: files sent as the body, previews, declared sources and their runs, and golden sets."""
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from django.http import HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import APIException
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,12 +20,20 @@ from experiments import services
 from experiments.api.lookup import find_dataset, find_dataset_version
 from experiments.api.serializers import DatasetVersionSerializer
 from experiments.api.views import accepted
+from experiments.intake.incoming import TooLargeError
 from experiments.models import DatasetSource, DatasetUpload
 from experiments.sourcing.looking import preview
 from jobs.api import JobSummarySerializer
 from registry.api.base import ApiView, ListQuery, Query, Strict
+from registry.idempotency import answered_once
 
 CHUNK = 1024 * 1024
+
+
+class LengthRequiredError(APIException):
+    """The body does not say how long it is."""
+
+    status_code = 411
 
 
 class RawParser(BaseParser):
@@ -54,27 +64,36 @@ class Uploads(ApiView):
     """Files of rows."""
 
     write_query_class = UploadQuery
+    hashes_body = True
     parser_classes = (RawParser,)
 
     @extend_schema(
         summary="Upload a file of rows", request={"application/octet-stream": OpenApiTypes.BINARY}, parameters=[UploadQuery],
         responses={201: UploadSerializer}, tags=["Data sets"],
     )  # fmt: skip
-    def post(self, request: Request, name: str) -> Response:
+    def post(self, request: Request, name: str) -> HttpResponseBase:
         """Receive CSV or Parquet as the body, in pieces, and answer how it is written and what its columns look like.
 
         Declare it as a source next. Asks for the role engineer.
         """
-        dataset = find_dataset(self.actor, name)
-        upload = services.upload_receive(
-            actor=self.actor, dataset=dataset, name=self.query["filename"], chunks=_chunks(request._request)
-        )
-        return Response(UploadSerializer(upload).data, status=201)
+        dataset, body = find_dataset(self.actor, name), request._request
+        if body.headers.get("Transfer-Encoding") and not body.headers.get("Content-Length"):
+            raise LengthRequiredError(
+                "Send Content-Length: curl -T rows.csv does, and a file in chunks of unknown length does not."
+            )
+        with services.upload_begin(actor=self.actor, dataset=dataset) as incoming:
+            if int(body.META.get("CONTENT_LENGTH") or 0) > incoming.most_bytes:
+                raise TooLargeError(incoming.most_bytes)  # nothing of it was read
+            while piece := body.read(CHUNK):
+                incoming.write(piece)
 
+            def kept() -> HttpResponse:
+                upload = services.upload_keep(
+                    actor=self.actor, dataset=dataset, name=self.query["filename"], incoming=incoming
+                )
+                return JsonResponse(UploadSerializer(upload).data, status=201)
 
-def _chunks(request: Any) -> Iterator[bytes]:
-    while chunk := request.read(CHUNK):
-        yield chunk
+            return answered_once(body, self.actor, body=incoming.digest, answer=kept)
 
 
 class SourceSerializer(serializers.ModelSerializer[DatasetSource]):

@@ -26,7 +26,7 @@ from experiments.services.sources import (
     sources_due,
 )
 from experiments.services.training import training_register, training_start
-from experiments.services.uploads import upload_receive, uploads_forget
+from experiments.services.uploads import upload_begin, upload_keep, upload_receive, uploads_forget
 
 __all__ = [
     "CONFIRMERS",
@@ -61,6 +61,8 @@ __all__ = [
     "stop_where_broken",
     "training_register",
     "training_start",
+    "upload_begin",
+    "upload_keep",
     "upload_receive",
     "uploads_forget",
 ]

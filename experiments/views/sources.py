@@ -4,19 +4,23 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import services
 from experiments.forms_sources import ColumnsForm, DialectForm, FilesForm, QueryForm, SplitForm, UploadForm
 from experiments.intake.found import Found
+from experiments.intake.incoming import TooLargeError
 from experiments.models import Dataset, DatasetSource, source_folder
 from experiments.sourcing.connections import connections_of
 from experiments.sourcing.looking import preview
 from experiments.target_shown import policy_words_of
+from experiments.upload_handler import ArrivingFile, declared_too_large, drain
 from experiments.views.datasets import visible_dataset
 from jobs.paging import page_of
 from jobs.tasks import nudge
@@ -27,21 +31,50 @@ from registry.models import Role
 LOOK, DECLARE = "look", "declare"
 
 
+@csrf_exempt  # the token lies in the body, which is not read before it is known who sends how much; then it is asked for
 @require_http_methods(["GET", "POST"])
 def dataset_upload(request: HttpRequest, name: str) -> HttpResponse:
     """Receive a file, and lead to the choice of its columns."""
     actor, found = _engineer(request, name)
-    form = UploadForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
-        file = form.cleaned_data["file"]
+    if request.method == "GET":
+        return _upload_page(request, found, UploadForm())
+    if declared_too_large(request, settings.SOURCE_MAX_BYTES):
+        drain(request)
+        return _upload_page(request, found, UploadForm(), refused=str(TooLargeError(settings.SOURCE_MAX_BYTES)))
+    with services.upload_begin(actor=actor, dataset=found) as incoming:
+        arriving = ArrivingFile(request, incoming)
+        request.upload_handlers = [arriving]
+        return _arrived(request, actor, found, arriving)
+
+
+@csrf_protect
+def _arrived(request: HttpRequest, actor: Actor, dataset: Dataset, arriving: ArrivingFile) -> HttpResponse:
+    """Keep the file that came with the form."""
+    form = UploadForm(request.POST, request.FILES)
+    if arriving.refused:
+        return _upload_page(request, dataset, UploadForm(), refused=arriving.refused)
+    if form.is_valid():
         try:
-            upload = services.upload_receive(actor=actor, dataset=found, name=file.name, chunks=file.chunks())
-        except RefusedError as refused:
+            upload = services.upload_keep(
+                actor=actor, dataset=dataset, name=form.cleaned_data["file"].name, incoming=arriving.incoming
+            )
+        except InvalidError as refused:
             form.add_error("file", str(refused))
         else:
-            return redirect("dataset_columns", name=found.name, pk=upload.pk)
-    context = {"dataset": found, "form": form}
-    return render(request, "experiments/source_upload.html", context, status=422 if form.errors else 200)
+            return redirect("dataset_columns", name=dataset.name, pk=upload.pk)
+    return _upload_page(request, dataset, form)
+
+
+def _upload_page(request: HttpRequest, dataset: Dataset, form: UploadForm, *, refused: str = "") -> HttpResponse:
+    """Show the form; a file that is too large is refused above it."""
+    address = f"{request.scheme}://{request.get_host()}/api/v1/datasets/{dataset.name}/uploads?filename=rows.csv"
+    context = {
+        "dataset": dataset, "form": form, "refused": refused, "most_bytes": settings.SOURCE_MAX_BYTES,
+        "too_large": str(TooLargeError(settings.SOURCE_MAX_BYTES)),
+        "curl": f"curl -X POST -T rows.csv -H 'Authorization: Bearer …' -H 'Idempotency-Key: …' '{address}'",
+    }  # fmt: skip
+    status = 413 if refused else 422 if form.errors else 200
+    return render(request, "experiments/source_upload.html", context, status=status)
 
 
 @require_http_methods(["GET", "POST"])

@@ -70,11 +70,13 @@ class ApiView(APIView):
         write_query_class: those of other verbs, which mostly take none.
         query: those parameters, read.
         actor: who asks, and by what means.
+        hashes_body: the view reads its body in pieces, and answers once for an `Idempotency-Key` by itself.
         token_scope: what a token needs for the verbs that write.
     """
 
     query_class: ClassVar[type[Query]] = Query
     write_query_class: ClassVar[type[Query]] = Query
+    hashes_body: ClassVar[bool] = False
     token_scope: ClassVar[ApiToken.Scope] = ApiToken.Scope.WRITE
     pagination_class: ClassVar[type[CursorPages] | None] = CursorPages  # None where a list is answered as a whole
     query: dict[str, Any]

@@ -74,6 +74,14 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.triggeringEvent?.type === "hx:poll:trigger") event.detail.headers["X-Poll"] = "1";
 });
 
+// A file that is too large is refused before it is sent.
+document.addEventListener("change", ({ target }) => {
+  const { mostBytes, tooLarge } = target.form?.dataset ?? {};
+  if (target.type !== "file" || !mostBytes) return;
+  target.setCustomValidity((target.files[0]?.size ?? 0) > Number(mostBytes) ? tooLarge : "");
+  target.reportValidity();
+});
+
 // How much of a file is sent; after that it is the server's turn.
 document.addEventListener("htmx:xhr:progress", (event) => {
   const line = event.target.closest("[data-upload]")?.querySelector(".upload");
