@@ -12,6 +12,8 @@ import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from controlplane.data_connections import data_connections
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -85,8 +87,9 @@ UPLOAD_KEEP_DAYS: int = env.int("UPLOAD_KEEP_DAYS", 7)  # an upload that became 
 SOURCE_MAX_BYTES: int = env.int("SOURCE_MAX_BYTES", 2_000_000_000)  # of an upload, and of the files of one version
 SOURCE_MAX_ROWS: int = env.int("SOURCE_MAX_ROWS", 20_000_000)  # of one version
 SOURCE_MAX_COLUMNS: int = env.int("SOURCE_MAX_COLUMNS", 1_000)  # of one version
-# PostgreSQL that data sets are read from: {"name": {"url": "postgresql://…", "teams": ["slug"]}}; the URL is never shown.
-DATA_CONNECTIONS: dict[str, Any] = env.json("DATA_CONNECTIONS", {})
+# PostgreSQL that data sets are read from: {"name": {"url": "postgresql://…", "teams": ["slug"]}}; the URL is never shown, and to
+# other teams the connection does not exist.
+DATA_CONNECTIONS: dict[str, Any] = data_connections(env.json("DATA_CONNECTIONS", {}), checked)
 SOURCE_QUERY_SECONDS: float = env.float("SOURCE_QUERY_SECONDS", 600.0)  # that one statement may take
 LAKE_ROOT = Path(env.str("LAKE_ROOT", str(VAR_DIR / "lake")))  # the shipped prediction log, as Delta tables
 # Batch scoring: a team's inputs lie in <team>/in, what was made of them in <team>/out; workers and Dask see the same folder.
