@@ -11,6 +11,7 @@ from experiments.contracts.rules import Rule
 from experiments.contracts.sources import Rows
 from experiments.contracts.standard import standard_rules, together
 from experiments.frames import SavedFrame
+from experiments.golden_rows import GoldenRows, golden_in_training
 from experiments.leakage import leaks
 from experiments.profile import profile_in
 from experiments.roles import target_kind as kind_of_target
@@ -44,7 +45,7 @@ class Description:
 
 def describe_rows(
     rows: Rows, saved: SavedFrame, *, columns: list[dict[str, str]], policy: SplitPolicy, source: str, now: datetime,
-    target_kind: str = "", contract: Sequence[Rule] = (), previous_rows: int | None = None,
+    target_kind: str = "", contract: Sequence[Rule] = (), previous_rows: int | None = None, golden: Sequence[GoldenRows] = (),
     progress: Callable[[float], None] = lambda share: None,
 ) -> Description:  # fmt: skip
     """Return the description of rows that were saved.
@@ -55,6 +56,7 @@ def describe_rows(
         target_kind: what the target is declared to be; empty: what it looks like.
         contract: the rules that they are held to, beside the standard ones.
         previous_rows: of the version before.
+        golden: the golden sets that nothing may be learned of.
     """
     target, key, time_column = (the_column(columns, role) for role in ("target", "key", "time"))
     profile = profile_in(rows)
@@ -69,6 +71,7 @@ def describe_rows(
     results += leaks(
         rows, columns=columns, splits=facts, target_kind=kind, policy=policy.kind, time_column=time_column
     )  # fmt: skip
+    results += golden_in_training(rows, columns=columns, splits=facts, time_column=time_column, golden=golden)
     ends = profile.get(time_column, {})
     return Description(
         saved=saved, columns=columns, time_column=time_column, target=target, target_kind=kind, key=key,

@@ -10,9 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from experiments.contracts.sources import rows_in
 from experiments.frames import load_frame
-from experiments.models import BatchScoring, Dataset, DatasetVersion, Evaluation, TrainingRun
+from experiments.golden_rows import GoldenRows
+from experiments.intake.staging import ROW_KEY
+from experiments.models import BatchScoring, Dataset, DatasetVersion, Evaluation, GoldenMark, TrainingRun
 from experiments.profile import in_interval
+from experiments.splitting import mask
 from experiments.suites import suite_for
 from experiments.target_shown import policy_words
 from registry.access import Actor
@@ -59,6 +63,24 @@ def training_data_of(version: ModelVersion) -> DatasetVersion | None:
         dataset__team=version.model.team_id, splits__has_key="train", digest=version.data_digest
     )
     return rows.order_by("-id").first() if version.data_digest else None
+
+
+def golden_sets(dataset: Dataset) -> list[GoldenRows]:
+    """Return the golden sets of the team that ``dataset`` belongs to, as they are looked for among rows to learn from."""
+    marks = GoldenMark.objects.filter(confirmed_at__isnull=False, version__dataset__team=dataset.team_id)
+    return [_golden_rows(mark, dataset) for mark in marks.select_related("version__dataset").order_by("id")]
+
+
+def _golden_rows(mark: GoldenMark, dataset: Dataset) -> GoldenRows:
+    version = mark.version
+    facts = version.splits.get(mark.split)
+    named = version.key if version.key != ROW_KEY else ""  # a row's place in its source names nothing elsewhere
+    features = tuple(sorted(version.features()))
+    return GoldenRows(
+        name=str(version), rows=rows_in(version.parquet), key=named, key_holds=version.dataset_id == dataset.pk, features=features,
+        measured=(mask(mark.split, facts, version.time_column), facts.get("column") or version.time_column) if facts else None,
+        columns={c["name"]: c["type"] for c in version.columns if c["name"] in {named, *features}},
+    )  # fmt: skip
 
 
 def evaluations_of(actor: Actor) -> QuerySet[Evaluation]:

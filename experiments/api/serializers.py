@@ -22,6 +22,9 @@ class DatasetVersionSerializer(serializers.ModelSerializer[DatasetVersion]):
 
     dataset = serializers.CharField(source="dataset.name")
     golden = serializers.BooleanField(source="is_golden", help_text="confirmed: nothing is trained on it")
+    measured_split = serializers.CharField(
+        allow_null=True, help_text="whose rows models are measured on; empty: all rows; null: none are held out"
+    )
     parent_number = serializers.IntegerField(source="parent.number", allow_null=True, default=None)
     created_by = serializers.CharField(source="created_by.username")
 
@@ -30,7 +33,7 @@ class DatasetVersionSerializer(serializers.ModelSerializer[DatasetVersion]):
         fields: tuple[str, ...] = (
             "dataset", "number", "digest", "rows", "time_column", "target", "target_kind", "key", "starts_at", "ends_at",
             "splits", "split_policy",
-            "checks", "source", "made_from", "frozen", "golden", "query", "parent_number", "job", "created_by", "created_at", "path",
+            "checks", "source", "made_from", "frozen", "golden", "measured_split", "query", "parent_number", "job", "created_by", "created_at", "path",
         )  # fmt: skip
 
 

@@ -222,6 +222,10 @@ class GoldenBody(Strict):
     """Why a version is golden."""
 
     reason = serializers.CharField(max_length=2000)
+    split = serializers.CharField(
+        required=False, allow_blank=True, max_length=100,
+        help_text="whose rows are measured on; empty: all rows; left out: held_out, or all rows where nothing is held out",
+    )  # fmt: skip
 
 
 class Golden(ApiView):

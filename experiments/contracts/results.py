@@ -107,4 +107,5 @@ KIND_WORDS = {
     "later_in_training": "Nothing later in training",
     "repeated_across": "No row on both sides",
     "tells_target": "Features that tell the target",
+    "golden_rows": "Golden rows kept out of training",
 }

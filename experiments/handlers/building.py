@@ -11,6 +11,7 @@ from experiments.frames import save_frame
 from experiments.handlers.asking import actor_of
 from experiments.models import ContractCheck, Dataset
 from experiments.params import parse
+from experiments.selectors import golden_sets
 from experiments.services import contract_check_record, dataset_version_add, stop_where_broken
 from jobs.kinds import JobContext
 from jobs.models import Job
@@ -29,7 +30,7 @@ def dataset_build(ctx: JobContext) -> None:
     contract, before = dataset.contract_in_force(), dataset.versions.first()
     description = describe(
         builder, frame, saved, now=timezone.now(), contract=contract.contract.rules if contract else [],
-        previous_rows=before.rows if before else None,
+        previous_rows=before.rows if before else None, golden=golden_sets(dataset),
     )  # fmt: skip
     for check in description.checks:
         ctx.log(f"{'passed' if check['passed'] else 'FAILED'}: {check['name']} ({check['detail']})")

@@ -28,17 +28,21 @@ class _Rows:
 
     @cached_property
     def held_out(self) -> pd.DataFrame:
-        if "held_out" not in self.data.splits:
+        split = self.data.measured_split
+        if split is None:
             raise UnmeasurableError(f"{self.data} keeps no rows held out, so nothing can be measured on it.")
-        return split_rows(self.data, self.frame, "held_out")
+        return split_rows(self.data, self.frame, split) if split else self.frame
 
     @cached_property
     def validation(self) -> pd.DataFrame | None:
-        return split_rows(self.data, self.frame, "validation") if "validation" in self.data.splits else None
+        """The rows that thresholds are chosen on; none where they are measured on."""
+        if "validation" not in self.data.splits or self.data.measured_split in ("", "validation"):
+            return None
+        return split_rows(self.data, self.frame, "validation")
 
     @cached_property
     def before(self) -> pd.DataFrame:
-        """Everything before the held-out rows."""
+        """Everything before the rows that are measured on."""
         time = self.frame[self.data.time_column]
         found: pd.DataFrame = self.frame[time < self.held_out[self.data.time_column].min()]
         return found

@@ -12,6 +12,7 @@ from experiments.describing import describe_rows
 from experiments.handlers.asking import actor_of
 from experiments.intake.staging import stage
 from experiments.models import ContractCheck, DatasetSource
+from experiments.selectors import golden_sets
 from experiments.services import contract_check_record, stop_where_broken
 from experiments.services.sources import ingest_record
 from experiments.sourcing.fetching import fetching
@@ -47,6 +48,7 @@ def dataset_ingest(ctx: JobContext) -> None:
     description = describe_rows(
         staged.rows, staged.saved, columns=staged.columns, policy=staged.policy, source=fetched.about, now=timezone.now(),
         target_kind=fetched.target_kind, contract=contract.contract.rules if contract else [], previous_rows=before.rows if before else None,
+        golden=golden_sets(dataset),
         progress=lambda share: ctx.progress(0.7 + 0.25 * share, "Describing columns and checking quality"),
     )  # fmt: skip
     for check in description.checks:

@@ -18,6 +18,7 @@ from experiments import tracking
 from experiments.fitting import CrossValidation, cross_validated, fit
 from experiments.frames import load_frame
 from experiments.handlers.asking import actor_of
+from experiments.handlers.guarding import refuse_golden_rows
 from experiments.models import DatasetVersion
 from experiments.params import parse
 from experiments.pipelines.calibrating import Checked
@@ -45,6 +46,7 @@ def train(ctx: JobContext) -> None:
     data = DatasetVersion.objects.select_related("dataset__team").get(pk=ctx.params["dataset_version_id"])
     pipeline = PIPELINES[ctx.params["pipeline"]]
     ctx.progress(0.0, f"Reading {data}")
+    refuse_golden_rows(ctx, data)
     rows = _training_rows(data, load_frame(data.parquet, data.digest))
     ctx.log(f"{data}, {data.digest}: {len(rows.train):,} rows to learn from, {len(rows.validation):,} to validate")
     with _mlflow_run(ctx, model, data) as run:

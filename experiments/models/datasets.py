@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from experiments.models.contracts import DataContract
 
 
+HELD_OUT = "held_out"
+
+
 class DatasetQuerySet(models.QuerySet["Dataset"]):
     """Reads that more than one caller needs."""
 
@@ -119,6 +122,13 @@ class DatasetVersion(models.Model):
         """Whether it was confirmed to be golden: measured on, and never trained on."""
         mark = getattr(self, "golden", None)
         return mark is not None and mark.confirmed_by_id is not None
+
+    @property
+    def measured_split(self) -> str | None:
+        """The split whose rows models are measured on: as its golden mark says, else what is held out; empty: all rows; None: there is none."""
+        if self.is_golden:
+            return str(self.golden.split)
+        return HELD_OUT if HELD_OUT in self.splits else None
 
     @property
     def failed_checks(self) -> list[str]:

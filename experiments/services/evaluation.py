@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from experiments.models import DatasetVersion, Evaluation, EvaluationPlan, plan_in_force
+from experiments.models.datasets import HELD_OUT
 from experiments.suites import Measurement, Plan, PlanError, read_plan, suite_for
 from jobs.models import Job
 from jobs.services import job_create
@@ -14,6 +15,8 @@ from registry.errors import ConflictError, InvalidError
 from registry.models import ArtifactState, Evidence, ModelVersion, RegisteredModel, Role
 from registry.services import evidence_record
 from serving.contract import CHAMPION
+
+GOLDEN = "+golden"  # in the name of a suite: of the rows that a golden mark says, and not of those held out
 
 
 @audited()
@@ -72,6 +75,8 @@ def evaluation_start(*, actor: Actor, version: ModelVersion, dataset_version: Da
     plan = plan_in_force(version.model)
     _check_data(version.model, dataset_version, plan)
     suite = suite_for(version.model.task).name + (f"+plan-{plan.number}" if plan else "")
+    if dataset_version.measured_split != HELD_OUT:
+        suite += GOLDEN
     champion = ModelVersion.objects.filter(aliases__name=CHAMPION, aliases__model=version.model_id).first()
     against = champion if champion != version else None
     before = Evaluation.objects.filter(
@@ -106,6 +111,12 @@ def _check_data(model: RegisteredModel, data: DatasetVersion, plan: EvaluationPl
     Raises:
         InvalidError: says which.
     """
+    if data.measured_split is None:
+        raise InvalidError(
+            f"{data} holds out no rows, so nothing can be measured on it. Choose a version with a split {HELD_OUT}, or mark this one as "
+            "golden and say which of its rows are measured on.",
+            field="dataset_version",
+        )  # fmt: skip
     if refusal := suite_for(model.task).refusal(data.roles(), data.target_kind):
         raise InvalidError(refusal, field="dataset_version")
     known = {column["name"] for column in data.columns}

@@ -15,6 +15,7 @@ from experiments.frames import save_table
 from experiments.freezing import frozen_table
 from experiments.models import ContractCheck, Dataset, DatasetVersion
 from experiments.roles import BINARY, check_columns, the_column
+from experiments.selectors import golden_sets
 from experiments.services.contracts import contract_check_record, stop_where_broken
 from experiments.services.datasets import version_make, version_of_rows
 from experiments.splitting import by_time
@@ -66,7 +67,7 @@ def dataset_version_freeze(
         rows_of(table), saved, columns=kept, source=source, now=timezone.now(), target_kind=target_kind,
         policy=by_time(time_column, {name: (_iso(start), _iso(until)) for name, (start, until) in splits.items()}),
         contract=contract.contract.rules if contract else [],
-        previous_rows=before.rows if before else None,
+        previous_rows=before.rows if before else None, golden=golden_sets(dataset),
     )  # fmt: skip
     report = partial(
         contract_check_record, actor=actor, dataset=dataset, contract=contract, digest=saved.digest,

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from experiments.models import DatasetVersion, GoldenMark
+from experiments.models.datasets import HELD_OUT
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, FourEyesError, InvalidError
@@ -12,24 +13,38 @@ CONFIRMERS = (Role.ENGINEER, Role.PRODUCT, Role.APPROVER)
 
 
 @audited()
-def golden_mark(*, actor: Actor, version: DatasetVersion, reason: str) -> GoldenMark:
+def golden_mark(*, actor: Actor, version: DatasetVersion, reason: str, split: str | None = None) -> GoldenMark:
     """Say that a version is golden; it is once another person confirms it.
+
+    Args:
+        split: whose rows are measured on; empty: all rows. Left out: what is held out, or all rows where nothing is.
 
     Raises:
         RoleError: the actor is no engineer of the team.
-        InvalidError: no reason is given.
+        InvalidError: no reason is given, or there is no such split.
         ConflictError: it is marked already, something was trained on it, or a blocking check failed.
     """
     actor.require(version.dataset.team, Role.ENGINEER)
     if not reason.strip():
         raise InvalidError("Say what the rows stand for, and why nothing may be trained on them.", field="reason")
+    if split is None:
+        split = HELD_OUT if HELD_OUT in version.splits else ""
+    if split and split not in version.splits:
+        raise InvalidError(
+            f"{version} has no split {split}; choose one of {', '.join(version.splits)}, or all rows.", field="split"
+        )
+    if not split and version.column_in("series"):
+        raise InvalidError(
+            "A forecast is measured against what came before it, so all rows cannot be measured on: choose a split.",
+            field="split",
+        )
     _check(version)
     if GoldenMark.objects.filter(version=version).exists():
         raise ConflictError(f"{version} is marked as golden already.")
-    mark = GoldenMark.objects.create(version=version, reason=reason.strip(), marked_by=actor.user)
+    mark = GoldenMark.objects.create(version=version, split=split, reason=reason.strip(), marked_by=actor.user)
     audit(
         action="dataset.golden_mark", subject=version.path, actor=actor, team=version.dataset.team.slug,
-        payload={"digest": version.digest, "reason": mark.reason},
+        payload={"digest": version.digest, "reason": mark.reason, "split": mark.split},
     )  # fmt: skip
     return mark
 

@@ -84,7 +84,7 @@ def training_register(
     Args:
         outcome: what was read of its files, or why they are refused.
 
-    Returns: the lineage row, and the evaluation's job; None where the artifact was refused.
+    Returns: the lineage row, and the evaluation's job; None where the artifact was refused, or no rows are held out.
     """
     version = version_create(
         actor=actor, model=model, source=result.source, run_id=result.run_id, job=job, contributors=[actor.user],
@@ -102,7 +102,7 @@ def training_register(
         action="training.finish", subject=version.path, actor=actor, team=model.team.slug,
         payload={"job": job.pk, "run_id": result.run_id, "data_digest": dataset_version.digest},
     )  # fmt: skip
-    if version.artifact_state != ArtifactState.VERIFIED:
+    if version.artifact_state != ArtifactState.VERIFIED or dataset_version.measured_split is None:
         return run, None
     return run, evaluation_start(actor=actor, version=version, dataset_version=dataset_version)
 

@@ -23,7 +23,9 @@ def golden(request: HttpRequest, name: str, number: int) -> HttpResponse:
             services.golden_confirm(actor=actor, version=version, now=timezone.now())
             messages.success(request, "It is golden now: frozen, measured on, and never trained on.")
         else:
-            services.golden_mark(actor=actor, version=version, reason=request.POST.get("reason", ""))
+            services.golden_mark(
+                actor=actor, version=version, reason=request.POST.get("reason", ""), split=request.POST.get("split")
+            )
             messages.success(request, "Marked; it is golden once another person confirms it.")
     except (ConflictError, FourEyesError, InvalidError) as refused:
         messages.error(request, str(refused))
