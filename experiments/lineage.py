@@ -1,121 +1,20 @@
-"""Where a version comes from and where it went, as a drawing: query of frozen rows, data, run, version, promotions, what it serves as.
+"""Where a version comes from and where it went: query of frozen rows, data, run, version, promotions, what it serves as."""
 
-The geometry is pure: columns of nodes in, boxes and lines out. It is drawn across for a desk and downwards for a phone.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from django.urls import reverse
 
-from experiments.models import TrainingRun
+from experiments.drawing import Node
+from experiments.models import DatasetVersion, TrainingRun
 from registry.models import ModelVersion
 
-BOX = (132.0, 58.0)  # width and height across
-GAP = 22.0
-NARROW = 340.0
-SHORT = 16  # characters of a title that fit a box
 MOST_PROMOTIONS = 3
-
-
-@dataclass(frozen=True)
-class Node:
-    """One thing on the way; ``known`` is False where it is only supposed to be there."""
-
-    kind: str
-    title: str
-    note: str = ""
-    href: str = ""
-    known: bool = True
-
-    @property
-    def short(self) -> str:
-        """Its title, cut to what fits; a number at its end, such as ``v12``, stays."""
-        if len(self.title) <= SHORT:
-            return self.title
-        name, _, number = self.title.rpartition(" ")
-        end = f" {number}" if name and len(number) <= SHORT // 3 else ""
-        return f"{self.title[: SHORT - 1 - len(end)]}…{end}"
-
-
-@dataclass(frozen=True)
-class Box:
-    """Where a node stands."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    node: Node
-
-    @property
-    def text_x(self) -> float:
-        """Where its lines of text begin."""
-        return self.x + 10
-
-    @property
-    def lines(self) -> tuple[float, float, float]:
-        """The base lines of kind, title and note."""
-        return self.y + 17, self.y + 34, self.y + 49
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """Boxes and the paths between them."""
-
-    width: float
-    height: float
-    boxes: list[Box]
-    paths: list[str]
-
-    @property
-    def view(self) -> str:
-        """Its view box, with room for the outlines."""
-        return f"-1 -1 {self.width + 2:.0f} {self.height + 2:.0f}"
-
-
-def drawn_across(columns: Sequence[Sequence[Node]]) -> Drawing:
-    """Return the columns from left to right; the nodes of one stand above each other, around the middle."""
-    wide, high = BOX
-    height = max(len(column) for column in columns) * (high + GAP) - GAP
-    placed = []
-    for place, column in enumerate(columns):
-        top = (height - (len(column) * (high + GAP) - GAP)) / 2
-        placed.append(
-            [Box(place * (wide + GAP), top + n * (high + GAP), wide, high, node) for n, node in enumerate(column)]
-        )
-    paths = [
-        f"M{a.x + wide:.0f},{a.y + high / 2:.0f} C{a.x + wide + GAP / 2:.0f},{a.y + high / 2:.0f} "
-        f"{b.x - GAP / 2:.0f},{b.y + high / 2:.0f} {b.x - 1:.0f},{b.y + high / 2:.0f}"
-        for left, right in pairwise(placed)
-        for a in left
-        for b in right
-    ]  # fmt: skip
-    return Drawing(len(columns) * (wide + GAP) - GAP, height, [box for column in placed for box in column], paths)
-
-
-def drawn_down(columns: Sequence[Sequence[Node]]) -> Drawing:
-    """Return the columns from top to bottom; the nodes of one share the width."""
-    high = BOX[1]
-    placed = []
-    for place, column in enumerate(columns):
-        wide = (NARROW - (len(column) - 1) * 8) / len(column)
-        placed.append([Box(n * (wide + 8), place * (high + GAP), wide, high, node) for n, node in enumerate(column)])
-    paths = [
-        f"M{a.x + a.width / 2:.0f},{a.y + high:.0f} L{b.x + b.width / 2:.0f},{b.y - 1:.0f}"
-        for upper, lower in pairwise(placed)
-        for a in upper
-        for b in lower
-    ]
-    return Drawing(NARROW, len(columns) * (high + GAP) - GAP, [box for row in placed for box in row], paths)
 
 
 def lineage_of(version: ModelVersion, run: TrainingRun | None) -> list[list[Node]]:
     """Return the columns of a version's drawing; what is not known here is said to be so."""
     columns = [
-        *_query(run),
+        *([[query_node(run.dataset_version)]] if run and run.dataset_version.frozen else []),
         _data(version, run),
         _run(version, run),
         [Node("Version", f"v{version.number}", version.artifact_digest[:15])],
@@ -137,11 +36,9 @@ def lineage_of(version: ModelVersion, run: TrainingRun | None) -> list[list[Node
     return columns
 
 
-def _query(run: TrainingRun | None) -> list[list[Node]]:
-    """Return what frozen rows were asked for, before the rows themselves; nothing of rows that were built."""
-    if run is None or not run.dataset_version.frozen:
-        return []
-    asked = run.dataset_version.query
+def query_node(data: DatasetVersion) -> Node:
+    """Return what frozen rows were asked for."""
+    asked = data.query
     try:
         since, until = datetime.fromisoformat(asked["since"]), datetime.fromisoformat(asked["until"])
         title = f"{since:%Y-%m-%d}, {(until - since) / timedelta(days=1):.0f} days"
@@ -150,7 +47,7 @@ def _query(run: TrainingRun | None) -> list[list[Node]]:
     tables = asked.get("tables")
     states = [str(state) for state in tables.values()] if isinstance(tables, dict) else []
     note = f"lake at {' and '.join(states)}" if states else ""
-    return [[Node("Query", title, note, f"{run.dataset_version.path}#query")]]
+    return Node("Query", title, note, f"{data.path}#query")
 
 
 def _data(version: ModelVersion, run: TrainingRun | None) -> list[Node]:

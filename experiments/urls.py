@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from experiments.api.batch import BatchScorings
 from experiments.api.compare import Compare
 from experiments.api.contracts import Contracts, OneCheck, OneContract, OneDraft, Proposals, VersionChecks
+from experiments.api.lineage import Lineage, Uses
 from experiments.api.plans import ModelPlan
 from experiments.api.sources import Golden, OneSource, Previews, SourceRuns, Sources, Uploads
 from experiments.api.views import (
@@ -55,6 +56,8 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "datasets/<slug:name>/versions/<int:number>", DatasetVersionDetail.as_view(), name="api_dataset_version"
     ),
+    path("datasets/<slug:name>/versions/<int:number>/lineage", Lineage.as_view(), name="api_dataset_lineage"),
+    path("datasets/<slug:name>/versions/<int:number>/uses", Uses.as_view(), name="api_dataset_uses"),
     path("datasets/<slug:name>/versions/<int:number>/golden", Golden.as_view(), name="api_golden"),
     path("datasets/<slug:name>/uploads", Uploads.as_view(), name="api_uploads"),
     path("datasets/<slug:name>/previews", Previews.as_view(), name="api_previews"),

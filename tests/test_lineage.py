@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from experiments.lineage import NARROW, Node, drawn_across, drawn_down, lineage_of
+from experiments.drawing import NARROW, Box, Node, drawn_across, drawn_down
+from experiments.lineage import lineage_of
 from experiments.models import TrainingRun
 from jobs.models import Job
 from registry.models import Role
@@ -27,7 +28,7 @@ def test_boxes_never_overlap_and_stay_inside():
 
 
 def test_long_title_is_cut_to_its_box():
-    assert Node("Data", "flights-of-new-york-2013 v12").short == "flights-of-… v12"
+    assert Box(0, 0, 132, 58, Node("Data", "flights-of-new-york-2013 v12")).title == "flights-of-… v12"
 
 
 @pytest.mark.django_db

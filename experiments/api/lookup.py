@@ -16,7 +16,7 @@ def find_dataset(actor: Actor, name: str) -> Dataset:
 def find_dataset_version(actor: Actor, name: str, number: int) -> DatasetVersion:
     """Return one version of a data set, or 404."""
     versions = find_dataset(actor, name).versions.select_related(
-        "dataset__team", "parent", "created_by", "job", "golden"
+        "dataset__team", "parent", "created_by", "job", "golden", "made_from__dataset"
     )
     return get_object_or_404(versions, number=number)
 

@@ -11,8 +11,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from experiments import services
 from experiments.builders import BUILDERS
 from experiments.charts import histogram
+from experiments.data_lineage import DRAWN_ONE_BY_ONE, data_lineage, drawn_of, uses_shown, ways
+from experiments.drawing import drawn_across, drawn_down
 from experiments.forms import DatasetForm, DeclaredForm
 from experiments.models import ContractDraft, Dataset, DatasetVersion
+from experiments.models.datasets import HELD_OUT
 from experiments.selectors import datasets_of
 from experiments.splitting import order
 from experiments.target_shown import policy_words, split_shown
@@ -20,7 +23,7 @@ from jobs.paging import page_of
 from jobs.tasks import nudge
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
-from registry.models import ModelVersion, Role
+from registry.models import Role
 
 
 def visible_dataset(actor: Actor, name: str) -> Dataset:
@@ -93,7 +96,7 @@ def dataset_version(request: HttpRequest, name: str, number: int) -> HttpRespons
     """Show one version: schema, profile, splits, checks, and who uses it."""
     actor = actor_of(request)
     versions = visible_dataset(actor, name).versions.select_related(
-        "dataset__team", "parent", "created_by", "job", "golden"
+        "dataset__team", "parent", "created_by", "job", "golden", "made_from__dataset"
     )
     found = get_object_or_404(versions, number=number)
     check = found.contract_checks.select_related("contract", "dataset").first()
@@ -104,6 +107,8 @@ def dataset_version(request: HttpRequest, name: str, number: int) -> HttpRespons
         "check": check,
         "newer": in_force if in_force and (check is None or check.contract_id != in_force.pk) else None,
         "mark": getattr(found, "golden", None),
+        "series": found.column_in("series"),
+        "measurable": [(s, f["rows"]) for s, f in sorted(found.splits.items(), key=lambda item: item[0] != HELD_OUT)],
         "may_mark": actor.role_in(found.dataset.team) == Role.ENGINEER and not found.runs.exists(),
         "may_confirm": _may_confirm(actor, found),
         "may_keep": actor.role_in(found.dataset.team) in services.CONTRACT_KEEPERS,
@@ -111,13 +116,21 @@ def dataset_version(request: HttpRequest, name: str, number: int) -> HttpRespons
         "columns": [_column(column, found.profile.get(column["name"], {}), found.rows) for column in found.columns],
         "splits": [split_shown(split, facts) for split, facts in sorted(found.splits.items(), key=_by_time)],
         "policy": policy_words(found),
-        "runs": found.runs.select_related("version__model", "job")[:50],
-        "evaluations": found.evaluations.select_related("version__model", "against", "job")[:50],
-        "others": ModelVersion.objects.filter(
-            model__team=found.dataset.team, data_digest=found.digest, training_run__isnull=True
-        ).select_related("model")[:50],
+        **_lineage(request, found),
     }
     return render(request, "experiments/dataset_version.html", context)
+
+
+def _lineage(request: HttpRequest, version: DatasetVersion) -> dict[str, Any]:
+    """Return the lineage as a drawing and in words, and one page of what uses the version, of one model where it is asked for."""
+    found, uses = data_lineage(version), uses_shown(version)
+    trunk, branches = drawn_of(found, list(uses.order_by("-id")[:DRAWN_ONE_BY_ONE]))
+    model = request.GET.get("model", "")
+    page = page_of(request, uses.filter(model__name=model) if model else uses, "-id", size=25)
+    return {
+        "lineage": found, "origin": trunk[0][0], "across": drawn_across(trunk, branches), "down": drawn_down(trunk, branches),
+        "of_model": model, "page": page, "uses": [(use, ways(use)) for use in page.rows],
+    }  # fmt: skip
 
 
 def _may_confirm(actor: Actor, version: DatasetVersion) -> bool:

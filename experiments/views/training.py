@@ -11,9 +11,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from experiments import services
 from experiments.charts import overlaid_reliability, precision_recall_chart, reliability_chart
+from experiments.drawing import drawn_across, drawn_down
 from experiments.forecast_drawing import series_drawn
 from experiments.forms import DataForm, DeclaredForm
-from experiments.lineage import drawn_across, drawn_down, lineage_of
+from experiments.lineage import lineage_of
 from experiments.models import TrainingRun
 from experiments.params import parameters
 from experiments.pipelines.catalogue import PIPELINES, pipelines_for

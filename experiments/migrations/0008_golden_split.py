@@ -10,7 +10,7 @@ SQL = Path(__file__).parent / "sql"
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0006_sources'),
+        ('experiments', '0007_run_detail'),
     ]
 
     operations = [
