@@ -242,7 +242,7 @@ def told_around(folder, columns, rows):
     data = (folder / name).read_bytes()
     version = make_artifact(
         folder / "served", name, data, format_name="lightgbm" if name == "model.lgb" else "skops",
-        columns=with_categories(data, columns) if name == "model.lgb" else columns,
+        columns=with_categories("lightgbm", data, columns) if name == "model.lgb" else columns,
         extra={QUANTILES_FILE: (folder / QUANTILES_FILE).read_bytes()}.items(),
     )  # fmt: skip
     loaded = load(version, "forecasting", 0)
