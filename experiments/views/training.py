@@ -135,6 +135,8 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
         "champion": champion.version if champion else None,
         "may_evaluate": bool(
             compared is not None
+            and data is not None
+            and data.measured_split is not None
             and not compared.exists()
             and version.is_servable
             and actor.role_in(version.model.team) == Role.ENGINEER
