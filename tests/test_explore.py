@@ -12,16 +12,14 @@ from playwright.sync_api import expect
 
 from experiments.exploring import (
     RunRow,
-    best_of,
     columns_of,
     completed,
     filtered,
     higher_is_better,
     ordered,
-    parallel,
     read_choice,
-    scatter,
 )
+from experiments.exploring_plots import best_of, parallel, scatter
 from experiments.logged_runs import learning_curves, logged_runs
 from experiments.plots import axis_of
 from experiments.snippets import compare_snippet, runs_snippet

@@ -17,16 +17,14 @@ from experiments.exploring import (
     Choice,
     Column,
     RunRow,
-    best_of,
     columns_of,
     commonest,
     completed,
     filtered,
     ordered,
-    parallel,
     read_choice,
-    scatter,
 )
+from experiments.exploring_plots import best_of, parallel, scatter
 from experiments.snippets import runs_snippet
 from registry.access import Actor, actor_of
 
