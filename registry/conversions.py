@@ -39,6 +39,8 @@ CONVERSIONS = {
     "skops": Conversion("skops archive", "Only types on a fixed list are loaded; see docs/artifacts.md.", _SKOPS),
     "onnx": Conversion("ONNX", "One file, standard operators, a tensor of floats as its output.", _ONNX),
     "safetensors": Conversion("safetensors", "Tensors hold no program: name an architecture that a gateway knows.", _DENSE),
+    "retriever": Conversion("Retriever", "One safetensors file with the index, the encoder and its tokenizer; see docs/artifacts.md. "
+                            "The retrieval pipelines write it."),
     "pickle": Conversion("Pickle", "Log the scikit-learn model as skops. XGBoost and LightGBM models have files of their own.",
                          _SKOPS),
     "joblib": Conversion("joblib file", "joblib writes pickles. Load it where you trust it, and log it as skops.",

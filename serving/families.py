@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from serving import horizons
-from serving.contract import FORECASTING, RANKING, Column, Quantiles, Version
-from serving.protocol import Fault, OutputTensor
+from serving.contract import FORECASTING, RANKING, RETRIEVAL, Column, Quantiles, Version
+from serving.protocol import Fault, OutputTensor, encode
 from serving.runtimes import Columns, MisfitError, Output, Runtime
+from serving.runtimes.searching import MOST_CHARACTERS, Searching
 
-Outputs = dict[str, list[float] | list[int]]  # by name, what is recorded of each predicted row
+MOST_QUERIES = 64  # of one request
+Outputs = dict[str, list[float] | list[int] | list[str]]  # by name, what is recorded of each predicted row
 Metadata = list[dict[str, Any]]
 
 
@@ -19,9 +21,11 @@ class Family:
 
     Attributes:
         by_row: a request of one row is predicted as it is.
+        added: what else is recorded of the inputs of each predicted row.
     """
 
     by_row = True
+    added: tuple[str, ...] = ()
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -89,6 +93,7 @@ class Forecasting(Family):
     """Each row is a series as of now; it is answered for 1, 2, … steps ahead."""
 
     by_row = False
+    added = (horizons.HORIZON,)
 
     def __init__(self, output: Output, horizon: horizons.Horizon, spread: horizons.Spread | None = None) -> None:
         super().__init__(output)
@@ -148,6 +153,60 @@ class Forecasting(Family):
         return found
 
 
+class Retrieval(Family):
+    """Each row is a query; it is answered with the documents that were found, best first."""
+
+    by_row = False
+    added = ("k",)
+
+    def __init__(self, runtime: Searching, default: int) -> None:
+        super().__init__(runtime.output)
+        self._ids, self._most = runtime.documents, runtime.most
+        self._default = min(default, self._most)
+
+    def widen(self, parameters: Mapping[str, Any] | None, columns: Columns, rows: int) -> tuple[Columns, int]:
+        """Say for each query how many documents are wanted."""
+        k = (parameters or {}).get("k", self._default)
+        if type(k) is not int or not 1 <= k <= self._most:
+            raise Fault(400, f"parameter k: {str(k)[:40]!r} is not an integer from 1 to {self._most}")
+        if rows > MOST_QUERIES:
+            raise Fault(400, f"column query: {rows} rows, and a request asks {MOST_QUERIES} queries at most")
+        for row, query in enumerate(columns[0]):
+            if not isinstance(query, str) or not query.strip():
+                raise Fault(400, f"column query, row {row}: the query is empty")
+            if len(query) > MOST_CHARACTERS:
+                raise Fault(
+                    400, f"column query, row {row}: {len(query)} characters, and {MOST_CHARACTERS} are the most"
+                )
+        return [*columns, [k] * rows], rows
+
+    def answer(self, values: list[float], rows: int) -> tuple[list[OutputTensor], Outputs]:
+        """Return the ids and scores of each query's documents; where fewer were found, empty ids and zeros follow."""
+        ids = ["" if place < 0 else self._ids[int(place)] for place in values[::2]]
+        scores, k = values[1::2], len(values) // 2 // rows
+        each = [range(at, at + k) for at in range(0, len(ids), k)]
+        recorded: Outputs = {
+            "score": [scores[places[0]] for places in each],
+            "ids": [encode([ids[place] for place in places if ids[place]]).decode() for places in each],
+        }
+        tensors = [
+            OutputTensor("ids", "BYTES", [rows, k], None, ids),
+            OutputTensor("scores", "FP64", [rows, k], None, scores),
+        ]
+        return tensors, recorded
+
+    def metadata(self) -> Metadata:
+        """See :class:`Family`."""
+        return [
+            {"name": "ids", "datatype": "BYTES", "shape": [-1, -1]},
+            {"name": "scores", "datatype": "FP64", "shape": [-1, -1]},
+        ]
+
+    def parameters(self) -> dict[str, Any]:
+        """See :class:`Family`."""
+        return {"k": {"default": self._default, "maximum": self._most}}
+
+
 def fit(
     task: str, version: Version, runtime: Runtime, quantiles: Quantiles | None = None
 ) -> tuple[Family, Runtime, list[Column]]:
@@ -160,6 +219,11 @@ def fit(
         MisfitError: the version cannot answer what the task asks.
     """
     width = runtime.output.width
+    if isinstance(runtime, Searching):
+        if task != RETRIEVAL:
+            raise MisfitError("a retriever finds documents for queries; register it with a model of the task retrieval")
+        k = version.parameters.get("k", 10)
+        return Retrieval(runtime, k if type(k) is int and k > 0 else 10), runtime, version.columns
     if task == FORECASTING:
         wrapped, horizon = horizons.fit(version, runtime)
         asked = [column for column in version.columns if column.name != horizons.HORIZON]

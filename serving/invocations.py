@@ -88,6 +88,8 @@ class Rows:
         What a task adds is answered to who asks for it: MLflow's clients expect predictions and nothing else.
         """
         first, *more = given.tensors
+        if first.datatype == "BYTES":  # of a retriever: a record for each query, as a frame is told
+            return encode({"predictions": _records(given.tensors)}), [CONTENT_JSON]
         asked = self.parameters or {}
         added: dict[str, Any] = {}
         for tensor in more:
@@ -109,6 +111,11 @@ def _nested(tensor: OutputTensor) -> Any:
     for width in reversed(tensor.shape[1:]):
         values = [values[at : at + width] for at in range(0, len(values), width)]
     return values
+
+
+def _records(tensors: list[OutputTensor]) -> list[dict[str, Any]]:
+    named = {tensor.name: _nested(tensor) for tensor in tensors}
+    return [dict(zip(named, row, strict=True)) for row in zip(*named.values(), strict=True)]
 
 
 def _error(status: int, message: str) -> bytes:

@@ -5,7 +5,6 @@ from pathlib import Path
 from serving.artifacts import UNSOUND, ArtifactError, quantiles_beside, read_file, read_model_file
 from serving.contract import FORECASTING, Version
 from serving.families import fit
-from serving.horizons import HORIZON
 from serving.inputs import Signature
 from serving.probe import probe
 from serving.runtimes import SUFFIXES, load_runtime
@@ -52,7 +51,7 @@ def load(version: Version, task: str, size: int) -> Servable:
         signature = Signature(asked)
     except ValueError as error:
         raise ArtifactError(str(error), UNSOUND) from error
-    names = signature.names if family.by_row else [*signature.names, HORIZON]
+    names = [*signature.names, *family.added]
     return Servable(version.number, version.digest, version.format, kind, signature, runtime, family, names, size)
 
 

@@ -154,7 +154,7 @@ class OutputTensor(msgspec.Struct, gc=False, omit_defaults=True):
     datatype: str
     shape: list[int]
     parameters: dict[str, Any] | None = None
-    data: Sequence[float] | None = None
+    data: Sequence[float | str] | None = None
 
 
 class InferAnswer(msgspec.Struct, gc=False):
@@ -276,7 +276,11 @@ def _wanted(
 
 def _as_binary(tensor: OutputTensor) -> bytes:
     """Return the tensor's elements, which are then no longer in the JSON."""
-    data = np.asarray(tensor.data, DATATYPES[tensor.datatype]).tobytes()
+    if tensor.datatype == "BYTES":
+        texts = [str(text).encode() for text in tensor.data or ()]
+        data = b"".join(_LENGTH.pack(len(text)) + text for text in texts)
+    else:
+        data = np.asarray(tensor.data, DATATYPES[tensor.datatype]).tobytes()
     tensor.data, tensor.parameters = None, {**(tensor.parameters or {}), "binary_data_size": len(data)}
     return data
 

@@ -1,10 +1,12 @@
-"""What an artifact is, from what it says of itself and the names of its files. Pure; nothing is opened here."""
+"""What an artifact is, from what it says of itself and the names and digests of its files; none of them is opened here."""
 
-from collections.abc import Collection
-from pathlib import PurePosixPath
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from serving.contract import MODEL_FILES
+from serving.contract import MODEL_FILES, RETRIEVER, File, retriever
+from serving.contract.retriever import CODE, MODULE
 
 PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".dill", ".cloudpickle")
 # Where each format's file is named: flavour, and field of it.
@@ -14,6 +16,7 @@ DECLARED = {
     "skops": ("sklearn", "pickled_model"),
     "onnx": ("onnx", "data"),
     "safetensors": ("safetensors", "data"),
+    "retriever": ("retriever", "data"),
 }
 LOADERS = (None, "mlflow.lightgbm", "mlflow.xgboost", "mlflow.sklearn", "mlflow.onnx")
 OTHER_FLAVORS = {
@@ -35,34 +38,43 @@ class NotServableError(Exception):
         self.format = format_name
 
 
-def recognise(flavors: dict[str, Any], names: Collection[str]) -> str:
+def recognise(flavors: dict[str, Any], files: Mapping[str, File]) -> str:
     """Return the format that a gateway loads, one of ``contract.FORMATS``.
 
     Args:
         flavors: of the MLmodel file.
-        names: paths of all files of the artifact.
+        files: of the artifact, by path.
 
     Raises:
         NotServableError: it is of another format, or could run code of its own; says which, and why not.
     """
-    if pickles := sorted(name for name in names if name.lower().endswith(PICKLES)):
+    if pickles := sorted(name for name in files if name.lower().endswith(PICKLES)):
         kind, what = _pickle(flavors, pickles[0])
         raise NotServableError(kind, f"It holds {what} ({pickles[0]}), {RUNS_CODE}.")
     for flavor, kind in OTHER_FLAVORS.items():
         if flavor in flavors:
             raise NotServableError(kind, f"Its flavour is {flavor}, which no gateway loads.")
     loader = _field(flavors, "python_function", "loader_module")
-    if loader not in LOADERS:
+    ours = loader == MODULE and RETRIEVER in flavors
+    if loader not in LOADERS and not ours:
         raise NotServableError("code", f"It names a loader of its own ({loader!s:.100}), which is never run here.")
-    if any(isinstance(flavor, dict) and flavor.get("code") for flavor in flavors.values()):
+    brought = [flavor["code"] for flavor in flavors.values() if isinstance(flavor, dict) and flavor.get("code")]
+    if brought != [CODE] * ours or (ours and not _is_ours(files)):
         raise NotServableError("code", "It brings code of its own, which is never run here.")
     for kind, (flavor, field) in DECLARED.items():
         declared = _field(flavors, flavor, field)
-        if declared in MODEL_FILES[kind] and declared in names:
+        if declared in MODEL_FILES[kind] and declared in files:
             return kind
     raise NotServableError(
         "other", f"Its flavour is {', '.join(sorted(flavors)) or 'unknown'}, which no gateway loads."
     )
+
+
+def _is_ours(files: Mapping[str, File]) -> bool:
+    """Whether the only code is the module that we put beside each retriever, byte for byte; so nobody else's reaches who loads it."""
+    code = [name for name in files if name.startswith(f"{CODE}/") or name.lower().endswith((".py", ".pyc", ".so"))]
+    ours = hashlib.sha256(Path(retriever.__file__).read_bytes()).hexdigest()
+    return code == [f"{CODE}/{MODULE}.py"] and files[code[0]].sha256 == ours
 
 
 def _field(flavors: dict[str, Any], flavor: str, field: str) -> Any:

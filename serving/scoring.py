@@ -5,6 +5,7 @@ a version is measured on exactly what callers would get.
 """
 
 import sys
+import time
 
 import msgspec
 
@@ -13,6 +14,7 @@ from serving.families import fit
 from serving.horizons import HORIZON, MOST_PREDICTIONS
 from serving.protocol import Fault
 from serving.runtimes import ModelError, Runtime, load_runtime
+from serving.runtimes.searching import Searching
 from serving.trial import UNSOUND, limit_this_process
 
 
@@ -22,7 +24,9 @@ def main() -> int:
     given = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=ScoringRequest)
     try:
         runtime = load_runtime(given.format, given.model, given.columns)
-        found = _steps(given, runtime) if given.steps else _rows(given, runtime)
+        found = (
+            _documents(given, runtime) if given.k else _steps(given, runtime) if given.steps else _rows(given, runtime)
+        )
     except (ModelError, Fault, MemoryError, ValueError, TypeError, KeyError) as error:
         sys.stderr.write(f"{error or type(error).__name__}\n")
         return UNSOUND
@@ -33,6 +37,22 @@ def main() -> int:
 def _rows(given: ScoringRequest, runtime: Runtime) -> Scores:
     answer = runtime.predict(given.values, len(given.values[0]))
     return Scores(runtime.output.name, runtime.output.width, answer)
+
+
+def _documents(given: ScoringRequest, runtime: Runtime) -> Scores:
+    """Return what is found for each query, and how long that took; the first query once more before, since it warms caches."""
+    if not isinstance(runtime, Searching):
+        raise ModelError(f"a model of the format {given.format} finds no documents")
+    k, (queries,) = min(given.k, runtime.most), given.values
+    runtime.predict([queries[:1], [k]], 1)
+    values: list[float] = []
+    took, cpu = [], []
+    for query in queries:
+        clock, processor = time.perf_counter(), time.process_time()
+        values += runtime.predict([[query], [k]], 1)
+        took.append(1000 * (time.perf_counter() - clock))
+        cpu.append(1000 * (time.process_time() - processor))
+    return Scores(runtime.output.name, 2 * k, values, list(runtime.documents), took, cpu)
 
 
 def _steps(given: ScoringRequest, runtime: Runtime) -> Scores:

@@ -11,7 +11,7 @@ from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
 from registry.models import ModelVersion, Role, Team
 from registry.selectors.servables import is_routable
-from serving.contract import FORECASTING
+from serving.contract import FORECASTING, RETRIEVER
 
 
 @audited()
@@ -38,6 +38,11 @@ def batch_start(
     if not is_routable(version):
         raise ConflictError(
             f"{version} cannot score: {version.refusal or 'its files are not read, they name no inputs, or it is retired'}."
+        )
+    if version.format == RETRIEVER:
+        raise ConflictError(
+            f"{version} finds documents for queries and scores no rows. Ask the gateway, up to 64 queries a request; an evaluation "
+            "measures it on held-out queries."
         )
     if bool(place) == bool(dataset_version):
         raise InvalidError("Name one input: a data set version, or a file of your team's folder.", field="place")

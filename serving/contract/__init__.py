@@ -3,7 +3,16 @@
 Every other package may import this one, and nothing else of ``serving``.
 """
 
-from serving.contract.artifacts import FORMATS, MODEL_FILES, Column, File, Reading, manifest_digest, model_file
+from serving.contract.artifacts import (
+    FORMATS,
+    MODEL_FILES,
+    RETRIEVER,
+    Column,
+    File,
+    Reading,
+    manifest_digest,
+    model_file,
+)
 from serving.contract.batch import SPEC_ERROR, BatchFormat, BatchProgress, BatchSpec
 from serving.contract.calibration import (
     CALIBRATION,
@@ -35,6 +44,7 @@ from serving.contract.routing import (
     CHAMPION,
     FORECASTING,
     RANKING,
+    RETRIEVAL,
     SHADOW,
     Arm,
     Converted,
@@ -82,6 +92,8 @@ __all__ = [
     "PUBLISHED_PATH",
     "QUANTILES_FILE",
     "RANKING",
+    "RETRIEVAL",
+    "RETRIEVER",
     "SEALED",
     "SHADOW",
     "SPEC_ERROR",

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+RETRIEVER = "retriever"  # the format that answers queries with documents
 # What a gateway loads, and what MLflow calls the model file; every other format is refused, never opened.
 MODEL_FILES = {
     "lightgbm": ("model.lgb",),
@@ -13,6 +14,7 @@ MODEL_FILES = {
     "skops": ("model.skops",),
     "onnx": ("model.onnx",),
     "safetensors": ("model.safetensors",),
+    RETRIEVER: ("retriever.safetensors",),
 }
 FORMATS = tuple(MODEL_FILES)
 

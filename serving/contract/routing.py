@@ -13,7 +13,7 @@ from serving.contract.files import replace
 BASIS_POINTS = 10_000
 CHAMPION = "champion"
 CANARY = "canary"
-RANKING, FORECASTING = "ranking", "forecasting"  # tasks whose answers have a shape of their own
+RANKING, FORECASTING, RETRIEVAL = "ranking", "forecasting", "retrieval"  # tasks whose answers have a shape of their own
 SHADOW = "shadow"
 _CONFIRMED = ".confirmed"
 

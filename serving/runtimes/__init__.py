@@ -55,6 +55,7 @@ LOADERS = {
     "skops": "serving.runtimes.skops_pipeline",
     "onnx": "serving.runtimes.onnx_graph",
     "safetensors": "serving.runtimes.dense_tensors",
+    "retriever": "serving.runtimes.document_index",
 }
 SUFFIXES = {
     "lightgbm": (".lgb", ".txt"),
@@ -62,6 +63,7 @@ SUFFIXES = {
     "skops": (".skops",),
     "onnx": (".onnx",),
     "safetensors": (".safetensors",),
+    "retriever": (".safetensors",),
 }
 
 

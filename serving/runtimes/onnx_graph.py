@@ -93,13 +93,7 @@ def load(data: bytes, columns: list[Column]) -> Onnx:
         ModelError: the bytes are no such file, or name files outside it.
         MisfitError: it uses operators or tensors that are not served.
     """
-    try:
-        model = onnx.ModelProto.FromString(data)
-    except DecodeError as error:
-        raise ModelError(f"not an ONNX file: {error}") from error
-    if not model.ir_version or not model.graph.output:
-        raise ModelError("not an ONNX file: it holds no graph")
-    _check(model)
+    check_graph(data)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
@@ -112,7 +106,17 @@ def load(data: bytes, columns: list[Column]) -> Onnx:
         raise ModelError(f"onnxruntime: {str(error).splitlines()[0][:300]}") from error
 
 
-def _check(model: onnx.ModelProto) -> None:
+def check_graph(data: bytes) -> None:
+    """Return if the bytes are an ONNX file with nothing outside it, and standard operators alone.
+
+    Raises: as :func:`load`.
+    """
+    try:
+        model = onnx.ModelProto.FromString(data)
+    except DecodeError as error:
+        raise ModelError(f"not an ONNX file: {error}") from error
+    if not model.ir_version or not model.graph.output:
+        raise ModelError("not an ONNX file: it holds no graph")
     for message in _within(model):
         if isinstance(message, onnx.TensorProto) and message.data_location == onnx.TensorProto.EXTERNAL:
             where = next((entry.value for entry in message.external_data if entry.key == "location"), "")
