@@ -5,10 +5,11 @@ from typing import Any
 from django import forms
 
 from experiments.plan_words import ABOUT, COSTS, LABELS, OF_TASK
-from experiments.suites.plan import LEAST, MOST_SEASON, Plan
+from experiments.suites.plan import LEAST, MOST_PRICE, MOST_SEASON, Plan
 from registry.forms.controls import style_controls
 
 NAMES = ("slices", "groups", "hidden")
+PRICES = ("cpu_hour_price", "query_price")
 AMOUNT = "An amount, or the name of a column that holds each row's own."
 HINTS = {
     "false_negative": f"{AMOUNT} Empty, with the one below: decisions are not priced.",
@@ -88,6 +89,10 @@ def _field(name: str, plan: Plan) -> forms.Field:
         return forms.IntegerField(
             min_value=1, max_value=MOST_SEASON, initial=plan.season, **common | {"required": True}
         )
+    if name in PRICES:
+        return forms.FloatField(
+            min_value=0, max_value=MOST_PRICE, initial=getattr(plan, name) or None, widget=forms.NumberInput({"step": "any"}), **common
+        )  # fmt: skip
     if name in NAMES:
         common["help_text"] += " Names of columns, separated by commas."
         return forms.CharField(max_length=4000, initial=", ".join(getattr(plan, name)), **common)

@@ -20,6 +20,8 @@ LABELS = {
     "season": "Length of the season",
     "latency": "Column with the time of a retrieval",
     "price": "Column with the cost of a retrieval",
+    "cpu_hour_price": "An hour of one processor costs",
+    "query_price": "1,000 queries cost, beside computing",
 }
 ABOUT = {
     "slices": "Results are told for each value of these columns as well, so that a good average hides nobody.",
@@ -29,6 +31,8 @@ ABOUT = {
     "season": "After how many steps a series repeats itself: 4 for quarters, 7 for days of a week, 12 for months. What “as good as last season” means.",
     "latency": "In milliseconds; the median and the 95th of 100 are measured.",
     "price": "Its mean is measured.",
+    "cpu_hour_price": "What 1,000 queries keep a processor busy for is measured, and priced at this.",
+    "query_price": "Such as what an index service charges.",
 }
 USUAL = {
     "slices": "every category of few values",
@@ -36,13 +40,15 @@ USUAL = {
     "hidden": "none but the groups",
     "latency": "not measured",
     "price": "not measured",
+    "cpu_hour_price": "not priced",
+    "query_price": "not priced",
 }
 COUNTED = {"classification": "positives", "anomaly": "positives", "forecasting": "series", "regression": "rows"}
 OF_TASK = {
     "classification": ("costs", "slices", "groups", "hidden", "least_positives"),
     "anomaly": ("costs", "slices", "groups", "hidden", "least_positives"),
     "ranking": ("slices", "hidden", "least_positives"),
-    "retrieval": ("slices", "hidden", "least_positives", "latency", "price"),
+    "retrieval": ("slices", "hidden", "least_positives", "latency", "price", "cpu_hour_price", "query_price"),
     "forecasting": ("slices", "hidden", "least_positives", "season"),
     "regression": ("slices", "hidden", "least_positives"),
 }
@@ -117,7 +123,7 @@ def _costs(costs: Mapping[str, Any] | None) -> list[Said]:
 
 
 def _word(name: str, value: Any, task: str) -> str:
-    if value in ("", (), [], None):
+    if value in ("", (), [], None) or (name.endswith("_price") and not value):
         return USUAL.get(name, "as usual")
     if name == "least_positives":
         return f"{value:,} {COUNTED.get(task, 'queries')}"

@@ -14,6 +14,7 @@ import skops.io
 
 from experiments.flavor import TRUSTED
 from experiments.metrics import Floats
+from experiments.retrieved import Found
 from registry.children import run_child
 from registry.models import ArtifactState, ModelVersion, Task
 from registry.selectors import signature_of
@@ -31,6 +32,7 @@ from serving.contract import (
 )
 
 CHILD_SECONDS = 90  # on the clock; its CPU time is bounded by itself
+CHILD_QUERIES = 500  # likewise of a retriever
 CHILD_ROWS = 100_000  # at once; so many bound its memory and time however long the data set is
 
 
@@ -78,6 +80,27 @@ def _steps(version: ModelVersion, rows: pd.DataFrame) -> Floats:
         for at in range(0, len(given), STEPPED_ROWS)
     ]
     return _finite(np.concatenate(parts))
+
+
+def retrieved(version: ModelVersion, queries: dict[str, str], *, k: int) -> Found:
+    """Return what callers would get for each of ``queries``, {name: text}: at most ``k`` documents each, asked one after the other.
+
+    Raises: ScoringError as :func:`predict`.
+    """
+    content, columns, texts = _model_file(version), version.signature.get("inputs", []), list(queries.values())
+    ids, scores, took, cpu = list[list[str]](), list[list[float]](), list[float](), list[float]()
+    for at in range(0, len(texts), CHILD_QUERIES):
+        found = _scored(
+            ScoringRequest(version.format, content, msgspec.convert(columns, list[Column]), [list(texts[at : at + CHILD_QUERIES])], k=k)
+        )  # fmt: skip
+        pairs = np.asarray(found.values, dtype=np.float64).reshape(-1, found.width // 2, 2)
+        for query in pairs:
+            there = query[query[:, 0] >= 0]
+            ids.append([found.documents[int(place)] for place in there[:, 0]])
+            scores.append(there[:, 1].tolist())
+        took += found.took_ms
+        cpu += found.cpu_ms
+    return Found(list(queries), ids, scores, np.asarray(took), np.asarray(cpu), len(content))
 
 
 def predict(version: ModelVersion, rows: pd.DataFrame) -> Floats:
@@ -149,20 +172,26 @@ def _in_child(
         [_values(rows[column["name"]], column.get("categories")) for column in columns],
         parameters is not None, parameters or {},
     )  # fmt: skip
+    found = _scored(request)
+    answer = np.asarray(found.values, dtype=np.float64).reshape(len(rows), found.width)
+    if parameters is None and found.width > 1 and (found.output, found.width) != ("probabilities", 2):
+        raise ScoringError(f"The model answers {found.width} values a row; one probability a row can be measured.")
+    return answer
+
+
+def _scored(request: ScoringRequest) -> Scores:
     try:
         child = run_child("serving.scoring", given=msgspec.msgpack.encode(request), seconds=CHILD_SECONDS)
     except subprocess.TimeoutExpired:
-        raise ScoringError(f"The model did not answer {len(rows)} rows within {CHILD_SECONDS} s.") from None
+        raise ScoringError(
+            f"The model did not answer {len(request.values[0])} rows within {CHILD_SECONDS} s."
+        ) from None
     if child.returncode < 0:
         raise ScoringError(f"Predicting killed the process that tried it (signal {-child.returncode}).")
     if child.returncode:
         said = child.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise ScoringError(f"The model cannot be measured: {said[-1][:500]}.")
-    found = msgspec.msgpack.decode(child.stdout, type=Scores)
-    answer = np.asarray(found.values, dtype=np.float64).reshape(len(rows), found.width)
-    if parameters is None and found.width > 1 and (found.output, found.width) != ("probabilities", 2):
-        raise ScoringError(f"The model answers {found.width} values a row; one probability a row can be measured.")
-    return answer
+    return msgspec.msgpack.decode(child.stdout, type=Scores)
 
 
 def _values(column: "pd.Series[Any]", categories: list[str] | None) -> list[Any]:

@@ -99,6 +99,9 @@ METRIC_LABELS = {
     "retrieval_latency_p50_ms": "Retrieval time, median (ms)",
     "retrieval_latency_p95_ms": "Retrieval time, 95th percentile (ms)",
     "retrieval_cost": "Cost per retrieval",
+    "retrieval_cost_per_1000": "Cost of 1,000 queries",
+    "retrieval_cpu_s_per_1000": "CPU seconds of 1,000 queries",
+    "retrieval_bytes": "Size of the index (bytes)",
     # Of numbers and forecasts.
     "root_mean_squared_error": "Root mean squared error",
     "r_squared": "Variance explained (R²)",

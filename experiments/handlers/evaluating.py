@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.frames import load_frame
+from experiments.handlers.retrieving import answered_by_retrievers
 from experiments.metrics import Floats
 from experiments.models import DatasetVersion, Evaluation
 from experiments.scoring import answers, quantiles
@@ -17,6 +18,7 @@ from jobs.kinds import JobContext
 from registry.histograms import number_histogram, profile_of
 from registry.models import ModelVersion, ReferenceProfile, Task
 from registry.services import reference_record
+from serving.contract import RETRIEVER
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,19 @@ class _Rows:
         return Answers(found, validation, quantiles(version, self.held_out, found))
 
 
+def _answered(
+    ctx: JobContext, rows: _Rows, version: ModelVersion, against: ModelVersion | None
+) -> tuple[pd.DataFrame, Answers, Answers | None]:
+    """Return the held-out rows, and what the version and the champion answer to each."""
+    ctx.progress(0.1, f"Predicting with {version}")
+    ours = rows.answered_by(version)
+    ctx.log(f"{version}, {version.artifact_digest}: predicted")
+    if against is None:
+        return rows.held_out, ours, None
+    ctx.progress(0.2, f"Predicting with the champion, {against}")
+    return rows.held_out, ours, rows.answered_by(against)
+
+
 def evaluate(ctx: JobContext) -> None:
     """Measure a version on held-out rows and record the evidence; note what its inputs looked like, if nobody did yet."""
     evaluation = Evaluation.objects.select_related(
@@ -64,17 +79,14 @@ def evaluate(ctx: JobContext) -> None:
     ctx.progress(0.0, f"Reading {data}")
     rows = _Rows(data, load_frame(data.parquet, data.digest))
     ctx.log(f"{len(rows.held_out):,} held-out rows of {data}, {data.digest}; measured by {evaluation.suite}")
-    ctx.progress(0.1, f"Predicting with {version}")
-    ours = rows.answered_by(version)
-    ctx.log(f"{version}, {version.artifact_digest}: predicted")
-    champion = None
-    if against:
-        ctx.progress(0.2, f"Predicting with the champion, {against}")
-        champion = rows.answered_by(against)
+    if version.format == RETRIEVER:
+        measured, ours, champion = answered_by_retrievers(ctx, data, rows.frame, rows.held_out, version, against)
+    else:
+        measured, ours, champion = _answered(ctx, rows, version, against)
     suite = suite_for(version.model.task)
     found = suite.measure(
         Material(
-            task=version.model.task, rows=rows.held_out, target=data.target, version=ours, champion=champion,
+            task=version.model.task, rows=measured, target=data.target, version=ours, champion=champion,
             roles=data.roles(), features=tuple(data.features()), categorical=tuple(data.categorical()),
             validation=rows.validation, history=rows.before if suite.steps else None,
             plan=evaluation.plan.plan if evaluation.plan else Plan(),
@@ -86,7 +98,7 @@ def evaluate(ctx: JobContext) -> None:
         ctx.log(
             f"{name}: {one.value:.4f} ({one.low:.4f} to {one.high:.4f}){f'; {one.undecided}' if one.undecided else ''}"
         )
-    reference = _reference(ctx, version, ours.held_out)
+    reference = _reference(ctx, version, ours.held_out if ours.best is None else ours.best)
     with ctx.finish({"version": version.path, "measurements": len(found)}):
         evaluation_record(evaluation=evaluation, measurements=found)
         if reference:

@@ -56,22 +56,26 @@ class Grouped:
 
 
 def per_query(
-    queries: npt.ArrayLike, grades: npt.ArrayLike, scores: npt.ArrayLike, *, tie_break: npt.ArrayLike | None = None
-) -> PerQuery:
+    queries: npt.ArrayLike, grades: npt.ArrayLike, scores: npt.ArrayLike, *, tie_break: npt.ArrayLike | None = None,
+    found: npt.ArrayLike | None = None,
+) -> PerQuery:  # fmt: skip
     """Return each measure of each query.
 
     Args:
         tie_break: (n,) what orders equal scores, smallest first; None: the order of the rows.
+        found: (n,) which candidates were handed over; the others count as missed, and their scores for nothing. None: all.
 
     Raises:
         ValueError: lengths differ, a score is not finite, a grade is no whole number from 0 to 30, or no query has anything to find.
     Source: trec_eval 9 (NIST); Burges et al. 2005 for the exponential gain.
     """
-    given = numbers("scores", scores)
+    handed = np.ones(len(np.asarray(scores)), dtype=bool) if found is None else np.asarray(found, dtype=bool)
+    given = numbers("scores", np.where(handed, scores, 0.0))
     graded = numbers("grades", grades, len(given))
     if ((graded % 1 != 0) | (graded < 0) | (graded > MOST_GRADE)).any():
         raise ValueError(f"grades must be whole numbers from 0 to {MOST_GRADE}")
     by_query = grouped(queries, given, tie_break)
+    there = handed[by_query.order].tolist()
     linear: dict[str, dict[str, int]] = {}
     exponential: dict[str, dict[str, int]] = {}
     run: dict[str, dict[str, float]] = {}
@@ -82,13 +86,15 @@ def per_query(
             name, documents = str(place), [str(i) for i in range(b - a)]
             linear[name] = dict(zip(documents, of_query, strict=True))
             exponential[name] = {document: 2**g - 1 for document, g in linear[name].items()}
-            run[name] = {document: float(b - a - i) for i, document in enumerate(documents)}  # already in order
+            run[name] = {
+                document: float(b - a - i) for i, document in enumerate(documents) if there[a + i]
+            }  # already in order
     if not run:
         raise ValueError("no query has a candidate with a grade above 0, so there is nothing to find")
-    found = {**_evaluated(linear, run, LINEAR), **_evaluated(exponential, run, EXPONENTIAL)}
+    values = {**_evaluated(linear, run, LINEAR), **_evaluated(exponential, run, EXPONENTIAL)}
     kept = np.array([int(name) for name in run])
     rows = np.diff(by_query.starts)
-    return PerQuery(by_query.names[kept], rows[kept], found, len(rows) - len(kept))
+    return PerQuery(by_query.names[kept], rows[kept], values, len(rows) - len(kept))
 
 
 def grouped(queries: npt.ArrayLike, scores: Floats, tie_break: npt.ArrayLike | None) -> Grouped:
@@ -112,8 +118,10 @@ def _evaluated(
     grades: dict[str, dict[str, int]], run: dict[str, dict[str, float]], measures: dict[str, str]
 ) -> dict[str, Floats]:
     evaluator = pytrec_eval.RelevanceEvaluator(grades, _asked(measures))
-    found = evaluator.evaluate(run)
-    return {name: np.array([found[query][theirs] for query in run]) for name, theirs in measures.items()}
+    found = evaluator.evaluate(run)  # leaves out queries for which nothing was handed over
+    return {
+        name: np.array([found.get(query, {}).get(theirs, 0.0) for query in run]) for name, theirs in measures.items()
+    }
 
 
 def _asked(measures: dict[str, str]) -> set[str]:

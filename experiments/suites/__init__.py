@@ -2,7 +2,7 @@
 
 from experiments.suites import classification, forecasting, ranking, regression
 from experiments.suites.classification import ALERT_SHARE
-from experiments.suites.parts import Answers, Material, Measurement, Suite, UnmeasurableError
+from experiments.suites.parts import Answers, Material, Measurement, Suite, Took, UnmeasurableError
 from experiments.suites.plan import Plan, PlanError, read_plan
 
 SUITES = {
@@ -14,6 +14,7 @@ SUITES = {
 FORMER = {
     "binary-classification-1": classification.SUITE.name,
     "forecasting-1": forecasting.SUITE.name,
+    "retrieval-1": ranking.RETRIEVAL.name,
 }  # names that a suite had, and what it is called now
 
 
@@ -23,6 +24,6 @@ def suite_for(task: str) -> Suite:
 
 
 __all__ = [
-    "ALERT_SHARE", "FORMER", "SUITES", "Answers", "Material", "Measurement", "Plan", "PlanError", "Suite",
+    "ALERT_SHARE", "FORMER", "SUITES", "Answers", "Material", "Measurement", "Plan", "PlanError", "Suite", "Took",
     "UnmeasurableError", "read_plan", "suite_for",
 ]  # fmt: skip

@@ -47,16 +47,30 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Took:
+    """What answering took, (q,) each: milliseconds by the clock and of the processor; and the size of the model's file (bytes)."""
+
+    latency_ms: Floats
+    cpu_ms: Floats
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Answers:
-    """What one model answered: (n,) of the held-out rows, or (n, h) for the next h steps of each; (v,) of the validation rows.
+    """What one model answered.
 
     Attributes:
+        held_out: (n,) of the held-out rows, or (n, h) for the next h steps of each; NaN where a retriever did not find the row.
+        validation: (v,) of the validation rows.
         quantiles: of a forecast by level, (n, h) of the held-out rows; NaN in steps that it has none for.
+        took, best: of a retriever, what its answers took, and the score of the best document of each query, (q,).
     """
 
     held_out: Floats
     validation: Floats | None = None
     quantiles: Mapping[float, Floats] = field(default_factory=dict)
+    took: Took | None = None
+    best: Floats | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from experiments.metrics.costs import CostMatrix
 
 MOST_NAMES = 20
 MOST_SEASON = 10_000
+MOST_PRICE = 1_000_000
 LEAST = 10  # no plan makes fewer positives decide
 
 
@@ -30,7 +31,8 @@ class Plan:
         hidden: columns that no error table shows.
         least_positives: with fewer positives (queries, series, rows) a value decides nothing.
         season: steps of a forecast's season; 1 for none.
-        latency, price: columns that hold milliseconds and cost of each retrieval.
+        latency, price: columns that hold milliseconds and cost of each retrieval, where a data set tells them.
+        cpu_hour_price, query_price: what an hour of one processor costs, and what 1,000 queries cost beside it; 0: not priced.
     """
 
     costs: CostMatrix | None = None
@@ -41,6 +43,8 @@ class Plan:
     season: int = 1
     latency: str = ""
     price: str = ""
+    cpu_hour_price: float = 0.0
+    query_price: float = 0.0
 
     @property
     def columns(self) -> list[str]:
@@ -77,6 +81,9 @@ def read_plan(document: Any) -> Plan:
     for name in ("latency", "price"):
         if not isinstance(given.get(name, ""), str):
             raise PlanError(f"{name} is the name of a column.", name)
+    for name in ("cpu_hour_price", "query_price"):
+        if name in given:
+            given[name] = _price(given[name], name)
     if given.get("costs") is not None:
         given["costs"] = _costs(given["costs"])
     return Plan(**given)
@@ -88,6 +95,12 @@ def _names(found: Any, field: str) -> tuple[str, ...]:
     if len(found) > MOST_NAMES:
         raise PlanError(f"{field} are {MOST_NAMES} columns at most.", field)
     return tuple(dict.fromkeys(found))
+
+
+def _price(found: Any, field: str) -> float:
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= MOST_PRICE:
+        raise PlanError(f"{field} is an amount from 0 to {MOST_PRICE:,}.", field)
+    return float(found)
 
 
 def _costs(found: Any) -> CostMatrix:

@@ -21,6 +21,7 @@ from experiments.suites.parts import (
     decided,
     measurement,
 )
+from experiments.suites.retrieving import TAKEN, taken, worst_queries
 from experiments.suites.samples import MOST_QUERIES, evenly, queries_told
 from experiments.suites.slicing import candidates, worst
 
@@ -64,7 +65,7 @@ def measure(given: Material) -> list[Measurement]:
         given.progress(0.7, "Comparing with the champion")
         found += _against(given, ours)
     if given.task == "retrieval":
-        found += _serving(given)
+        found += taken(given)
     return [decided(one, one.rows, least, "queries") for one in found]
 
 
@@ -76,13 +77,15 @@ def _queries(given: Material, scores: Floats) -> _Queries:
     queries = given.rows[given.roles["query"]].astype(str).to_numpy(dtype=object)
     grades = given.rows[given.target]
     try:
-        found = per_query(queries, grades, scores, tie_break=given.tie_break())
+        there = np.isfinite(scores) if given.task == "retrieval" else None  # a retriever misses some
+        found = per_query(queries, grades, scores, tie_break=given.tie_break(), found=there)
     except (ValueError, TypeError) as error:
         raise UnmeasurableError(f"{given.target}: {error}") from None
     values = dict(found.values)
     if given.task == "retrieval":
         for k in CUTOFFS:
-            handed = contexts(queries, grades.to_numpy(dtype=np.float64) > 0, scores, k, tie_break=given.tie_break())
+            right = grades.to_numpy(dtype=np.float64) > 0
+            handed = contexts(queries, right, scores, k, tie_break=given.tie_break(), found=there)
             values |= {f"context_precision_at_{k}": handed.precision, f"context_recall_at_{k}": handed.recall}
     return _Queries(found, values)
 
@@ -150,6 +153,10 @@ def _worst_parts(given: Material, ours: _Queries) -> dict[str, Any]:
 
 def _errors(given: Material, ours: _Queries) -> dict[str, Any]:
     """Return, of the queries that are ordered worst, the candidate that should have come first, with the place it got."""
+    worst_first = np.argsort(ours.values[MAIN], kind="stable")[:20]
+    by_query = dict(zip(map(str, ours.found.queries), ours.values[MAIN].tolist(), strict=True))
+    if given.version.took is not None:
+        return worst_queries(given, [str(ours.found.queries[i]) for i in worst_first], by_query, MAIN)
     codes, scores = given.codes("query"), given.version.held_out
     assert codes is not None  # noqa: S101  the suite needs it
     names = given.rows[given.roles["query"]].astype(str).to_numpy()
@@ -160,9 +167,7 @@ def _errors(given: Material, ours: _Queries) -> dict[str, Any]:
     place[order] = np.arange(len(order)) - starts + 1
     best = np.lexsort((-place, -grades, codes))  # of the best grade the one that came last
     first = {name: best[i] for i, name in reversed(list(enumerate(names[best])))}
-    worst_first = np.argsort(ours.values[MAIN], kind="stable")[:20]
     rows = [first[str(ours.found.queries[i])] for i in worst_first]
-    by_query = dict(zip(map(str, ours.found.queries), ours.values[MAIN].tolist(), strict=True))
     of_row = np.array([by_query.get(name, np.nan) for name in names])
     return error_table(given, rows, **{given.roles["query"]: names, "place": place, MAIN: of_row, "score": scores})
 
@@ -187,31 +192,12 @@ def _against(given: Material, ours: _Queries) -> list[Measurement]:
     return found
 
 
-def _serving(given: Material) -> list[Measurement]:
-    """Return how long retrieving took and what it cost, where columns say so; the first row of each query counts."""
-    per = given.rows.drop_duplicates(given.roles["query"])
-    random, found = np.random.default_rng(SEED), []
-    for name, column, share in (
-        ("retrieval_latency_p50_ms", given.plan.latency, 0.5), ("retrieval_latency_p95_ms", given.plan.latency, 0.95),
-        ("retrieval_cost", given.plan.price, None),
-    ):  # fmt: skip
-        if not column or column not in per:
-            continue
-        values = per[column].dropna().to_numpy(dtype=np.float64)
-        if len(values):
-            of = np.mean if share is None else (lambda v, axis, share=share: np.quantile(v, share, axis=axis))
-            drawn = of(values[random.integers(0, len(values), (1000, len(values)))], axis=1)
-            low, high = np.quantile(drawn, [0.025, 0.975])
-            value = float(values.mean() if share is None else np.quantile(values, share))
-            found.append(Measurement(name, value, float(low), float(high), len(values), detail={"method": METHOD}))
-    return found
-
-
 SUITE = Suite(
     task="ranking", name="ranking-1", measure=measure, targets=(BINARY, GRADE), needs=("query",), metrics=MEASURES,
     compared=(MAIN, *(name for name in MEASURES if name != MAIN)),
 )  # fmt: skip
 RETRIEVAL = Suite(
-    task="retrieval", name="retrieval-1", measure=measure, targets=(BINARY, GRADE), needs=("query",), metrics=(*MEASURES, *CONTEXTS),
+    task="retrieval", name="retrieval-2", measure=measure, targets=(BINARY, GRADE), needs=("query",),
+    metrics=(*MEASURES, *CONTEXTS, *TAKEN),
     compared=(MAIN, *(name for name in (*MEASURES, *CONTEXTS) if name != MAIN)),
 )  # fmt: skip

@@ -85,4 +85,15 @@ RETRIEVAL = {name: words for k in (5, 10) for name, words in _of(k).items() if n
     "retrieval_cost": _cost(
         "What does one retrieval cost?", "per retrieval", "One retrieval costs {n} on average.", "What one retrieval costs on average."
     ),
+    "retrieval_cost_per_1000": _cost(
+        "What do 1,000 questions cost?", "per 1,000 questions", "1,000 questions cost {n}.",
+        "What 1,000 questions cost, at the prices that the team declared.",
+    ),
+    "retrieval_cpu_s_per_1000": _cost(
+        "How much computing do 1,000 questions take?", "CPU seconds", "1,000 questions keep one processor busy for {n} seconds.",
+        "How long 1,000 questions keep one processor busy.",
+    ),
+    "retrieval_bytes": _cost(
+        "How large is it?", "bytes", "The index with all that it needs is {n} bytes.", "The size of the index with all that it needs."
+    ),
 }  # fmt: skip
