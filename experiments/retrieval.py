@@ -105,6 +105,13 @@ def parted(frame: pd.DataFrame) -> Retrieval:
     )  # fmt: skip
 
 
+def documents_of(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the documents of rows, each once, in order of their ids: id, title and text alone, and no word of a query or a grade."""
+    given = frame.drop_duplicates(column).sort_values(column, ignore_index=True)
+    found = pd.DataFrame({DOCUMENT_ID: given[column].astype(str)})
+    return found.assign(**{name: given[name].fillna("").astype(str) for name in (TITLE, TEXT) if name in given})
+
+
 def read_retrieval(folder: Path) -> Retrieval:
     """Read a folder in the form of TREC or BEIR: docs.jsonl (or corpus.jsonl), queries.jsonl, and qrels.tsv (or qrels.txt).
 

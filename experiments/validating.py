@@ -25,8 +25,8 @@ class Validated:
 
 
 def validated(task: str, rows: TrainingRows, trained: Trained) -> Validated:
-    """Return how ``trained`` does on the validation rows; forecasts are measured by their pipeline, which knows their steps."""
-    if task == "forecasting":
+    """Return how ``trained`` does on the validation rows; what forecasts or is searched is measured by its own pipeline."""
+    if task == "forecasting" or trained.method == "search":
         return Validated({})
     scores, truth = trained.scores(rows.validation), rows.validation_labels.to_numpy()
     if task == "ranking":

@@ -24,6 +24,7 @@ from experiments.params import parse
 from experiments.pipelines.calibrating import Checked
 from experiments.pipelines.catalogue import PIPELINES, TrainingPipeline
 from experiments.pipelines.contract import Trained, TrainingRows
+from experiments.retrieval import documents_of
 from experiments.selectors import split_rows
 from experiments.services import training_register
 from experiments.services.training import TrainingResult
@@ -37,7 +38,14 @@ from registry.services import token_create, token_revoke
 
 TRAINED = 0.8  # share of a training job that is done once the pipeline has ended
 EXAMPLE_ROWS = 5
-CONTEXT = ("key", "time", "query", "series", "entity")  # what a pipeline may know of a row beside its features
+CONTEXT = (
+    "key",
+    "time",
+    "query",
+    "document",
+    "series",
+    "entity",
+)  # what a pipeline may know of a row beside its features
 
 
 def train(ctx: JobContext) -> None:
@@ -99,7 +107,7 @@ def _training_rows(data: DatasetVersion, frame: pd.DataFrame) -> TrainingRows:
     context = list(roles.values())
     return TrainingRows(
         learn[names], learn[data.target], validate[names], validate[data.target], categorical, learn[context],
-        validate[context], roles,
+        validate[context], roles, documents_of(frame, roles["document"]) if "document" in roles else pd.DataFrame(),
     )  # fmt: skip
 
 

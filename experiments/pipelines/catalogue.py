@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from experiments.pipelines.contract import Report, Trained, TrainingRows
+from experiments.pipelines.retrieving_params import DenseParams, HybridParams, LexicalParams
 
 logger = logging.getLogger(__name__)
 
@@ -357,8 +358,38 @@ SEASONAL = TrainingPipeline(
     tasks=("forecasting",),
     needs=("series", "time"),
 )
+LEXICAL = TrainingPipeline(
+    name="bm25",
+    title="Search by words (BM25)",
+    description="Finds documents that share words with the query; rare words count most. Quick, and hard to beat where words agree.",
+    params=LexicalParams,
+    module="experiments.pipelines.retrieving",
+    function="lexical",
+    tasks=("retrieval",),
+    needs=("query", "document"),
+)
+DENSE = TrainingPipeline(
+    name="sentence-embeddings",
+    title="Search by meaning (sentence embeddings)",
+    description="Finds documents that mean something alike, whatever their words, by a small sentence encoder.",
+    params=DenseParams,
+    module="experiments.pipelines.retrieving",
+    function="dense",
+    tasks=("retrieval",),
+    needs=("query", "document"),
+)
+HYBRID = TrainingPipeline(
+    name="hybrid-retrieval",
+    title="Search by words and meaning (BM25 and sentence embeddings)",
+    description="Takes both lists together; how much meaning counts is chosen on the validation queries.",
+    params=HybridParams,
+    module="experiments.pipelines.retrieving",
+    function="hybrid",
+    tasks=("retrieval",),
+    needs=("query", "document"),
+)
 
-OURS = (BASELINE, BOOSTED, XGBOOST, RANKED, ISOLATED, REGRESSED, RECURSIVE, DIRECT, SEASONAL)
+OURS = (BASELINE, BOOSTED, XGBOOST, RANKED, ISOLATED, REGRESSED, RECURSIVE, DIRECT, SEASONAL, HYBRID, LEXICAL, DENSE)
 PLUG_INS = "controlplane.pipelines"  # entry points of installed packages: each names a TrainingPipeline
 
 

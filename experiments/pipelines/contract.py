@@ -19,6 +19,7 @@ class TrainingRows:
         train, validation: features alone.
         train_labels, validation_labels: the target.
         roles: {role: column} of those columns in ``train_context`` and ``validation_context``, such as query, series and time.
+        documents: of a retrieval, all that may be found, of whatever split: id, title and text alone, in order of their ids.
     """
 
     train: pd.DataFrame
@@ -29,6 +30,7 @@ class TrainingRows:
     train_context: pd.DataFrame = field(default_factory=pd.DataFrame)
     validation_context: pd.DataFrame = field(default_factory=pd.DataFrame)
     roles: Mapping[str, str] = field(default_factory=dict)
+    documents: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def context(self) -> pd.DataFrame:
@@ -62,7 +64,7 @@ class Report(Protocol):
         """Tell one point of a learning curve."""
 
 
-Method = Literal["predict_proba", "predict", "score_samples"]
+Method = Literal["predict_proba", "predict", "score_samples", "search"]
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,9 @@ class Trained:
 
     Attributes:
         estimator: a fitted scikit-learn estimator that takes the features as they are, categories as text; for those who load the
-            model with scikit-learn or MLflow.
+            model with scikit-learn or MLflow. Or a retriever.
         method: what of it answers: probabilities of two classes, one number a row, or how normal a row is (the gateway answers
-            the opposite: how anomalous).
+            the opposite: how anomalous). A retriever is searched.
         inputs: the columns that it takes, in order; None: all features.
         parameters: of the signature, such as the default and the longest horizon of a forecast.
         booster: the same model as a booster of LightGBM or XGBoost, for the gateway; None where it is another kind.

@@ -28,7 +28,7 @@ from registry.models import Role
 from registry.selectors.servables import is_routable
 from registry.views.models import visible_model
 from registry.views.versions import visible_version
-from serving.contract import CHAMPION
+from serving.contract import CHAMPION, RETRIEVER
 
 IMPORTANT = 10
 ALSO_SHOWN = ("roc_auc", "calibration_error", "root_mean_squared_error")  # of a fold, beside what tells versions apart
@@ -130,7 +130,7 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
         "spread": any("coverage_80pct" in one for one in detail.get("by_horizon", [])),
         "evaluations": evaluations,
         **_tried(run.detail if run else {}),
-        "routable": is_routable(version),
+        "routable": is_routable(version) and version.format != RETRIEVER,
         "live": any(not evaluation.job.is_final for evaluation in evaluations),
         "champion": champion.version if champion else None,
         "may_evaluate": bool(
