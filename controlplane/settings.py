@@ -387,5 +387,5 @@ LOGGING = {
 }
 
 # --- demo ----------------------------------------------------------------------------------------------------------
-DEMO_FAMILIES: bool = env.bool("DEMO_FAMILIES", True)  # the demo makes a ranking, forecasts and an anomaly model, too
+DEMO_FAMILIES: bool = env.bool("DEMO_FAMILIES", True)  # the demo makes a model of each further family, too
 DEMO_KEEP_ONE_IN: int = env.int("DEMO_KEEP_ONE_IN", 1)  # the demo's data set keeps one flight in so many

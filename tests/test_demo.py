@@ -132,8 +132,8 @@ def test_further_families_begin_after_the_first_model_and_ask_for_each_job_once(
     assert [families.advance(), families.advance()] == [True, True]
 
     assert set(RegisteredModel.objects.values_list("task", flat=True)) == {
-        "classification", "ranking", "forecasting", "anomaly",
+        "classification", "ranking", "forecasting", "anomaly", "retrieval",
     }  # fmt: skip
-    assert Job.objects.filter(kind="dataset_build").count() == 4
+    assert Job.objects.filter(kind="dataset_build").count() == 5
     with override_settings(DEMO_FAMILIES=False):
         assert families.advance() is False

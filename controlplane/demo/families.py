@@ -53,6 +53,12 @@ FAMILIES = (
         "Which readings are unlike the rest?", "shuttle", "shuttle",
         "49,097 readings of nine sensors, 7.15% of them anomalies; models learn without the label.", ("isolation-forest",),
     ),
+    Family(
+        "docs-search", Task.RETRIEVAL, "Hand the page that answers a developer's question to whoever writes the answer.",
+        "Which page of the documentation answers?", "library-docs", "library-docs",
+        "Reference pages of Python libraries; queries are their summaries without the words of their names.",
+        ("bm25", "hybrid-retrieval"), thinned=4,
+    ),
 )  # fmt: skip
 
 

@@ -38,14 +38,7 @@ from registry.services import token_create, token_revoke
 
 TRAINED = 0.8  # share of a training job that is done once the pipeline has ended
 EXAMPLE_ROWS = 5
-CONTEXT = (
-    "key",
-    "time",
-    "query",
-    "document",
-    "series",
-    "entity",
-)  # what a pipeline may know of a row beside its features
+CONTEXT = ("key", "time", "query", "document", "series", "entity")  # what a pipeline may know beside features
 
 
 def train(ctx: JobContext) -> None:
