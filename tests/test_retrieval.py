@@ -24,6 +24,7 @@ from experiments.pipelines.contract import TrainingRows
 from experiments.pipelines.retrieving_params import DenseParams, HybridParams, LexicalParams
 from experiments.retrieval import DOCUMENT_ID, documents_of, joined
 from experiments.retrieved import Found, candidates
+from experiments.suites import SUITES, Answers, Material, Plan, PlanError, Took, read_plan
 from serving.artifacts import ArtifactError
 from serving.contract import Column, File
 from serving.contract import retriever as contract
@@ -337,3 +338,57 @@ def test_mlflow_loads_a_retriever_by_the_code_beside_it(both, tmp_path):
     assert [output["name"] for output in reading.outputs] == ["ids", "scores"]
     packages = {line.partition("==")[0] for line in reading.dependencies["packages"]}
     assert {"onnxruntime", "tokenizers", "safetensors"} <= packages
+
+
+def test_a_suite_measures_what_retrieving_finds_takes_and_costs(frame, by_words, both):
+    held_out = frame[frame["split"] == "held_out"]
+    queries = dict(zip(held_out["query_id"], held_out["query"], strict=True))
+
+    def found(retriever):
+        each = [retriever.search(query, 20) for query in queries.values()]
+        ids = [[retriever.index.ids[place] for place in places] for places, _ in each]
+        return Found(list(queries), ids, [scores.tolist() for _, scores in each])
+
+    rows, (ours, theirs) = candidates(
+        held_out, found(both.estimator), found(by_words), query="query_id", document=DOCUMENT_ID, target="grade",
+        texts=documents_of(frame, DOCUMENT_ID).set_index(DOCUMENT_ID),
+    )  # fmt: skip
+    took = Took(np.full(len(queries), 4.0), np.full(len(queries), 3.6), 1000)
+    given = Material(
+        task="retrieval", rows=rows, target="grade", version=Answers(ours, took=took), champion=Answers(theirs), roles=ROLES,
+        features=("query", "title", "text"), plan=Plan(cpu_hour_price=2.0, query_price=0.5, least_positives=10),
+    )  # fmt: skip
+
+    measured = SUITES["retrieval"].measure(given)
+
+    whole = {one.metric: one for one in measured if not one.paired and not one.data_slice}
+    assert set(SUITES["retrieval"].metrics) <= set(whole)
+    assert {one.metric for one in measured if one.paired} == set(SUITES["retrieval"].compared)
+    assert whole["retrieval_latency_p95_ms"].value == 4
+    assert whole["retrieval_cpu_s_per_1000"].value == pytest.approx(
+        3.6
+    )  # as many seconds as a query takes milliseconds
+    assert whole["retrieval_cost_per_1000"].value == pytest.approx(3.6 / 3600 * 2 + 0.5)
+    assert whole["retrieval_bytes"].value == 1000
+    assert "in the evaluating job" in whole["retrieval_latency_p50_ms"].detail["where"]
+    errors = whole["ndcg_at_10"].detail["errors"]
+    assert errors["columns"] == ["asked", "ndcg_at_10", "wanted", "its place", "found first"]
+    values = [row[1] for row in errors["rows"]]
+    assert values == sorted(values)
+    missed = next(row for row in errors["rows"] if row[3] is None)  # the index holds 60 of the pages
+    assert missed[0] in set(queries.values())
+    assert missed[2].split(" (")[0] not in by_words.index.ids
+    assert missed[4].split(" (")[0] in by_words.index.ids
+    json.dumps([one.detail for one in measured], allow_nan=False)
+    hidden = replace(given, plan=Plan(hidden=("query", "text")), champion=None)
+    told = next(one for one in SUITES["retrieval"].measure(hidden) if one.metric == "ndcg_at_10").detail["errors"]
+    assert {row[0] for row in told["rows"]} == {row[4] for row in told["rows"]} == {"withheld"}
+    for field, value in (
+        ("cpu_hour_price", -1),
+        ("query_price", "free"),
+        ("query_price", True),
+        ("cpu_hour_price", float("nan")),
+    ):
+        with pytest.raises(PlanError, match="an amount from 0") as refused:
+            read_plan({field: value})
+        assert refused.value.field == field
