@@ -21,6 +21,7 @@ from registry.selectors import signature_of
 from registry.staging import stage
 from serving.contract import (
     QUANTILES_FILE,
+    RETRIEVER,
     Column,
     File,
     Scores,
@@ -114,6 +115,8 @@ def predict(version: ModelVersion, rows: pd.DataFrame) -> Floats:
         ScoringError: the version is not verified, its files changed, the rows lack a column that it takes, or it does not
             answer one number a row.
     """
+    if version.format == RETRIEVER:
+        raise ScoringError(f"{version} finds documents for queries, and answers no number a row.")
     columns = version.signature.get("inputs", [])
     names = _check_columns(version, rows)
     content = _model_file(version)
@@ -208,7 +211,7 @@ _READERS: dict[str, Callable[[bytes, pd.DataFrame, list[dict[str, Any]]], Floats
 
 
 def _model_file(version: ModelVersion) -> bytes:
-    if version.artifact_state != ArtifactState.VERIFIED or version.format not in _READERS:
+    if version.artifact_state != ArtifactState.VERIFIED or version.format not in (*_READERS, RETRIEVER):
         raise ScoringError(
             f"{version} is not verified or not of a format that can be scored. {version.refusal}".strip()
         )

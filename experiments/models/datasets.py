@@ -158,8 +158,8 @@ class DatasetVersion(models.Model):
         return next((column["name"] for column in self.columns if column["role"] == role), None)
 
     def roles(self) -> dict[str, str]:
-        """Return, by role, the column that has it: ``key``, and of ``time``, ``query``, ``series`` and ``entity`` those there are."""
-        found = {role: self.column_in(role) for role in ("query", "series", "entity")}
+        """Return, by role, the column that has it: ``key``, and of ``time``, ``query``, ``document``, ``series`` and ``entity`` those there are."""
+        found = {role: self.column_in(role) for role in ("query", "document", "series", "entity")}
         return {role: name for role, name in ({"time": self.time_column, "key": self.key} | found).items() if name}
 
     def categorical(self) -> list[str]:

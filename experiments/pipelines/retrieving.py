@@ -143,7 +143,7 @@ def _weighed(rows: TrainingRows, retriever: Retriever, report: Report) -> Settin
     for step, weight in enumerate(WEIGHTS.tolist()):
         settings = replace(retriever.settings, dense_weight=weight)
         tried[weight] = _measured(rows, retriever, [fused(*one, settings) for one in asked])[MAIN]
-        report.metric("ndcg@10 by weight of meaning, in twentieths", tried[weight], step)
+        report.metric("ndcg_at_10 by weight of meaning in twentieths", tried[weight], step)
     best = max(tried, key=lambda weight: (tried[weight], -abs(weight - 0.5)))
     return replace(retriever.settings, dense_weight=best)
 
