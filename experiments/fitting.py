@@ -85,7 +85,8 @@ def cross_validated(
 ) -> CrossValidation:  # fmt: skip
     """Return how ``pipeline`` with ``params`` fares on rows that each fold has not seen; the params say which folds.
 
-    Learns from training and validation rows alone; held-out rows are not among them.
+    Learns from training and validation rows alone; held-out rows are not among them. Folds are not calibrated: that would take rows
+    to stop by from each, and the order of rows stays as it is.
 
     Args:
         task: of the model: ``classification`` or ``regression``.
@@ -104,7 +105,7 @@ def cross_validated(
     for k, fold in enumerate(folds, 1):
         part = _Part(report, (k - 1) / len(folds), 1 / len(folds), f"Fold {k} of {len(folds)}: ")
         try:
-            model, _ = fit(pipeline, params, rows.part(fold.learn, fold.stop), part)
+            model = pipeline.train(rows.part(fold.learn, fold.stop), params, part)
             measured = validated(task, rows.part(fold.learn, fold.measure), model).metrics
         except ValueError as error:
             raise FoldError(f"Fold {k} of {len(folds)}: {error}") from error
