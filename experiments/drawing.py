@@ -11,7 +11,8 @@ BOX = (132.0, 58.0)  # width and height across
 GAP = 22.0
 NARROW = 340.0
 BETWEEN = 8.0  # of boxes that share the width of a phone
-LETTER, SMALL = 7.0, 6.0  # widths of a character of a title and of a note
+RAIL = 14.0  # beside branches, on a phone
+LETTER, SMALL = 7.6, 6.4  # widths of a character of a title and of a note
 
 
 @dataclass(frozen=True)
@@ -114,17 +115,18 @@ def drawn_down(columns: Columns, branches: Columns = ()) -> Drawing:
     high = BOX[1]
     placed = []
     for place, row in enumerate([*columns, *branches]):
-        wide = (NARROW - (len(row) - 1) * BETWEEN) / len(row)
-        placed.append([Box(n * (wide + BETWEEN), place * (high + GAP), wide, high, node) for n, node in enumerate(row)])
+        left = RAIL if place >= len(columns) else 0.0
+        wide = (NARROW - left - (len(row) - 1) * BETWEEN) / len(row)
+        y = place * (high + GAP)
+        placed.append([Box(left + n * (wide + BETWEEN), y, wide, high, node) for n, node in enumerate(row)])
     trunk, beneath = placed[: len(columns)], placed[len(columns) :]
     down = [(a, b) for upper, lower in pairwise(trunk) for a in upper for b in lower]
-    down += pairwise([trunk[-1][0], *(row[0] for row in beneath)])
     paths = [f"M{a.x + a.width / 2:.0f},{a.y + high:.0f} L{b.x + b.width / 2:.0f},{b.y - 1:.0f}" for a, b in down]
-    paths += [
-        f"M{a.x + a.width:.0f},{a.y + high / 2:.0f} L{b.x - 1:.0f},{b.y + high / 2:.0f}"
-        for row in beneath
-        for a, b in pairwise(row)
-    ]
+    foot = trunk[-1][0].y + high
+    for row in beneath:
+        middle = row[0].y + high / 2
+        paths.append(f"M{RAIL / 2:.0f},{foot:.0f} V{middle:.0f} H{RAIL - 1:.0f}")
+        paths += [f"M{a.x + a.width:.0f},{middle:.0f} H{b.x - 1:.0f}" for a, b in pairwise(row)]
     return Drawing(NARROW, len(placed) * (high + GAP) - GAP, [box for row in placed for box in row], paths)
 
 

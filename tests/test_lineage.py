@@ -28,7 +28,7 @@ def test_boxes_never_overlap_and_stay_inside():
 
 
 def test_long_title_is_cut_to_its_box():
-    assert Box(0, 0, 132, 58, Node("Data", "flights-of-new-york-2013 v12")).title == "flights-of-… v12"
+    assert Box(0, 0, 132, 58, Node("Data", "flights-of-new-york-2013 v12")).title == "flights-o… v12"
 
 
 @pytest.mark.django_db
