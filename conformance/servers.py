@@ -70,6 +70,7 @@ def control_plane(world: str) -> Iterator[tuple[str, Any, Path]]:
     command = [
         sys.executable, "-m", "gunicorn", "controlplane.wsgi", "--bind", url.removeprefix("http://"),
         "--worker-class", "gthread", "--workers", "2", "--threads", "4", "--no-control-socket",
+        "--limit-request-line", "0",  # what gunicorn refuses, the product never sees
     ]  # fmt: skip
     with _installation() as (home, environment):
         broker = Valkey(home / "broker", free_port())

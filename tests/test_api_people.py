@@ -183,3 +183,13 @@ def test_scopes_bound_what_a_token_does(team, scopes):
         "read" in scopes, "write" in scopes, "decide" in scopes,
     )  # fmt: skip
     assert {read.status_code, wrote.status_code, decided.status_code} <= {200, 201, 403}
+
+
+def test_members_are_listed_by_name_page_by_page(team):
+    api = Api(team)
+    names = sorted([api.user.username, *(factories.make_user(team).username for _ in range(2))])
+
+    first = api.get(f"teams/{team.slug}/members", page_size=2).json()
+    rest = api.client.get(first["next"]).json()
+
+    assert [row["user"] for row in first["results"] + rest["results"]] == names

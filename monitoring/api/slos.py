@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -376,7 +377,9 @@ class OpenSlo(ApiView):
 
     query_class = OpenSloQuery
 
-    @extend_schema(summary="Export objectives as OpenSLO", responses={(200, "application/yaml"): str}, tags=TAGS)
+    @extend_schema(
+        summary="Export objectives as OpenSLO", responses={(200, "application/yaml"): OpenApiTypes.ANY}, tags=TAGS
+    )
     def get(self, request: Request) -> HttpResponse:
         """Return the objectives of your teams, or of one model, as OpenSLO v1 YAML."""
         rows = Slo.objects.visible_to(self.actor)

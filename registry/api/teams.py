@@ -1,6 +1,7 @@
 """The caller's teams: members, roles, guarded aliases."""
 
 from django.contrib.auth.models import User
+from django.db.models import F
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -39,7 +40,7 @@ class TeamsQuery(ListQuery):
 class MembersQuery(ListQuery):
     """The order of members."""
 
-    ordering = ordering("user__username")
+    ordering = ordering("username")
 
 
 class TeamBody(Strict):
@@ -99,7 +100,8 @@ class Members(OneTeamView):
     @extend_schema(summary="List members", responses=MemberSerializer(many=True), tags=["Teams"])
     def get(self, request: Request, slug: str) -> Response:
         """List the members of a team and their roles."""
-        return self.page(self.team(slug).memberships.select_related("user"), MemberSerializer)
+        members = self.team(slug).memberships.select_related("user").annotate(username=F("user__username"))
+        return self.page(members, MemberSerializer)
 
 
 class Member(OneTeamView):
