@@ -13,7 +13,7 @@ WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or f
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """One parameter as a form shows it."""
+    """One parameter as a form shows it; ``search`` is the range where good values are looked for, where one is declared."""
 
     name: str
     type: type[Any]
@@ -23,6 +23,7 @@ class Parameter:
     min: float | None
     max: float | None
     choices: tuple[tuple[str, str], ...] = ()  # (value, what people read), where there are few values
+    search: tuple[Any, ...] | None = None
 
 
 def parameters(declared: type) -> list[Parameter]:
@@ -33,6 +34,7 @@ def parameters(declared: type) -> list[Parameter]:
             field.name, hints[field.name], field.default, field.metadata.get("label", field.name),
             field.metadata.get("help", ""), field.metadata.get("min"), field.metadata.get("max"),
             tuple(field.metadata.get("choices", {}).items()),
+            field.metadata.get("search"),
         )
         for field in dataclasses.fields(declared)
     ]  # fmt: skip

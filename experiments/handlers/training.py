@@ -3,7 +3,7 @@
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
@@ -48,14 +48,16 @@ def train(ctx: JobContext) -> None:
     pipeline = PIPELINES[ctx.params["pipeline"]]
     ctx.progress(0.0, f"Reading {data}")
     refuse_golden_rows(ctx, data)
-    rows = _training_rows(data, load_frame(data.parquet, data.digest))
+    rows = training_rows(data, load_frame(data.parquet, data.digest))
     ctx.log(f"{data}, {data.digest}: {len(rows.train):,} rows to learn from, {len(rows.validation):,} to validate")
-    with _mlflow_run(ctx, model, data) as run:
+    with mlflow_run(
+        ctx, model, data, pipeline=pipeline.name, name=f"{pipeline.name}-job-{ctx.job_id}", params=ctx.params["params"]
+    ) as run:
         params: Any = parse(pipeline.params, ctx.params["params"])
         tried = _tried(ctx, run, pipeline, params, rows, model.task)
         trained, checked = fit(pipeline, params, rows, _Report(ctx, run, 0.5 if tried else 0.0))
         detail = _log_detail(run, tried, checked)
-        found = _log_outcome(run, trained, rows, model.task)
+        found = log_outcome(run, trained, rows, model.task)
         ctx.log(", ".join(f"{name} {value:.4f}" for name, value in found.items()))
         ctx.progress(TRAINED + 0.1, "Writing the model to MLflow")
         types = {column["name"]: column["type"] for column in data.columns}
@@ -91,7 +93,7 @@ def _read_back(source: str, run_id: str, model: RegisteredModel) -> ArtifactRead
         return error
 
 
-def _training_rows(data: DatasetVersion, frame: pd.DataFrame) -> TrainingRows:
+def training_rows(data: DatasetVersion, frame: pd.DataFrame) -> TrainingRows:
     """Return the rows to learn from, categories first: the order of columns that every pipeline keeps."""
     categorical = data.categorical()
     names = [*categorical, *(name for name in data.features() if name not in categorical)]
@@ -158,31 +160,40 @@ def _log_detail(run: tracking.Run, tried: CrossValidation | None, checked: Check
 
 
 @contextmanager
-def _mlflow_run(ctx: JobContext, model: RegisteredModel, data: DatasetVersion) -> Iterator[tracking.Run]:
-    """Begin a run in the name of the job's creator, with a token that lasts no longer than the run."""
+def mlflow_token(ctx: JobContext, model: RegisteredModel) -> Iterator[str]:
+    """Lend a token of the job's creator that lasts no longer than the block."""
     process = f"job:{ctx.job_id}"
     token, secret = token_create(
         actor=None, process=process, user=actor_of(ctx).user, team=model.team, name=f"job {ctx.job_id}",
         scopes=[ApiToken.Scope.READ, ApiToken.Scope.WRITE],
         expires_at=timezone.now() + timedelta(seconds=Job.objects.get(pk=ctx.job_id).timeout_s),
     )  # fmt: skip
-    split = {f"rows_{name}": facts["rows"] for name, facts in data.splits.items() if name in ("train", "validation")}
     try:
-        with tracking.run(
-            url=settings.MLFLOW_URL, token=secret, experiment=model.name, name=f"{ctx.params['pipeline']}-job-{ctx.job_id}",
-            params={
-                "pipeline": ctx.params["pipeline"], **ctx.params["params"], **split,
-                "dataset": str(data), "data_digest": data.digest,
-            },
-            tags={"job": str(ctx.job_id), "attempt": str(ctx.attempt), **_commit(), **_environment()},
-        ) as run:  # fmt: skip
-            ctx.log(f"MLflow run {run.run_id}")
-            yield run
+        yield secret
     finally:
         token_revoke(actor=None, process=process, token_id=token.pk)
 
 
-def _log_outcome(run: tracking.Run, trained: Trained, rows: TrainingRows, task: str) -> dict[str, float]:
+@contextmanager
+def mlflow_run(
+    ctx: JobContext, model: RegisteredModel, data: DatasetVersion, *, pipeline: str, name: str, params: Mapping[str, Any],
+    tags: Mapping[str, str] | None = None,
+) -> Iterator[tracking.Run]:  # fmt: skip
+    """Begin a run in the name of the job's creator; its parameters and tags say what its numbers depend on."""
+    split = {f"rows_{name}": facts["rows"] for name, facts in data.splits.items() if name in ("train", "validation")}
+    with (
+        mlflow_token(ctx, model) as secret,
+        tracking.run(
+            url=settings.MLFLOW_URL, token=secret, experiment=model.name, name=name,
+            params={"pipeline": pipeline, **params, **split, "dataset": str(data), "data_digest": data.digest},
+            tags={"job": str(ctx.job_id), "attempt": str(ctx.attempt), **(tags or {}), **_commit(), **_environment()},
+        ) as run,
+    ):  # fmt: skip
+        ctx.log(f"MLflow run {run.run_id}")
+        yield run
+
+
+def log_outcome(run: tracking.Run, trained: Trained, rows: TrainingRows, task: str) -> dict[str, float]:
     """Send metrics on the validation rows, curves and importance to the run; return the metrics."""
     found = validated(task, rows, trained)
     for name, value in {**found.metrics, **trained.facts}.items():

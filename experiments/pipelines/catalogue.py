@@ -1,5 +1,8 @@
 """Which ways to train there are, and what may be chosen of each.
 
+A parameter's ``search`` is the range that a search for good values begins with: (lowest, highest), with "log" where ratios count
+rather than differences. Those without it stay as they are chosen.
+
 The libraries that train are imported when a pipeline is first run, so that the web process, which only shows and checks
 the choices, does not spend the seconds and memory that they take.
 """
@@ -84,12 +87,12 @@ class LogisticParams:
 
     inverse_penalty: float = field(
         default=0.03,
-        metadata={"label": "Inverse penalty C", "help": "smaller means a simpler model", "min": 1e-4, "max": 1e3},
-    )
+        metadata={"label": "Inverse penalty C", "help": "smaller means a simpler model", "min": 1e-4, "max": 1e3, "search": (1e-3, 10.0, "log")},
+    )  # fmt: skip
     rare_below: int = field(
         default=50,
-        metadata={"label": "Rare category below", "help": "rarer values of a category share one weight", "min": 1},
-    )
+        metadata={"label": "Rare category below", "help": "rarer values of a category share one weight", "min": 1, "search": (5, 200, "log")},
+    )  # fmt: skip
     max_iterations: int = field(default=500, metadata={"label": "Iterations at most", "min": 10, "max": 10_000})
 
 
@@ -107,13 +110,25 @@ class TreeParams:
         default=50,
         metadata={"label": "Patience", "help": "stop after so many trees without gain on validation", "min": 1},
     )
-    learning_rate: float = field(default=0.05, metadata={"label": "Learning rate", "min": 0.001, "max": 1.0})
-    leaves: int = field(default=15, metadata={"label": "Leaves per tree", "min": 2, "max": 1024})
-    rows_per_leaf: int = field(default=50, metadata={"label": "Rows per leaf at least", "min": 1})
-    feature_share: float = field(default=0.7, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0})
-    row_share: float = field(default=0.8, metadata={"label": "Share of rows per tree", "min": 0.05, "max": 1.0})
-    penalty: float = field(default=1.0, metadata={"label": "L2 penalty", "min": 0.0})
-    category_smoothing: float = field(default=10.0, metadata={"label": "Smoothing of categories", "min": 0.0})
+    learning_rate: float = field(
+        default=0.05, metadata={"label": "Learning rate", "min": 0.001, "max": 1.0, "search": (0.01, 0.3, "log")}
+    )
+    leaves: int = field(
+        default=15, metadata={"label": "Leaves per tree", "min": 2, "max": 1024, "search": (4, 128, "log")}
+    )
+    rows_per_leaf: int = field(
+        default=50, metadata={"label": "Rows per leaf at least", "min": 1, "search": (5, 300, "log")}
+    )
+    feature_share: float = field(
+        default=0.7, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0, "search": (0.3, 1.0)}
+    )
+    row_share: float = field(
+        default=0.8, metadata={"label": "Share of rows per tree", "min": 0.05, "max": 1.0, "search": (0.5, 1.0)}
+    )
+    penalty: float = field(default=1.0, metadata={"label": "L2 penalty", "min": 0.0, "search": (0.01, 100.0, "log")})
+    category_smoothing: float = field(
+        default=10.0, metadata={"label": "Smoothing of categories", "min": 0.0, "search": (1.0, 200.0, "log")}
+    )
     seed: int = field(default=7, metadata={"label": "Seed", "help": "the same seed gives the same model", "min": 0})
 
 
@@ -125,10 +140,16 @@ class BoostedParams(ClassifierParams, TreeParams):
     """
 
     trees: int = field(default=1000, metadata={"label": "Trees at most", "min": 1, "max": 10_000})
-    rows_per_leaf: int = field(default=200, metadata={"label": "Rows per leaf at least", "min": 1})
-    feature_share: float = field(default=0.5, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0})
-    penalty: float = field(default=10.0, metadata={"label": "L2 penalty", "min": 0.0})
-    category_smoothing: float = field(default=50.0, metadata={"label": "Smoothing of categories", "min": 0.0})
+    rows_per_leaf: int = field(
+        default=200, metadata={"label": "Rows per leaf at least", "min": 1, "search": (20, 1000, "log")}
+    )
+    feature_share: float = field(
+        default=0.5, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0, "search": (0.2, 1.0)}
+    )
+    penalty: float = field(default=10.0, metadata={"label": "L2 penalty", "min": 0.0, "search": (0.1, 300.0, "log")})
+    category_smoothing: float = field(
+        default=50.0, metadata={"label": "Smoothing of categories", "min": 0.0, "search": (1.0, 300.0, "log")}
+    )
 
 
 @dataclass(frozen=True)
@@ -140,18 +161,26 @@ class XGBoostTreeParams:
         default=50,
         metadata={"label": "Patience", "help": "stop after so many trees without gain on validation", "min": 1},
     )
-    learning_rate: float = field(default=0.05, metadata={"label": "Learning rate", "min": 0.001, "max": 1.0})
-    leaves: int = field(default=15, metadata={"label": "Leaves per tree", "min": 2, "max": 1024})
+    learning_rate: float = field(
+        default=0.05, metadata={"label": "Learning rate", "min": 0.001, "max": 1.0, "search": (0.01, 0.3, "log")}
+    )
+    leaves: int = field(
+        default=15, metadata={"label": "Leaves per tree", "min": 2, "max": 1024, "search": (4, 128, "log")}
+    )
     leaf_weight: float = field(
         default=15.0,
         metadata={
             "label": "Weight of a leaf at least", "help": "sum of p · (1 - p) over its rows: the rarer positives are, the more rows it takes",
-            "min": 0.0,
+            "min": 0.0, "search": (1.0, 100.0, "log"),
         },
     )  # fmt: skip
-    feature_share: float = field(default=0.5, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0})
-    row_share: float = field(default=0.8, metadata={"label": "Share of rows per tree", "min": 0.05, "max": 1.0})
-    penalty: float = field(default=10.0, metadata={"label": "L2 penalty", "min": 0.0})
+    feature_share: float = field(
+        default=0.5, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0, "search": (0.2, 1.0)}
+    )
+    row_share: float = field(
+        default=0.8, metadata={"label": "Share of rows per tree", "min": 0.05, "max": 1.0, "search": (0.5, 1.0)}
+    )
+    penalty: float = field(default=10.0, metadata={"label": "L2 penalty", "min": 0.0, "search": (0.1, 300.0, "log")})
     seed: int = field(default=7, metadata={"label": "Seed", "help": "the same seed gives the same model", "min": 0})
 
 
@@ -166,8 +195,8 @@ class RankedParams(TreeParams):
 
     depth: int = field(
         default=30,
-        metadata={"label": "Places that count", "help": "pairs below this place are not learnt from", "min": 1},
-    )
+        metadata={"label": "Places that count", "help": "pairs below this place are not learnt from", "min": 1, "search": (10, 60)},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -187,8 +216,12 @@ class ForecastParams(TreeParams):
     Leaves are linear in the lags, so that series of any size are followed, and trends beyond what training saw.
     """
 
-    leaves: int = field(default=7, metadata={"label": "Leaves per tree", "min": 2, "max": 1024})
-    shrinkage: float = field(default=0.1, metadata={"label": "Shrinkage of linear leaves", "min": 0.0})
+    leaves: int = field(
+        default=7, metadata={"label": "Leaves per tree", "min": 2, "max": 1024, "search": (3, 48, "log")}
+    )
+    shrinkage: float = field(
+        default=0.1, metadata={"label": "Shrinkage of linear leaves", "min": 0.0, "search": (0.001, 10.0, "log")}
+    )
     horizon: int = field(
         default=8,
         metadata={"label": "Horizon", "help": "steps that are forecast where nothing is said", "min": 1, "max": 366},
@@ -247,9 +280,12 @@ class IsolatedParams:
             "help": "few are enough: anomalies are what few cuts isolate",
             "min": 2,
             "max": 100_000,
+            "search": (64, 4096, "log"),
         },
     )
-    feature_share: float = field(default=1.0, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0})
+    feature_share: float = field(
+        default=1.0, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0, "search": (0.3, 1.0)}
+    )
     rare_below: int = field(
         default=50,
         metadata={"label": "Rare category below", "help": "rarer values of a category count as one", "min": 1},
@@ -266,6 +302,7 @@ class TrainingPipeline:
         module, function: where it is done; imported when it is first used.
         tasks: of the models that it trains, as :class:`registry.models.Task` names them.
         needs: roles that the data's columns must have.
+        rounds: the parameter that bounds how many points its learning curve has; empty: it tells no curve.
     """
 
     name: str
@@ -276,6 +313,7 @@ class TrainingPipeline:
     function: str = "train"
     tasks: tuple[str, ...] = ("classification",)
     needs: tuple[str, ...] = ()
+    rounds: str = ""
 
     def train(self, rows: TrainingRows, params: Any, report: Report) -> Trained:
         """Train on ``rows``; ``params`` is an instance of the declared dataclass."""
@@ -295,6 +333,7 @@ BOOSTED = TrainingPipeline(
     description="Learns thresholds and interactions, takes missing values and categories as they are.",
     params=BoostedParams,
     module="experiments.pipelines.boosted",
+    rounds="trees",
 )
 XGBOOST = TrainingPipeline(
     name="xgboost",
@@ -302,6 +341,7 @@ XGBOOST = TrainingPipeline(
     description="The other usual library for trees: missing values and categories as they are, leaves grown where they gain most.",
     params=XGBoostParams,
     module="experiments.pipelines.xgboosted",
+    rounds="trees",
 )
 RANKED = TrainingPipeline(
     name="lambdamart",
@@ -309,6 +349,7 @@ RANKED = TrainingPipeline(
     description="Learns the order of the rows of a query; mistakes at the top of the list count most.",
     params=RankedParams,
     module="experiments.pipelines.ranked",
+    rounds="trees",
     tasks=("ranking",),
     needs=("query",),
 )
@@ -326,6 +367,7 @@ REGRESSED = TrainingPipeline(
     description="Predicts an amount or a duration; takes missing values and categories as they are.",
     params=RegressedParams,
     module="experiments.pipelines.regressed",
+    rounds="trees",
     tasks=("regression",),
 )
 RECURSIVE = TrainingPipeline(
@@ -335,6 +377,7 @@ RECURSIVE = TrainingPipeline(
     params=ForecastParams,
     module="experiments.pipelines.forecasting",
     function="recursive",
+    rounds="trees",
     tasks=("forecasting",),
     needs=("series", "time"),
 )
@@ -345,6 +388,7 @@ DIRECT = TrainingPipeline(
     params=ForecastParams,
     module="experiments.pipelines.forecasting",
     function="direct",
+    rounds="trees",
     tasks=("forecasting",),
     needs=("series", "time"),
 )

@@ -61,7 +61,11 @@ class Report(Protocol):
         """Tell the share of the training done; may raise to stop it."""
 
     def metric(self, name: str, value: float, step: int) -> None:
-        """Tell one point of a learning curve."""
+        """Tell one point of a learning curve; may raise to stop a training that is not worth going on.
+
+        A search for good parameters stops trials early by the curve of its objective on the validation rows: ``validation_average_precision``,
+        ``validation_l1`` and the like (``experiments.objectives`` lists them), with rounds counted from 1.
+        """
 
 
 Method = Literal["predict_proba", "predict", "score_samples", "search"]
