@@ -46,6 +46,30 @@ def train(ctx: JobContext) -> None:
     training.train(ctx)
 
 
+@job_kind("search_open", queue="training", timeout_s=300, memory_mb=2048, max_attempts=3)
+def search_open(ctx: JobContext) -> None:
+    """Begin a search: the run in MLflow under which its trials stand."""
+    from experiments.handlers import searching
+
+    searching.search_open(ctx)
+
+
+@job_kind("search_trial", queue="training", timeout_s=3600, memory_mb=4096, max_attempts=2)
+def search_trial(ctx: JobContext) -> None:
+    """Train once with parameters that the search chooses, and measure how good they are."""
+    from experiments.handlers import searching
+
+    searching.search_trial(ctx)
+
+
+@job_kind("search_close", queue="training", timeout_s=300, memory_mb=2048, max_attempts=3)
+def search_close(ctx: JobContext) -> None:
+    """End a search in MLflow, and train its winner where that was asked for."""
+    from experiments.handlers import searching
+
+    searching.search_close(ctx)
+
+
 @job_kind("evaluate", queue="evaluation", timeout_s=900, memory_mb=3072, max_attempts=2)
 def evaluate(ctx: JobContext) -> None:
     """Measure a version on held-out rows and record the evidence."""

@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from experiments import services
+from experiments.models import Search, SearchState
 from jobs.tasks import nudge
 
 
@@ -12,6 +13,13 @@ def read_sources() -> None:
     """Start the sources whose schedule has come due; safe to run twice."""
     for job in services.sources_due(now=timezone.now()):
         nudge.delay_on_commit(job.queue)
+
+
+@shared_task(acks_late=True)
+def step_searches() -> None:
+    """Move each search that runs one step: settle trials whose job ended, make the next ones; safe to run twice."""
+    for pk in Search.objects.filter(state=SearchState.RUNNING).values_list("pk", flat=True):
+        services.search_step(search_id=pk)
 
 
 @shared_task(acks_late=True)

@@ -83,8 +83,7 @@ def run(
     """
     with _spoken_to(url, token):
         client = MlflowClient()
-        found = client.get_experiment_by_name(experiment)
-        experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+        experiment_id = _experiment(client, experiment)
         run_id = client.create_run(experiment_id, run_name=name).info.run_id
         client.log_batch(
             run_id, params=[Param(k, str(v)) for k, v in params.items()], tags=[RunTag(k, v) for k, v in tags.items()]
@@ -97,6 +96,57 @@ def run(
             client.set_terminated(run_id, "FAILED")
             raise
         client.set_terminated(run_id, "FINISHED")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that others stand under."""
+
+    run_id: str
+    experiment_id: str
+
+
+def parent_run(
+    *, url: str, token: str, experiment: str, name: str, key: tuple[str, str], params: Mapping[str, Any]
+) -> Begun:
+    """Begin a run that others will stand under, or find the one that was begun before.
+
+    Args:
+        key: the tag (name, value) by which it is known.
+    """
+    with _spoken_to(url, token):
+        client = MlflowClient()
+        experiment_id = _experiment(client, experiment)
+        found = client.search_runs([experiment_id], f"tags.`{key[0]}` = '{key[1]}'", max_results=1)
+        if found:
+            return Begun(found[0].info.run_id, experiment_id)
+        run_id = client.create_run(experiment_id, run_name=name, tags=dict([key])).info.run_id
+        client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])
+        return Begun(run_id, experiment_id)
+
+
+def parent_end(
+    *, url: str, token: str, parent: Begun, status: str, metrics: Mapping[str, float], tags: Mapping[str, str]
+) -> None:
+    """End a run that others stand under; those of them that still run lost their worker and have failed."""
+    with _spoken_to(url, token):
+        client = MlflowClient()
+        left = client.search_runs(
+            [parent.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.run_id}' and attributes.status = 'RUNNING'"
+        )
+        for one in left:
+            client.set_terminated(one.info.run_id, "FAILED")
+        now = int(time() * 1000)
+        client.log_batch(
+            parent.run_id, metrics=[Metric(k, v, now, 0) for k, v in metrics.items()],
+            tags=[RunTag(k, v) for k, v in tags.items()],
+        )  # fmt: skip
+        client.set_terminated(parent.run_id, status)
+
+
+def _experiment(client: MlflowClient, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    return str(found.experiment_id if found else client.create_experiment(name))
 
 
 @contextmanager

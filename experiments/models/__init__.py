@@ -5,9 +5,11 @@ from experiments.models.datasets import Dataset, DatasetQuerySet, DatasetVersion
 from experiments.models.golden import GoldenMark
 from experiments.models.plans import EvaluationPlan, plan_in_force
 from experiments.models.runs import BatchScoring, Evaluation, TrainingRun, inputs_of
+from experiments.models.searches import UNFINISHED, Search, SearchState, SearchTrial, TrialState
 from experiments.models.sources import DatasetSource, DatasetUpload, source_folder
 
 __all__ = [
+    "UNFINISHED",
     "BatchScoring",
     "ContractCheck",
     "ContractDraft",
@@ -20,7 +22,11 @@ __all__ = [
     "Evaluation",
     "EvaluationPlan",
     "GoldenMark",
+    "Search",
+    "SearchState",
+    "SearchTrial",
     "TrainingRun",
+    "TrialState",
     "inputs_of",
     "plan_in_force",
     "source_folder",

@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from experiments.models.datasets import DatasetVersion
 from experiments.models.plans import EvaluationPlan
+from experiments.models.searches import SearchTrial
 from registry.models import ModelVersion, Team
 
 
@@ -24,6 +25,9 @@ class TrainingRun(models.Model):
     detail = models.JSONField(default=dict, help_text="how it fared by fold, and what calibrating changed")
     run_id = models.CharField(max_length=64)
     experiment_id = models.CharField(max_length=64)
+    trial = models.ForeignKey(
+        SearchTrial, models.PROTECT, null=True, related_name="runs", help_text="of the search that found the parameters"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -17,6 +17,7 @@ from experiments.services.datasets import dataset_build_start, dataset_create, d
 from experiments.services.evaluation import evaluation_plan_change, evaluation_record, evaluation_start
 from experiments.services.freezing import dataset_version_freeze
 from experiments.services.golden import CONFIRMERS, golden_confirm, golden_mark
+from experiments.services.searches import search_cancel, search_create, search_register
 from experiments.services.source_terms import FORMATS, policy_for, source_check
 from experiments.services.sources import (
     ingest_record,
@@ -27,6 +28,8 @@ from experiments.services.sources import (
 )
 from experiments.services.training import training_register, training_start
 from experiments.services.uploads import upload_begin, upload_keep, upload_receive, uploads_forget
+from experiments.services.trials import search_opened, search_step, trial_begin, trial_end, trial_report
+from experiments.services.uploads import upload_receive, uploads_forget
 
 __all__ = [
     "CONFIRMERS",
@@ -53,6 +56,11 @@ __all__ = [
     "golden_mark",
     "ingest_record",
     "policy_for",
+    "search_cancel",
+    "search_create",
+    "search_opened",
+    "search_register",
+    "search_step",
     "source_check",
     "source_declare",
     "source_retire",
@@ -63,6 +71,9 @@ __all__ = [
     "training_start",
     "upload_begin",
     "upload_keep",
+    "trial_begin",
+    "trial_end",
+    "trial_report",
     "upload_receive",
     "uploads_forget",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from experiments.models import DatasetVersion, TrainingRun
+from experiments.models import DatasetVersion, SearchTrial, TrainingRun
 from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES, pipelines_for
 from experiments.services.evaluation import evaluation_start
@@ -34,14 +34,43 @@ class TrainingResult:
 @audited()
 def training_start(
     *, actor: Actor, model: RegisteredModel, pipeline: str, dataset_version: DatasetVersion,
-    params: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None, trial: SearchTrial | None = None,
 ) -> Job:  # fmt: skip
     """Queue a job that trains the next version of ``model``.
+
+    Args:
+        trial: of the search that found the parameters, where one did.
 
     Raises:
         RoleError: the actor is no engineer of the model's team.
         InvalidError: there is no such pipeline, a parameter is not acceptable, or the data are another team's.
         ConflictError: the model is archived, or a quality check of the data failed.
+    """
+    check_trainable(actor, model, pipeline, dataset_version)
+    chosen = asdict(parse(PIPELINES[pipeline].params, params or {}))
+    job = job_create(
+        kind="train", scope=model.team.slug, title=f"Train {model.name}: {PIPELINES[pipeline].title}",
+        subject=model.path, created_by=actor.user,
+        params={
+            "model_id": model.pk, "dataset_version_id": dataset_version.pk, "pipeline": pipeline, "params": chosen,
+            **({"trial_id": trial.pk} if trial else {}),
+        },
+    )  # fmt: skip
+    audit(
+        action="training.start", subject=model.path, actor=actor, team=model.team.slug,
+        payload={
+            "job": job.pk, "pipeline": pipeline, "params": chosen, "data_digest": dataset_version.digest,
+            **({"search": trial.search_id, "trial": trial.number} if trial else {}),
+        },
+    )  # fmt: skip
+    return job
+
+
+def check_trainable(actor: Actor, model: RegisteredModel, pipeline: str, dataset_version: DatasetVersion) -> None:
+    """Refuse what cannot be trained: by this person, of this model, by this pipeline, on these rows.
+
+    Raises:
+        RoleError, InvalidError, ConflictError: says which.
     """
     actor.require(model.team, Role.ENGINEER)
     if model.archived_at:
@@ -59,19 +88,6 @@ def training_start(
             "Choose rows that have it, or read them in again and give a column that role.",
             field="dataset_version",
         )
-    chosen = asdict(parse(PIPELINES[pipeline].params, params or {}))
-    job = job_create(
-        kind="train", scope=model.team.slug, title=f"Train {model.name}: {PIPELINES[pipeline].title}",
-        subject=model.path, created_by=actor.user,
-        params={
-            "model_id": model.pk, "dataset_version_id": dataset_version.pk, "pipeline": pipeline, "params": chosen,
-        },
-    )  # fmt: skip
-    audit(
-        action="training.start", subject=model.path, actor=actor, team=model.team.slug,
-        payload={"job": job.pk, "pipeline": pipeline, "params": chosen, "data_digest": dataset_version.digest},
-    )  # fmt: skip
-    return job
 
 
 @audited()
@@ -97,6 +113,7 @@ def training_register(
         job=job, dataset_version=dataset_version, version=version, pipeline=pipeline, params=params,
         metrics=result.metrics, importance=result.importance, detail=result.detail, run_id=result.run_id,
         experiment_id=result.experiment_id,
+        trial_id=job.params.get("trial_id"),
     )  # fmt: skip
     audit(
         action="training.finish", subject=version.path, actor=actor, team=model.team.slug,
