@@ -8,13 +8,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
 
 from experiments.contracts.sources import rows_in
 from experiments.frames import load_frame
 from experiments.golden_rows import GoldenRows
 from experiments.intake.staging import ROW_KEY
 from experiments.models import BatchScoring, Dataset, DatasetVersion, Evaluation, GoldenMark, TrainingRun
+from experiments.models import (
+    BatchScoring,
+    Dataset,
+    DatasetVersion,
+    Evaluation,
+    Search,
+    SearchTrial,
+    TrainingRun,
+    TrialState,
+)
 from experiments.profile import in_interval
 from experiments.splitting import mask
 from experiments.suites import suite_for
@@ -88,6 +98,18 @@ def evaluations_of(actor: Actor) -> QuerySet[Evaluation]:
     return Evaluation.objects.filter(version__model__team__in=actor.teams()).select_related(
         "version__model__team", "dataset_version__dataset", "against__model", "job"
     )
+
+
+def searches_of(actor: Actor) -> QuerySet[Search]:
+    """Return the searches of the actor's teams, with what lists show of each."""
+    complete = Q(trials__state=TrialState.COMPLETE)
+    return (
+        Search.objects.filter(model__team__in=actor.teams())
+        .select_related("model__team", "dataset_version__dataset", "created_by")
+        .annotate(
+            made=Count("trials"), complete=Count("trials", filter=complete), highest=Max("trials__value"), lowest=Min("trials__value"),
+        )
+    )  # fmt: skip
 
 
 def batch_scorings_of(actor: Actor) -> QuerySet[BatchScoring]:
@@ -179,7 +201,11 @@ def data_record(version: ModelVersion, *, decided_at: datetime | None = None) ->
     Args:
         decided_at: what had not ended by then stands apart, as later; None: nothing was decided yet.
     """
-    run = TrainingRun.objects.select_related("dataset_version__dataset", "job").filter(version=version).first()
+    run = (
+        TrainingRun.objects.select_related("dataset_version__dataset", "job", "trial__search")
+        .filter(version=version)
+        .first()
+    )
     evaluations: list[Evaluation] = []
     later: list[Evaluation] = []
     for e in evaluations_of_version(version):
@@ -194,6 +220,7 @@ def data_record(version: ModelVersion, *, decided_at: datetime | None = None) ->
         "data_sets": [_data(used[key]) for key in sorted(used)],
         "training": {
             "pipeline": run.pipeline, "params": run.params, "data": str(run.dataset_version), "run_id": run.run_id,
+            "search": f"{run.trial.search}, trial {run.trial.number}" if run.trial else None,
             "job": run.job_id, "at": moment(run.created_at), "validation": run.metrics,
         } if run else None,
         "evaluations": [_evaluation(e) for e in evaluations],
@@ -222,3 +249,13 @@ def _data(data: DatasetVersion) -> dict[str, Any]:
         "target_kind": data.target_kind, "split_policy": policy_words(data), "failed_checks": data.failed_checks,
         "parent": str(data.parent) if data.parent else None,
     }  # fmt: skip
+
+
+def best_trial(search: Search) -> SearchTrial | None:
+    """Return the best complete trial of a search; of equals the earlier."""
+    return search.trials.filter(state=TrialState.COMPLETE).order_by(search.best_first, "number").first()
+
+
+def trial_counts(search: Search) -> dict[str, int]:
+    """Return how many trials of a search stand where."""
+    return dict(search.trials.order_by("state").values_list("state").annotate(count=Count("pk")))

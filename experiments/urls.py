@@ -7,6 +7,7 @@ from experiments.api.compare import Compare
 from experiments.api.contracts import Contracts, OneCheck, OneContract, OneDraft, Proposals, VersionChecks
 from experiments.api.lineage import Lineage, Uses
 from experiments.api.plans import ModelPlan
+from experiments.api.searches import OneSearch, Searches, SearchRegister, SearchStop, SearchTrials
 from experiments.api.sources import Golden, OneSource, Previews, SourceRuns, Sources, Uploads
 from experiments.api.views import (
     DatasetDetail,
@@ -16,7 +17,7 @@ from experiments.api.views import (
     Evaluations,
     Training,
 )
-from experiments.views import batch, compare, contracts, datasets, explore, golden, plans, sources, training
+from experiments.views import batch, compare, contracts, datasets, explore, golden, plans, searches, sources, training
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/", datasets.datasets, name="datasets"),
@@ -43,6 +44,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/", training.runs, name="runs"),
     path("runs/explore/", explore.explore, name="explore"),
     path("runs/explore/csv/", explore.explore_csv, name="explore_csv"),
+    path("searches/", searches.searches, name="searches"),
+    path("searches/<int:pk>/", searches.search_page, name="search_page"),
+    path("searches/<int:pk>/cancel/", searches.search_cancel, name="search_cancel"),
+    path("searches/<int:pk>/register/", searches.search_register, name="search_register"),
+    path("models/<str:name>/search/", searches.search_new, name="search_new"),
     path("models/<str:name>/train/", training.train, name="train"),
     path("models/<str:name>/evaluation-plan/", plans.evaluation_plan, name="evaluation_plan"),
     path("models/<str:name>/versions/<int:number>/training-panel/", training.training_panel, name="training_panel"),
@@ -74,6 +80,11 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/<slug:name>/checks/<int:pk>", OneCheck.as_view(), name="api_check"),
     path("compare", Compare.as_view(), name="api_compare"),
     path("training", Training.as_view(), name="api_training"),
+    path("searches", Searches.as_view(), name="api_searches"),
+    path("searches/<int:pk>", OneSearch.as_view(), name="api_search_one"),
+    path("searches/<int:pk>/trials", SearchTrials.as_view(), name="api_search_trials"),
+    path("searches/<int:pk>/cancel", SearchStop.as_view(), name="api_search_cancel"),
+    path("searches/<int:pk>/register", SearchRegister.as_view(), name="api_search_register"),
     path("batch-scorings", BatchScorings.as_view(), name="api_batch_scorings"),
     path("evaluations", Evaluations.as_view(), name="api_evaluations"),
     path("models/<str:name>/evaluation-plan", ModelPlan.as_view(), name="api_evaluation_plan"),

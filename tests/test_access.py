@@ -12,7 +12,15 @@ from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
 
-from experiments.models import ContractCheck, DataContract, Dataset, DatasetSource, DatasetUpload, DatasetVersion
+from experiments.models import (
+    ContractCheck,
+    DataContract,
+    Dataset,
+    DatasetSource,
+    DatasetUpload,
+    DatasetVersion,
+    Search,
+)
 from jobs.models import Job
 from monitoring.drift_packing import pack
 from monitoring.models import DriftReport, DriftWindow
@@ -163,6 +171,10 @@ def one_of_everything(other):
     )  # fmt: skip
     settings.REPORT_ROOT.mkdir()
     (settings.REPORT_ROOT / report.html).write_text("<p>Drift</p>")
+    search = Search.objects.create(
+        model=champion.model, dataset_version=data, pipeline="lightgbm", space={}, metric="average_precision", direction="maximize",
+        size=1, parallel=1, opening=job, created_by=actor.user,
+    )  # fmt: skip
     standing = make_standing(champion.model)
     retraining = make_retraining(champion.model, actor=actor)
     prompt = factories.make_model(other, name=f"{SECRET}-prompt", tags={PROMPT_TAG: "true"})
@@ -213,6 +225,7 @@ def one_of_everything(other):
         ("uploads", "pk"): upload.pk,
         ("sources", "pk"): source.pk,
         ("slos", "pk"): slo.pk,
+        ("searches", "pk"): search.pk,
         ("retraining", "pk"): retraining.pk,
         ("standing", "pk"): standing.pk,
         ("standing-approvals", "pk"): standing.pk,

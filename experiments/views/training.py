@@ -101,7 +101,11 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
     """Return the piece of a version's page that says what it was made from and how it did."""
     actor = actor_of(request)
     version = visible_version(actor, name, number)
-    run = TrainingRun.objects.select_related("dataset_version__dataset", "job").filter(version=version).first()
+    run = (
+        TrainingRun.objects.select_related("dataset_version__dataset", "job", "trial__search")
+        .filter(version=version)
+        .first()
+    )
     measured = measured_of(version)
     curves = measured.curves
     evaluations = version.evaluations.select_related("job", "against", "plan", "dataset_version__dataset")
