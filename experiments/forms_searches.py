@@ -116,12 +116,13 @@ class SpaceForm(forms.Form):
         return [self._row(one) for one in self.parameters]
 
     def _row(self, one: Parameter) -> SpaceRow:
-        names = [f"{part}-{one.name}" for part in ("searched", "low", "high", "log", "fixed")]
-        bound = [self[name] if name in self.fields else None for name in names]
-        fixed = bound[4]
+        searched, low, high, log, fixed = (
+            self[name] if (name := f"{part}-{one.name}") in self.fields else None
+            for part in ("searched", "low", "high", "log", "fixed")
+        )
         assert fixed is not None  # noqa: S101  every parameter has a value
-        errors = [text for field in bound if field for text in field.errors]
-        return SpaceRow(one, *bound[:4], fixed, errors)
+        errors = [str(text) for field in (searched, low, high, log, fixed) if field for text in field.errors]
+        return SpaceRow(one, searched, low, high, log, fixed, errors)
 
     def clean(self) -> dict[str, Any]:
         """See that what is searched has ends."""

@@ -100,7 +100,7 @@ def search_close(ctx: JobContext) -> None:
     with mlflow_token(ctx, search.model) as secret:
         tracking.parent_end(
             url=settings.MLFLOW_URL, token=secret, parent=tracking.Begun(search.run_id, search.experiment_id),
-            status=STATUS[search.state],
+            status=STATUS[SearchState(search.state)],
             metrics={
                 **{f"trials_{state}": float(states.count(state)) for state in sorted(set(states))},
                 **({f"best_{search.metric}": best.value} if best and best.value is not None else {}),
@@ -128,7 +128,7 @@ def _measured(
     """
     search = trial.search
     pipeline = PIPELINES[search.pipeline]
-    params = parse(pipeline.params, trial.all_params)
+    params: Any = parse(pipeline.params, trial.all_params)
     if not search.folds:
         report = _Report(ctx, run, trial, curve=objective.curve, every=plan_of(search).every)
         return log_outcome(run, pipeline.train(rows, params, report), rows, search.model.task)

@@ -103,12 +103,12 @@ def search_page(request: HttpRequest, pk: int) -> HttpResponse:
     maximize = search.direction == "maximize"
     counts, best = trial_counts(search), best_trial(search)
     complete = search.trials.filter(state=TrialState.COMPLETE).values_list("number", "value", "params")
-    points = [charts.Point(*row) for row in complete]
+    points = [charts.Point(number, value, params) for number, value, params in complete if value is not None]
     space = dict(_in_order(search, search.space))
     drawn = len(points) >= FEWEST_DRAWN
     state = request.GET.get("state", "")
     trials = search.trials.select_related("job", "training").prefetch_related("runs__version__model")
-    order = ("-number",)
+    order: tuple[str, ...] = ("-number",)
     if state in TrialState.values:
         trials = trials.filter(state=state)
         order = (search.best_first, "number") if state == TrialState.COMPLETE else order
