@@ -200,6 +200,7 @@ def _call_off(trial: SearchTrial, by: str) -> None:
 
 
 def _end(search: Search, state: SearchState, because: str) -> None:
+    """End a search: what still waits or runs is called off, and a job ends its run in MLflow."""
     for trial in search.trials.filter(state__in=UNFINISHED):
         _call_off(trial, "the end of the search")
     search.state, search.ended_because, search.ended_at = state, because, timezone.now()
