@@ -7,6 +7,7 @@ out by a hash. The rows of one query always stay together.
 from hashlib import blake2b
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from experiments.pipelines.contract import TrainingRows
@@ -34,7 +35,7 @@ def folds_of(rows: TrainingRows, count: int) -> list[TrainingRows]:
     return found
 
 
-def _by_time(rows: TrainingRows, count: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def _by_time(rows: TrainingRows, count: int) -> npt.NDArray[np.int64]:
     """Return which of ``count`` + 1 spans of equally many rows each row lies in."""
     before = rows.train_context[rows.roles["time"]].rank(method="min").to_numpy() - 1
     place = (before * (count + 1) / len(before)).astype(np.int64)
@@ -43,7 +44,7 @@ def _by_time(rows: TrainingRows, count: int) -> "np.ndarray[tuple[int], np.dtype
     return np.asarray(place, dtype=np.int64)
 
 
-def _by_hash(rows: TrainingRows, count: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def _by_hash(rows: TrainingRows, count: int) -> npt.NDArray[np.int64]:
     column = next((rows.roles[role] for role in ("query", "series", "entity", "key") if role in rows.roles), None)
     names = rows.train_context[column] if column else pd.Series(rows.train.index)
     hashed = {
@@ -52,7 +53,7 @@ def _by_hash(rows: TrainingRows, count: int) -> "np.ndarray[tuple[int], np.dtype
     return np.asarray([hashed[name] % count for name in names], dtype=np.int64)
 
 
-def _parts(rows: TrainingRows, learn: "np.ndarray", measure: "np.ndarray") -> TrainingRows:  # type: ignore[type-arg]
+def _parts(rows: TrainingRows, learn: npt.NDArray[np.bool_], measure: npt.NDArray[np.bool_]) -> TrainingRows:
     context = rows.train_context
     return TrainingRows(
         rows.train[learn], rows.train_labels[learn], rows.train[measure], rows.train_labels[measure], rows.categorical,

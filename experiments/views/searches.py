@@ -13,7 +13,7 @@ from experiments import search_charts as charts
 from experiments import services
 from experiments.forms import DataForm
 from experiments.forms_searches import SearchForm, SpaceForm
-from experiments.models import UNFINISHED, Search, SearchState, TrialState
+from experiments.models import UNFINISHED, Search, SearchState, TrainingRun, TrialState
 from experiments.params import parameters
 from experiments.pipelines.catalogue import PIPELINES, pipelines_for
 from experiments.searching.objectives import OBJECTIVES, objective_of
@@ -107,12 +107,15 @@ def search_page(request: HttpRequest, pk: int) -> HttpResponse:
     space = dict(_in_order(search, search.space))
     drawn = len(points) >= FEWEST_DRAWN
     state = request.GET.get("state", "")
-    trials = search.trials.select_related("job", "training").prefetch_related("runs__version__model")
+    trials = search.trials.select_related("job", "training")
     order: tuple[str, ...] = ("-number",)
     if state in TrialState.values:
         trials = trials.filter(state=state)
         order = (search.best_first, "number") if state == TrialState.COMPLETE else order
     done = sum(count for state, count in counts.items() if state not in UNFINISHED)
+    page = page_of(request, trials, *order, size=25)
+    made = TrainingRun.objects.filter(trial__in=page.rows).select_related("version__model").order_by("id")
+    versions = {run.trial_id: run.version for run in made}
     context = {
         "search": search,
         "objective": objective,
@@ -130,8 +133,8 @@ def search_page(request: HttpRequest, pk: int) -> HttpResponse:
         "slices": charts.slices(points, space, objective.label, maximize=maximize) if drawn else [],
         "parallel": charts.parallel(points, space, objective.label, maximize=maximize) if drawn else None,
         "importances": sorted(search.importances.items(), key=lambda item: -item[1]),
-        "page": (page := page_of(request, trials, *order, size=25)),
-        "trials": [(one, _in_order(search, one.params)) for one in page.rows],
+        "page": page,
+        "trials": [(one, _in_order(search, one.params), versions.get(one.pk)) for one in page.rows],
         "chosen": state,
         "states": TrialState.choices,
         "space": [(name, _words(one)) for name, one in space.items()],
