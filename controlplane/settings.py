@@ -97,6 +97,9 @@ BATCH_ROOT = Path(env.str("BATCH_ROOT", str(VAR_DIR / "batch")))
 DASK_SCHEDULER = env.str(
     "DASK_SCHEDULER", ""
 )  # address such as `tcp://dask:8786` that scores batches; empty: the worker itself
+TRAINING_CLUSTER: str = env.str(
+    "TRAINING_CLUSTER", ""
+)  # Dask cluster whose workers grow LightGBM's trees: `tcp://dask:8786`, or `local:2` for so many processes of the job; empty: the job itself
 SPOOL_ROOT = Path(env.str("SPOOL_ROOT", str(VAR_DIR / "spool")))  # prediction records of the gateway, until shipped
 ROUTING_TABLE_PATH = Path(env.str("ROUTING_TABLE_PATH", str(VAR_DIR / "routing/table.json")))  # read by the gateway
 # What signs approved versions: an EC private key (PEM). Without one, a demo makes its own; production has to name it.

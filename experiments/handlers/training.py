@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
@@ -48,7 +48,7 @@ def train(ctx: JobContext) -> None:
     pipeline = PIPELINES[ctx.params["pipeline"]]
     ctx.progress(0.0, f"Reading {data}")
     refuse_golden_rows(ctx, data)
-    rows = training_rows(data, load_frame(data.parquet, data.digest))
+    rows = replace(training_rows(data, load_frame(data.parquet, data.digest)), cluster=settings.TRAINING_CLUSTER)
     ctx.log(f"{data}, {data.digest}: {len(rows.train):,} rows to learn from, {len(rows.validation):,} to validate")
     with mlflow_run(
         ctx, model, data, pipeline=pipeline.name, name=f"{pipeline.name}-job-{ctx.job_id}", params=ctx.params["params"]

@@ -20,6 +20,7 @@ class TrainingRows:
         train_labels, validation_labels: the target.
         roles: {role: column} of those columns in ``train_context`` and ``validation_context``, such as query, series and time.
         documents: of a retrieval, all that may be found, of whatever split: id, title and text alone, in order of their ids.
+        cluster: the Dask cluster whose workers train, for pipelines that can; empty: this process does.
     """
 
     train: pd.DataFrame
@@ -31,6 +32,7 @@ class TrainingRows:
     validation_context: pd.DataFrame = field(default_factory=pd.DataFrame)
     roles: Mapping[str, str] = field(default_factory=dict)
     documents: pd.DataFrame = field(default_factory=pd.DataFrame)
+    cluster: str = ""
 
     @property
     def context(self) -> pd.DataFrame:

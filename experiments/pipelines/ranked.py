@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from experiments.metrics.ranking import per_query
 from experiments.pipelines.catalogue import RankedParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows
 from experiments.pipelines.encoding import categories_of, encoder, gains_of, reporter, settings_of, with_words
@@ -29,15 +30,28 @@ def train(rows: TrainingRows, params: RankedParams, report: Report) -> Trained:
     categories = categories_of(rows)
     codes = encoder(categories, rows.numeric).fit(rows.train)
     model = lightgbm.LGBMRanker(**settings_of(params), lambdarank_truncation_level=params.depth)
-    model.fit(
-        codes.transform(rows.train.iloc[learn.order]), rows.train_labels.iloc[learn.order], group=learn.sizes,
-        eval_X=codes.transform(rows.validation.iloc[validate.order]), eval_y=rows.validation_labels.iloc[validate.order],
-        eval_group=[validate.sizes], eval_at=[10], categorical_feature=list(categories),
-        callbacks=[
-            lightgbm.early_stopping(params.patience, first_metric_only=True, verbose=False),
-            reporter(report, params.trees, "ndcg@10", "nDCG at 10"),
-        ],
-    )  # fmt: skip
+    features, grades = codes.transform(rows.train.iloc[learn.order]), rows.train_labels.iloc[learn.order]
+    seen, truth = codes.transform(rows.validation.iloc[validate.order]), rows.validation_labels.iloc[validate.order]
+    if rows.cluster:
+        from experiments.pipelines.distributed import Stop, fitted
+
+        names = np.repeat(np.arange(len(validate.sizes)), validate.sizes)
+        stop = Stop(
+            "ndcg_at_10", seen, lambda raw: float(per_query(names, truth, raw).values["ndcg_exp_at_10"].mean()), params.patience,
+            higher=True,
+        )  # fmt: skip
+        model = fitted(
+            rows.cluster, model, features, grades, stop, report, categorical=list(categories), groups=learn.sizes
+        )
+    else:
+        model.fit(
+            features, grades, group=learn.sizes, eval_X=seen, eval_y=truth, eval_group=[validate.sizes], eval_at=[10],
+            categorical_feature=list(categories),
+            callbacks=[
+                lightgbm.early_stopping(params.patience, first_metric_only=True, verbose=False),
+                reporter(report, params.trees, "ndcg@10", "nDCG at 10"),
+            ],
+        )  # fmt: skip
     booster = with_words(model.booster_, categories, model.best_iteration_)
     pipeline = Pipeline([("codes", codes), ("model", model)])
     return Trained(

@@ -1,6 +1,7 @@
 """Gradient-boosted trees for numbers."""
 
 import lightgbm
+import numpy as np
 from sklearn.pipeline import Pipeline
 
 from experiments.pipelines.catalogue import RegressedParams
@@ -18,15 +19,22 @@ def train(rows: TrainingRows, params: RegressedParams, report: Report) -> Traine
     objective = "regression_l1" if params.robust else "regression"
     metric, title = METRICS[objective]
     model = lightgbm.LGBMRegressor(**settings_of(params), objective=objective)
-    model.fit(
-        codes.transform(rows.train), rows.train_labels,
-        eval_X=codes.transform(rows.validation), eval_y=rows.validation_labels, eval_metric=metric,
-        categorical_feature=list(categories),
-        callbacks=[
-            lightgbm.early_stopping(params.patience, first_metric_only=True, verbose=False),
-            reporter(report, params.trees, metric, title),
-        ],
-    )  # fmt: skip
+    learn, validate, truth = codes.transform(rows.train), codes.transform(rows.validation), rows.validation_labels
+    if rows.cluster:
+        from experiments.pipelines.distributed import Stop, fitted
+
+        loss = np.abs if params.robust else np.square
+        stop = Stop(metric, validate, lambda raw: float(loss(raw - truth).mean()), params.patience, higher=False)
+        model = fitted(rows.cluster, model, learn, rows.train_labels, stop, report, categorical=list(categories))
+    else:
+        model.fit(
+            learn, rows.train_labels, eval_X=validate, eval_y=truth, eval_metric=metric,
+            categorical_feature=list(categories),
+            callbacks=[
+                lightgbm.early_stopping(params.patience, first_metric_only=True, verbose=False),
+                reporter(report, params.trees, metric, title),
+            ],
+        )  # fmt: skip
     booster = with_words(model.booster_, categories, model.best_iteration_)
     pipeline = Pipeline([("codes", codes), ("model", model)])
     return Trained(pipeline, booster, gains_of(booster), {"trees": float(model.best_iteration_)}, method="predict")
