@@ -18,7 +18,8 @@ from experiments.searching.told import Ask, Judge, Plan, Told, Weigh
 from experiments.services.searches import closing_job
 from jobs.leases import LeaseLostError, job_hold
 from jobs.services import job_cancel, job_create
-from jobs.states import IllegalMoveError, State
+from jobs.state_table import IllegalMoveError
+from jobs.states import State
 from registry.audit_trail import audit, audited
 
 HOPELESS = 5  # trials that fail before any is complete: the next ones would fail too
