@@ -22,7 +22,7 @@ import pandas as pd
 from distributed import Client, LocalCluster
 from lightgbm import dask as lightgbm_dask
 
-from experiments.metrics import Floats
+from experiments.metrics import Floats, Ints
 from experiments.pipelines.contract import Report
 
 LOCAL = "local:"
@@ -85,7 +85,7 @@ def cluster(named: str) -> Iterator[Any]:
 
 def grown(
     named: str, model: Any, features: pd.DataFrame, labels: "pd.Series[Any]", *, categorical: Sequence[str],
-    groups: "Sequence[int] | None" = None,
+    groups: Ints | None = None,
 ) -> Any:  # fmt: skip
     """Return ``model``, fitted by the cluster's workers, as the local estimator of its kind.
 
@@ -105,7 +105,7 @@ def grown(
         )
         more: dict[str, Any] = {}
         if groups is not None:
-            sizes = [np.asarray(one) for one in _sizes(groups, [end for _, end, _ in kept])]
+            sizes = list(_sizes(groups, [end for _, end, _ in kept]))
             more["group"] = dask.array.concatenate([
                 dask.array.from_delayed(_held(client, part, worker), shape=part.shape, dtype=part.dtype)
                 for part, (worker, *_) in zip(sizes, on, strict=True)
@@ -118,7 +118,7 @@ def grown(
 
 def fitted(
     named: str, model: Any, features: pd.DataFrame, labels: "pd.Series[Any]", stop: Stop, report: Report, *,
-    categorical: Sequence[str], groups: "Sequence[int] | None" = None,
+    categorical: Sequence[str], groups: Ints | None = None,
 ) -> Any:  # fmt: skip
     """Return ``model``, fitted by the workers of the cluster and stopped at its best round; tells the learning curve afterwards."""
     report.progress(0.05, f"Growing {model.n_estimators} trees on {named}")
@@ -146,7 +146,7 @@ def best_round(booster: lightgbm.Booster, stop: Stop) -> tuple[int, list[float]]
     return best + 1, found
 
 
-def _cuts(rows: int, parts: int, groups: "Sequence[int] | None") -> list[tuple[int, int]]:
+def _cuts(rows: int, parts: int, groups: Ints | None) -> list[tuple[int, int]]:
     """Return where each worker's rows begin and end; with queries, at the end of one."""
     ends = np.cumsum(groups) if groups is not None else np.arange(1, rows + 1)
     places = [
@@ -156,7 +156,7 @@ def _cuts(rows: int, parts: int, groups: "Sequence[int] | None") -> list[tuple[i
     return list(pairwise(bounds))
 
 
-def _sizes(groups: Sequence[int], ends: Sequence[int]) -> Iterator[Sequence[int]]:
+def _sizes(groups: Ints, ends: Sequence[int]) -> Iterator[Ints]:
     last, until = 0, np.cumsum(groups)
     for end in ends:
         count = int(np.searchsorted(until, end)) + 1
