@@ -47,6 +47,7 @@ class SearchForm(forms.Form):
         super().__init__(*args, **kwargs)
         field = self.fields["metric"]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101  declared above
+        field.initial = objectives[0].metric
         field.choices = [(one.metric, f"{one.label}, {one.direction}") for one in objectives]
 
     @property
