@@ -284,7 +284,6 @@ SPECTACULAR_SETTINGS = {
         "DriftState": "monitoring.models.DriftWindow.State",
         "JobState": "jobs.models.STATES",
         "ObjectiveKind": "monitoring.models.Slo.Kind",
-        "SearchDirection": "experiments.models.searches.DIRECTIONS",
         "SearchState": "experiments.models.SearchState",
         "TrialState": "experiments.models.TrialState",
         "WebhookStatus": "registry.models.Webhook.Status",

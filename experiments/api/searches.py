@@ -45,6 +45,7 @@ class SearchSerializer(serializers.ModelSerializer[Search]):
     model = serializers.CharField(source="model.name")
     dataset = serializers.CharField(source="dataset_version.dataset.name")
     dataset_version = serializers.IntegerField(source="dataset_version.number")
+    direction = serializers.CharField(help_text="maximize or minimize")
     trials = serializers.IntegerField(source="size", help_text="that it may make")
     created_by = serializers.CharField(source="created_by.username")
 

@@ -31,7 +31,6 @@ class TrialState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-DIRECTIONS = [("maximize", "maximize"), ("minimize", "minimize")]
 UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 
 
@@ -55,7 +54,7 @@ class Search(models.Model):
     metric = models.CharField(
         max_length=50, help_text="the objective, on validation rows or folds of the training rows"
     )
-    direction = models.CharField(max_length=10, choices=DIRECTIONS)
+    direction = models.CharField(max_length=10, choices=[("maximize", "maximize"), ("minimize", "minimize")])
     sampler = models.CharField(max_length=10, choices=Sampler, default=Sampler.TPE)
     pruner = models.CharField(max_length=10, choices=Pruner, default=Pruner.MEDIAN)
     seed = models.PositiveIntegerField(default=7)
