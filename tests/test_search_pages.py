@@ -31,7 +31,7 @@ def filled_form(client, path):
         bound.html_name: ("on" if bound.value() is True else bound.value())
         for form in (forms["data_form"], forms["form"], forms["space"])
         for bound in form
-        if bound.value() not in (None, False, "")
+        if bound.value() is not False and bound.value() not in (None, "")
     } | {"dataset_version": forms["data_form"].fields["dataset_version"].queryset.get().pk}
 
 
