@@ -87,7 +87,11 @@ class SpaceForm(forms.Form):
             def named(what: str, base: dict[str, Any], label: str = label) -> dict[str, Any]:
                 return {**base, "aria-label": f"{label}: {what}"}
 
-            if one.type is bool:
+            if one.choices:
+                self.fields[f"fixed-{one.name}"] = forms.ChoiceField(
+                    choices=one.choices, initial=one.default, widget=forms.Select(named("value", SELECT))
+                )
+            elif one.type is bool:
                 self.fields[f"fixed-{one.name}"] = forms.BooleanField(
                     required=False, initial=one.default, widget=forms.CheckboxInput(named("value", CHECK))
                 )

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from experiments import services, tracking
+from experiments.fitting import fit
 from experiments.frames import load_frame
 from experiments.handlers.asking import actor_of
 from experiments.handlers.training import log_outcome, mlflow_run, mlflow_token, training_rows
@@ -131,11 +132,11 @@ def _measured(
     params: Any = parse(pipeline.params, trial.all_params)
     if not search.folds:
         report = _Report(ctx, run, trial, curve=objective.curve, every=plan_of(search).every)
-        return log_outcome(run, pipeline.train(rows, params, report), rows, search.model.task)
+        return log_outcome(run, fit(pipeline, params, rows, report)[0], rows, search.model.task)
     found: list[dict[str, float]] = []
     for number, fold in enumerate(folds_of(rows, search.folds), 1):
         report = _Report(ctx, run, trial, begun=(number - 1) / search.folds, share=1 / search.folds, fold=number)
-        found.append(validated(search.model.task, fold, pipeline.train(fold, params, report)).metrics)
+        found.append(validated(search.model.task, fold, fit(pipeline, params, fold, report)[0]).metrics)
         means = _means(found)
         run.metric(f"folds_{objective.metric}", means[objective.measured], number)
         _judge(trial, number, means[objective.measured])
