@@ -14,12 +14,12 @@ from experiments.contracts.sources import rows_in
 from experiments.frames import load_frame
 from experiments.golden_rows import GoldenRows
 from experiments.intake.staging import ROW_KEY
-from experiments.models import BatchScoring, Dataset, DatasetVersion, Evaluation, GoldenMark, TrainingRun
 from experiments.models import (
     BatchScoring,
     Dataset,
     DatasetVersion,
     Evaluation,
+    GoldenMark,
     Search,
     SearchTrial,
     TrainingRun,

@@ -11,6 +11,7 @@ from experiments import services, tracking
 from experiments.fitting import fit
 from experiments.frames import load_frame
 from experiments.handlers.asking import actor_of
+from experiments.handlers.guarding import refuse_golden_rows
 from experiments.handlers.training import log_outcome, mlflow_run, mlflow_token, training_rows
 from experiments.models import Search, SearchState, SearchTrial, TrialState
 from experiments.params import parse
@@ -39,6 +40,7 @@ class PrunedError(Exception):
 def search_open(ctx: JobContext) -> None:
     """Make the run under which the trials stand; a second attempt finds the one that a first made."""
     search = Search.objects.select_related("model__team", "dataset_version__dataset").get(opening_id=ctx.job_id)
+    refuse_golden_rows(ctx, search.dataset_version)
     ctx.progress(0.1, "Beginning the run in MLflow")
     with mlflow_token(ctx, search.model) as secret:
         begun = tracking.parent_run(
@@ -67,6 +69,7 @@ def search_trial(ctx: JobContext) -> None:
     objective = objective_of(search.model.task, search.metric)
     ctx.log(", ".join(f"{name} {value}" for name, value in trial.params.items()))
     ctx.progress(0.0, f"Reading {data}")
+    refuse_golden_rows(ctx, data)  # a set may have become golden since
     rows = training_rows(data, load_frame(data.parquet, data.digest))
     metrics: dict[str, float] = {}
     state, value, ended = TrialState.COMPLETE, None, "complete"

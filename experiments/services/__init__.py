@@ -27,9 +27,8 @@ from experiments.services.sources import (
     sources_due,
 )
 from experiments.services.training import training_register, training_start
-from experiments.services.uploads import upload_begin, upload_keep, upload_receive, uploads_forget
 from experiments.services.trials import search_opened, search_step, trial_begin, trial_end, trial_report
-from experiments.services.uploads import upload_receive, uploads_forget
+from experiments.services.uploads import upload_begin, upload_keep, upload_receive, uploads_forget
 
 __all__ = [
     "CONFIRMERS",
@@ -69,11 +68,11 @@ __all__ = [
     "stop_where_broken",
     "training_register",
     "training_start",
-    "upload_begin",
-    "upload_keep",
     "trial_begin",
     "trial_end",
     "trial_report",
+    "upload_begin",
+    "upload_keep",
     "upload_receive",
     "uploads_forget",
 ]

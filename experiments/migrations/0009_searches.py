@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0007_run_detail'),
+        ('experiments', '0008_golden_split'),
         ('jobs', '0003_outbox'),
         ('registry', '0029_alert_rules_of_the_installation'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
