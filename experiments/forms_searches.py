@@ -9,7 +9,7 @@ from experiments.forms import WIDGETS
 from experiments.models import Search
 from experiments.params import Parameter, parameters
 from experiments.searching.objectives import Objective
-from experiments.searching.space import declared_space
+from experiments.searching.space import OF_THE_TRAINING, declared_space
 
 SELECT, CHECK = {"class": "form-select"}, {"class": "form-check-input"}
 
@@ -76,7 +76,8 @@ class SpaceForm(forms.Form):
 
     def __init__(self, declared: type, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.parameters, space = parameters(declared), declared_space(declared)
+        self.parameters = [one for one in parameters(declared) if one.name not in OF_THE_TRAINING]
+        space = declared_space(declared)
         for one in self.parameters:
             label, found = one.label, space.get(one.name, {})
             number = one.type in (int, float)

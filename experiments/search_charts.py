@@ -46,7 +46,7 @@ class Scale:
     @property
     def ends(self) -> tuple[str, str]:
         """The words at both ends."""
-        return (self.words[0], self.words[-1]) if self.words else (f"{self.low:.3g}", f"{self.high:.3g}")
+        return (self.words[0], self.words[-1]) if self.words else (f"{self.low:.4g}", f"{self.high:.4g}")
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def test_every_declared_space_lies_within_the_limits_of_its_parameters(pipeline)
     [
         ({}, "space", "at least one"),
         ({"colour": {"low": 1, "high": 2}}, "space/colour", "no parameter here; choose from trees"),
-        ({"seed": {"low": 1, "high": 2}}, "space/seed", "no better"),
+        ({"seed": {"low": 1, "high": 2}}, "space/seed", "No seed is better"),
         ({"leaves": 5}, "space/leaves", "takes a range"),
         ({"leaves": {"low": 4}}, "space/leaves", "has low, high"),
         ({"leaves": {"low": 4, "high": 8, "lag": 1}}, "space/leaves", "has low, high"),

@@ -7,6 +7,7 @@ from experiments.params import Parameter, parameters
 from registry.errors import InvalidError
 
 LOG = "log"
+OF_THE_TRAINING = ("folds", "fold_window", "fold_gap_hours")  # how a training is tried; a search has folds of its own
 Space = dict[str, dict[str, Any]]  # {parameter: {low, high, log} or {choices}}
 
 
@@ -27,8 +28,8 @@ def check_space(declared: type, given: Mapping[str, Any]) -> Space:
     for name in given:
         if name not in known:
             raise InvalidError(f"{name} is no parameter here; choose from {', '.join(known)}.", field=f"space/{name}")
-        if name == "seed":
-            raise InvalidError("A seed is no better than another one; leave it fixed.", field="space/seed")
+        if name == "seed" or name in OF_THE_TRAINING:
+            raise InvalidError(f"No {name} is better than another one; leave it fixed.", field=f"space/{name}")
     return {name: _checked(known[name], asked) for name, asked in given.items()}
 
 
