@@ -113,6 +113,7 @@ METRIC_LABELS = {
     "pinball_loss": "Pinball loss",
     "crps": "CRPS",
     **{f"coverage_{percent}pct": f"Coverage of the {percent}% interval" for percent in (50, 80, 90, 95)},
+    **{f"width_{percent}pct": f"Width of the {percent}% interval" for percent in (50, 80, 90, 95)},
     # What a rollout counts of the version beside the champion, on real requests.
     "error_rate": "Requests that fail",
     "timeout_rate": "Requests answered too late",
