@@ -123,10 +123,10 @@ def drawn_down(columns: Columns, branches: Columns = ()) -> Drawing:
     down = [(a, b) for upper, lower in pairwise(trunk) for a in upper for b in lower]
     paths = [f"M{a.x + a.width / 2:.0f},{a.y + high:.0f} L{b.x + b.width / 2:.0f},{b.y - 1:.0f}" for a, b in down]
     foot = trunk[-1][0].y + high
-    for row in beneath:
-        middle = row[0].y + high / 2
+    for branch in beneath:
+        middle = branch[0].y + high / 2
         paths.append(f"M{RAIL / 2:.0f},{foot:.0f} V{middle:.0f} H{RAIL - 1:.0f}")
-        paths += [f"M{a.x + a.width:.0f},{middle:.0f} H{b.x - 1:.0f}" for a, b in pairwise(row)]
+        paths += [f"M{a.x + a.width:.0f},{middle:.0f} H{b.x - 1:.0f}" for a, b in pairwise(branch)]
     return Drawing(NARROW, len(placed) * (high + GAP) - GAP, [box for row in placed for box in row], paths)
 
 
