@@ -5,9 +5,9 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 
-from experiments.models import BatchScoring, DatasetVersion
+from experiments.models import BatchScoring, DatasetVersion, TrainingRun
 from experiments.params import Parameter, parameters
-from registry.models import Team
+from registry.models import RegisteredModel, Team
 
 WIDGETS = {"class": "form-control"}
 
@@ -44,18 +44,20 @@ class DeclaredForm(forms.Form):
 
 
 class DataForm(forms.Form):
-    """Choose the rows to train on."""
+    """Choose the rows to train on; those of the model's last training are offered first."""
 
     dataset_version = forms.ModelChoiceField(
         DatasetVersion.objects.none(), label="Data set version", empty_label=None,
         widget=forms.Select({"class": "form-select"}), help_text="Newest first.",
     )  # fmt: skip
 
-    def __init__(self, *args: Any, versions: QuerySet[DatasetVersion], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, model: RegisteredModel, versions: QuerySet[DatasetVersion], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["dataset_version"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above
         field.queryset = versions
+        last = TrainingRun.objects.filter(version__model=model, dataset_version__in=versions).order_by("-id").first()
+        field.initial = last and last.dataset_version_id
 
 
 class BatchForm(forms.Form):

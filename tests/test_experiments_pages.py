@@ -146,13 +146,13 @@ def test_the_training_form_offers_the_ways_of_the_task_and_the_rows_that_fit(cli
         columns=[*data.columns[1:], {**data.columns[0], "role": "query"}]
     )  # fmt: skip
     fits = client.get(f"{ranking.path}train/").content.decode()
-    elsewhere = client.get(f"{factories.make_model(team, task='retrieval').path}train/").content.decode()
+    chooses_itself = client.get(f"{factories.make_model(team, task='retrieval').path}search/").content.decode()
 
     assert "LambdaMART" in nothing
     assert "Isolation forest" not in nothing
     assert "no data set version of the team has them yet" in nothing
     assert str(data) in fits
-    assert "it is evaluated and promoted just the same" in elsewhere
+    assert "chooses its parameters itself" in chooses_itself
 
 
 def test_training_is_started_with_the_chosen_parameters(client, engineer, team, data):

@@ -56,12 +56,12 @@ def search_new(request: HttpRequest, name: str) -> HttpResponse:
     model = visible_model(actor, name)
     objectives = OBJECTIVES.get(model.task, ())
     fitting = {one.name: one for one in pipelines_for(model.task)}
-    if not fitting or not objectives:
-        return render(request, "experiments/train_elsewhere.html", {"model": model})
+    if not objectives:
+        return render(request, "experiments/search_none.html", {"model": model})
     chosen = fitting.get(request.GET.get("pipeline", ""), next(iter(fitting.values())))
     data = trainable(actor, model, chosen.needs)
     sent = request.POST if request.method == "POST" else None
-    data_form, form = DataForm(sent, versions=data), SearchForm(sent, objectives=objectives)
+    data_form, form = DataForm(sent, model=model, versions=data), SearchForm(sent, objectives=objectives)
     space, refused, status = SpaceForm(chosen.params, sent), None, 200
     if sent is not None:
         status = 422

@@ -62,13 +62,10 @@ def train(request: HttpRequest, name: str) -> HttpResponse:
     actor = actor_of(request)
     model = visible_model(actor, name)
     fitting = {pipeline.name: pipeline for pipeline in pipelines_for(model.task)}
-    if not fitting:
-        return render(request, "experiments/train_elsewhere.html", {"model": model})
     chosen = fitting.get(request.GET.get("pipeline", ""), next(iter(fitting.values())))
     data = trainable(actor, model, chosen.needs)
-    last = TrainingRun.objects.filter(version__model=model, dataset_version__in=data).order_by("-id").first()
     sent = request.POST if request.method == "POST" else None
-    data_form = DataForm(sent, versions=data, initial={"dataset_version": last.dataset_version_id if last else None})
+    data_form = DataForm(sent, model=model, versions=data)
     form, refused, status = DeclaredForm(chosen.params, sent), None, 200
     if sent is not None:
         if data_form.is_valid() and form.is_valid():
