@@ -92,10 +92,7 @@ def test_queries_stay_whole_and_every_row_has_a_worker():
     assert _cuts(10, 3, None) == [(0, 4), (4, 7), (7, 10)]
 
 
-@pytest.mark.parametrize(
-    ("named", "says"),
-    [("local:0", "1 to 64 workers"), ("local:x", "1 to 64 workers"), ("nonsense:1", "no Dask scheduler")],
-)
-def test_a_cluster_that_is_none_is_named(named, says):
-    with pytest.raises(ClusterError, match=says), cluster(named):
+@pytest.mark.parametrize("named", ["local:0", "local:x", "local:"])
+def test_a_cluster_that_is_none_is_named(named):
+    with pytest.raises(ClusterError, match=f"{named} names no cluster"), cluster(named):
         pass
