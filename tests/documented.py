@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from django.test import Client
+from django.urls import Resolver404, resolve
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
@@ -21,10 +22,22 @@ class DocumentedClient(Client):
     def request(self, **request):
         answer = super().request(**request)
         # What nobody foresaw is not promised; a test that provokes it says so itself.
-        if request["PATH_INFO"].startswith("/api/v1/") and answer.resolver_match and answer.status_code != 500:
+        if (
+            request["PATH_INFO"].startswith("/api/v1/")
+            and _leads_somewhere(request["PATH_INFO"])
+            and answer.status_code != 500
+        ):
             wrong = undocumented(request["REQUEST_METHOD"], answer)
             assert wrong == [], f"{request['REQUEST_METHOD']} {request['PATH_INFO']}: {wrong}"
         return answer
+
+
+def _leads_somewhere(path):
+    try:
+        resolve(path)
+    except Resolver404:
+        return False
+    return True
 
 
 class DocumentedApi(Api):

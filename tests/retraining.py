@@ -96,7 +96,7 @@ def frozen_rows(policy):
     now = timezone.now()
     return DatasetVersion.objects.create(
         dataset=dataset, number=1, digest=f"sha256:{9:064x}", file="x.parquet", rows=400, columns=[], time_column="at",
-        target="late", key="k", starts_at=now, ends_at=now, splits={}, profile={}, checks=[], source="here",
+        target="late", key="k", starts_at=now, ends_at=now, splits={"held_out": ["2026-01-01", "2026-02-01"]}, profile={}, checks=[], source="here",
         created_by=policy.made_by,
     )  # fmt: skip
 

@@ -63,7 +63,7 @@ class Rehearsed:
     steps: int
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def rehearsed(stack):
     """Run all of them, and read what those with a rollout left once every record is shipped."""
     command = [sys.executable, "manage.py", "scenario", *SCENARIOS, DRIFT.name, f"--rate={RATE}", f"--speed={SPEED}"]

@@ -93,7 +93,7 @@ def answer(url, method="GET", body=None, **headers):
         return 0, None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory):
     """The product with its first champion serving; the story goes on meanwhile to a second version."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}

@@ -20,7 +20,9 @@ def team():
 @pytest.fixture
 def data(team):
     version = make_data(team, pd.DataFrame({"x": [float(n) for n in range(60)]}))
-    type(version).objects.filter(pk=version.pk).update(checks=[])
+    type(version).objects.filter(pk=version.pk).update(
+        checks=[], splits={**version.splits, "held_out": version.splits["replay"]}
+    )  # fmt: skip
     version.refresh_from_db()
     return version
 

@@ -138,7 +138,10 @@ def fill(member, count=24):
     return experiment, ids
 
 
-def test_snippets_and_pages_say_the_same_of_a_real_servers_runs(engineer, join, client):
+def test_snippets_and_pages_say_the_same_of_a_real_servers_runs(engineer, join, client, monkeypatch):
+    # What is pasted chooses a server for the whole process.
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", engineer.server.url)
     experiment, ids = fill(engineer)
     client.force_login(engineer.user)
     address = f"?experiment={experiment}&min.p:leaves=10&max.p:leaves=25&is.p:kind=gbdt&sort=-m:validation_auc&column=p:leaves"

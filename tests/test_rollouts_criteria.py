@@ -9,7 +9,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.compare import Column, _latest
+from experiments.compare import _latest
 from experiments.metrics import wilson_interval
 from monitoring.models import QualityWindow
 from monitoring.quality_sums import Kind, probabilities
@@ -234,7 +234,7 @@ def test_what_a_rollout_measured_stands_for_nothing_that_a_data_set_showed():
     evidence_record(version=champion, metric="roc_auc", value=0.9, kind="canary", data_set="production")
 
     today = champion_against(model, Rule("roc_auc", True, 0.7), Nouns("flights", "late flights"))
-    shown = _latest([Column(champion, None, True, "v1")])[champion.pk]
+    shown = _latest([champion], champion)[0][champion.pk]
 
     assert today
     assert today.figure == "80"

@@ -53,7 +53,10 @@ def test_manifest_changed_with_the_bytes_is_refused(tmp_path):
 def test_formats_that_run_code_are_not_allowed(tmp_path, name, format_name):  # T5
     version = make_artifact(tmp_path, name, pickle.dumps({}), format_name=format_name)
 
-    assert refusal(version) == (415, f"{name} is not of an allowed format: lightgbm, xgboost, skops, onnx, safetensors")
+    assert refusal(version) == (
+        415,
+        f"{name} is not of an allowed format: lightgbm, xgboost, skops, onnx, safetensors, retriever",
+    )
 
 
 def test_format_beyond_the_list_is_not_allowed(tmp_path):
