@@ -3,7 +3,7 @@
 import pytest
 
 from experiments.models import Search
-from experiments.pipelines.catalogue import BoostedParams
+from experiments.pipelines.choices import BoostedParams
 from experiments.searching.space import declared_space
 from jobs.models import Job
 from registry.models import Role

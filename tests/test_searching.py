@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.pipelines.catalogue import OURS, BoostedParams, RegressedParams
+from experiments.pipelines.catalogue import OURS
+from experiments.pipelines.choices import BoostedParams, RegressedParams
 from experiments.pipelines.contract import TrainingRows
 from experiments.searching.folds import folds_of
 from experiments.searching.optimizing import ask, importances, judge

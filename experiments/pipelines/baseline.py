@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from experiments.pipelines.catalogue import BaselineParams
+from experiments.pipelines.choices import BaselineParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows, shares
 
 

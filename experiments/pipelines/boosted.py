@@ -4,7 +4,7 @@ import lightgbm
 from sklearn.metrics import average_precision_score
 from sklearn.pipeline import Pipeline
 
-from experiments.pipelines.catalogue import BoostedParams
+from experiments.pipelines.choices import BoostedParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows
 from experiments.pipelines.encoding import categories_of, encoder, gains_of, reporter, settings_of, with_words
 

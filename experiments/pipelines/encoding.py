@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OrdinalEncoder
 
-from experiments.pipelines.catalogue import TreeParams
+from experiments.pipelines.choices import TreeParams
 from experiments.pipelines.contract import Report, TrainingRows, shares
 
 THREADS = 2  # fixed: the sums of floating-point numbers, and so the trees, depend on it

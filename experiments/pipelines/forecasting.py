@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from experiments.metrics import Floats
 from experiments.pipelines import forecast_baselines
-from experiments.pipelines.catalogue import ForecastParams, SeasonalParams
+from experiments.pipelines.choices import ForecastParams, SeasonalParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows
 from experiments.pipelines.encoding import encoder, gains_of, reporter, settings_of, with_words
 from experiments.pipelines.quantiles import calibrated, levels_of

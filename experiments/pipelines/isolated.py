@@ -7,7 +7,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from experiments.pipelines.catalogue import IsolatedParams
+from experiments.pipelines.choices import IsolatedParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows, shares
 from experiments.pipelines.encoding import THREADS
 

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from experiments.metrics.ranking import per_query
-from experiments.pipelines.catalogue import RankedParams
+from experiments.pipelines.choices import RankedParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows
 from experiments.pipelines.encoding import categories_of, encoder, gains_of, reporter, settings_of, with_words
 

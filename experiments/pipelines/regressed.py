@@ -4,7 +4,7 @@ import lightgbm
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from experiments.pipelines.catalogue import RegressedParams
+from experiments.pipelines.choices import RegressedParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows
 from experiments.pipelines.encoding import categories_of, encoder, gains_of, reporter, settings_of, with_words
 

@@ -11,7 +11,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from experiments import metrics
-from experiments.pipelines.catalogue import XGBoostParams
+from experiments.pipelines.choices import XGBoostParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows, shares
 from experiments.pipelines.encoding import THREADS, categories_of, encoder
 
