@@ -1,5 +1,6 @@
 """What finds documents: told apart from other runtimes without loading what a search takes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from serving.runtimes import Columns, Output, Row
@@ -7,7 +8,7 @@ from serving.runtimes import Columns, Output, Row
 MOST_CHARACTERS = 4000  # of a query
 
 
-class Searching:
+class Searching(ABC):
     """A runtime whose answer to a query is documents: each as its place among all, and its score.
 
     Attributes:
@@ -21,9 +22,9 @@ class Searching:
         self.documents, self.most = documents, most
         self.output = Output("score", 2 * most)
 
+    @abstractmethod
     def predict(self, columns: Columns, rows: int) -> list[float]:
         """Return place and score of the documents of each row: as many as the last column wants, or as can be had."""
-        raise NotImplementedError
 
     def predict_row(self, row: Row) -> list[float]:
         """Return the documents of one row."""
