@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import binom
+import scipy
 
 from experiments.contracts.results import SAMPLE, CheckResult
 from experiments.contracts.sources import Rows
@@ -157,7 +157,7 @@ def _by_chance(seen: Hashes, ours: Hashes) -> tuple[float, bool]:
     kinds = np.unique(ours)
     again, found, pairs = int(_within(ours, seen).sum()), int(_within(kinds, seen).sum()), int(same.sum())
     spread = math.sqrt(share * (1 - share) * (1 / len(kinds) + 2 / (len(seen) - pairs)))
-    rare = binom.sf(found - 1, found + pairs, len(ours) / (len(ours) + len(seen) / 2))
+    rare = scipy.stats.binom.sf(found - 1, found + pairs, len(ours) / (len(ours) + len(seen) / 2))
     return share, again <= len(ours) * (share + DEVIATIONS * spread) or bool(rare > RARE)
 
 

@@ -6,12 +6,16 @@ import psycopg2
 import pytest
 from django.db import connections
 from django.test import TransactionTestCase
+from hypothesis import settings
 
 from controlplane.embedded import OWNER_ROLE
 
 pytest_plugins = ["tests.browser", "tests.stack"]
 
 TEMPLATE = "controlplane"
+
+settings.register_profile("patient", deadline=None)  # an example may take as long as the machine is busy
+settings.load_profile("patient")
 
 
 def _clone_database(name: str) -> None:

@@ -130,7 +130,7 @@ def test_rows_without_a_key_are_named_by_their_position():
     assert got[0].sample == ["row 3", "row 4"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.one_of(st.none(), st.integers(-3, 3)), min_size=1, max_size=30))
 def test_batches_change_nothing(values):
     """What is counted three rows at a time is what pandas counts of all at once."""

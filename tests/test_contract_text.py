@@ -46,7 +46,7 @@ def test_every_kind_goes_through_yaml_and_json_unchanged():
     assert all(rule.words and rule.key for rule in whole.rules)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=8, unique=True),
     st.floats(0, 1),

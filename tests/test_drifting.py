@@ -6,7 +6,7 @@ from operator import add
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitoring.drifting import Binned, EffectFloor, Finding, binned_of, distances, judge, reference_of
@@ -106,7 +106,6 @@ def test_a_larger_shift_is_a_larger_distance(statistic):
     assert found[-1] > 2 * found[2]
 
 
-@settings(deadline=None)
 @given(st.floats(-0.5, 0.5), st.floats(0.1, 100))
 def test_wasserstein_of_a_shift_is_its_size_in_standard_deviations_in_any_unit(shift, unit):
     values = draw(4).normal(size=20_000)

@@ -28,7 +28,7 @@ from registry.histograms import number_histogram, profile_of
 from serving.contract import HASHED, MASKED
 from tests.factories import NOON, make_model, make_record, make_segment, make_version
 
-patient = examples(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient = examples(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 COLUMNS = profile_of(
     {"distance": [100.0, 200.0, 300.0], "carrier": ["AA", "BB", "AA"]},
     [{"name": "distance", "type": "double"}, {"name": "carrier", "type": "string"}],

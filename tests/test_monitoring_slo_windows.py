@@ -38,7 +38,7 @@ ZONES = [
     "Africa/Cairo",
 ]
 instants = st.datetimes(datetime(2000, 1, 1), datetime(2037, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
-quick = examples(max_examples=100, deadline=None, derandomize=True)
+quick = examples(max_examples=100, derandomize=True)
 
 
 @quick

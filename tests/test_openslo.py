@@ -104,7 +104,7 @@ def meant(said):
     return {k: v for k, v in said.items() if v not in (None, "") and v != usual.get(k, object())}
 
 
-@examples(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@examples(max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(several=st.lists(terms(), min_size=1, max_size=3))
 def test_what_is_exported_and_read_again_is_the_same(several):
     read, notes = from_yaml(to_yaml([("flight-delay", said, said["metric"] == "accuracy") for said in several]))

@@ -208,7 +208,7 @@ def test_what_is_proposed_alone_waits_for_a_person():
     assert held_by(rules, Situation(AT, labels=9000, asked=True)) is None
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(
     st.lists(st.integers(0, 10_000), min_size=60, max_size=300, unique=True),
     st.floats(0.05, 0.6), st.floats(0.05, 0.4), st.integers(0, 600), st.integers(-100, 9_000),

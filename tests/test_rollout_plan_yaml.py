@@ -70,7 +70,7 @@ GUARDS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     weights=st.sets(SHARES, min_size=1, max_size=6), hold=st.integers(0, 10**6), requests=st.integers(1, 10**9), gate=st.booleans(),
     guards=st.lists(GUARDS, min_size=1, max_size=4, unique_by=lambda g: g.name).filter(
@@ -86,19 +86,19 @@ def test_any_plan_survives_yaml(weights, hold, requests, gate, guards, alpha, wo
     assert plan_from_yaml(plan_to_yaml(plan)) == plan
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_a_share_survives_its_percentage(points):
     assert units.read_share(units.show_share(points)) == points
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SECONDS)
 def test_a_length_of_time_survives_its_words(seconds):
     assert units.read_duration(units.show_duration(seconds)) == seconds
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(1e-6, 1e6))
 def test_a_ratio_and_a_latency_survive_their_units(number):
     assert units.read_ms(units.show_ms(number)) == number

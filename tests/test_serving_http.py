@@ -242,7 +242,7 @@ def test_whatever_is_sent_the_answer_is_one_of_the_document(gateway, path, body)
         body.map(lambda b: json.dumps(b).encode()), junk.map(lambda b: json.dumps(b).encode()), st.binary(max_size=40)
     )
 
-    @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=120, suppress_health_check=list(HealthCheck))
     @given(data=data, headers=headers)
     def send(data, headers):
         given = {
@@ -256,7 +256,7 @@ def test_whatever_is_sent_the_answer_is_one_of_the_document(gateway, path, body)
 
 @pytest.mark.parametrize("path", [path for path, item in OPENAPI["paths"].items() if "get" in item])
 def test_whatever_is_named_the_answer_is_one_of_the_document(gateway, path):
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(["flight-delay", "flight-delay@champion", "nobody"]), st.sampled_from(["1", "9", "x"]))
     def ask(name, number):
         check_documented(path, "get", gateway.client.get(path.format(model_name=name, model_version=number)))

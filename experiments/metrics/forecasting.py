@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+import scipy
 
 from experiments.metrics.arrays import Floats, Ints, added_up, numbers
 
@@ -129,7 +129,7 @@ def crps_of_normal(actual: Floats, mean: Floats, spread: Floats) -> Floats:
     if not (spread > 0).all():
         raise ValueError("standard deviations must be above 0")
     z = (actual - mean) / spread
-    found: Floats = spread * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi))
+    found: Floats = spread * (z * (2 * scipy.stats.norm.cdf(z) - 1) + 2 * scipy.stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+import scipy
 
 from experiments.metrics import Floats, Interval, share_difference, share_ratio, wilson_interval
 from experiments.suites.parts import Mask
@@ -85,7 +85,7 @@ def worst(parts: Mapping[str, Mask], values: Floats, counted: Mask, *, least: in
             looked[f"{one} and {other}"] = both
     if not looked:
         return Search([], 0)
-    z = float(norm.isf(0.025 / len(looked)))
+    z = float(scipy.stats.norm.isf(0.025 / len(looked)))
     share = bool(np.isin(values[counted], (0.0, 1.0)).all())
     whole = float(values[counted].mean())
     found = [_part(name, values[mask], z, share) for name, mask in looked.items()]
@@ -130,7 +130,7 @@ def gap(groups: Mapping[str, tuple[int, int]]) -> Gap | None:
         return None
     by_rate = sorted(known, key=lambda name: (known[name][0] / known[name][1], name))
     low, high = by_rate[0], by_rate[-1]
-    z = float(norm.isf(0.025 / (len(known) * (len(known) - 1) / 2)))
+    z = float(scipy.stats.norm.isf(0.025 / (len(known) * (len(known) - 1) / 2)))
     return Gap(
         share_difference(known[high], known[low], z=z), share_ratio(known[low], known[high], z=z), high, low, known
     )

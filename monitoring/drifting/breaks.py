@@ -11,7 +11,7 @@ Good, The population frequencies of species (1953); Wilks, Determination of samp
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import false_discovery_control, hypergeom
+import scipy
 
 from monitoring.drifting.windows import Binned, Reference, Share
 
@@ -27,11 +27,11 @@ def shares_of(
         return []
     counted = np.array([_counted(*pair) for pair in pairs], np.int64)  # (features, kinds, 5)
     hit_then, expected, rows_then, hit, rows = np.moveaxis(counted, -1, 0)
-    more = hypergeom.sf(hit - 1, rows_then + rows, expected + hit, rows)
-    less = hypergeom.cdf(hit[:, 0], (rows_then + rows)[:, 0], (expected + hit)[:, 0], rows[:, 0])
+    more = scipy.stats.hypergeom.sf(hit - 1, rows_then + rows, expected + hit, rows)
+    less = scipy.stats.hypergeom.cdf(hit[:, 0], (rows_then + rows)[:, 0], (expected + hit)[:, 0], rows[:, 0])
     more[:, 0] = np.minimum(2 * np.minimum(more[:, 0], less), 1.0)  # fewer missing is a break too
     p_values = np.where((rows > 0) & (rows_then > 0), more, 1.0)
-    adjusted = false_discovery_control(p_values.ravel()).reshape(p_values.shape)
+    adjusted = scipy.stats.false_discovery_control(p_values.ravel()).reshape(p_values.shape)
     before, now = hit_then / np.maximum(rows_then, 1), hit / np.maximum(rows, 1)
     broke = (p_values <= SPLIT * alpha) & (adjusted <= fdr) & (np.abs(now - before) >= floor)
     return [

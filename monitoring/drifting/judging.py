@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import false_discovery_control
+import scipy
 
 from monitoring.drifting import distances
 from monitoring.drifting.breaks import KINDS, shares_of
@@ -143,7 +143,7 @@ def _adjusted(shapes: Sequence[_Shape]) -> list[float]:
     told = [i for i, shape in enumerate(shapes) if shape.enough]
     found = np.ones(len(shapes))
     if told:
-        found[told] = false_discovery_control([shapes[i].p_value for i in told])
+        found[told] = scipy.stats.false_discovery_control([shapes[i].p_value for i in told])
     return [float(p) for p in found]
 
 

@@ -6,9 +6,8 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from scipy.spatial.distance import jensenshannon
+import scipy
 from scipy.special import chdtrc
-from scipy.stats import ks_2samp, kstwo
 
 from monitoring.drifting.windows import Floats, Integers
 
@@ -93,7 +92,7 @@ class Numbers:
         """Its two-sided p-value, as SciPy's ``ks_2samp`` finds it."""
         n, m = self.n, self.reference_n
         if max(n, m) <= EXACT_KS:
-            return float(ks_2samp(self.reference, self.current).pvalue)
+            return float(scipy.stats.ks_2samp(self.reference, self.current).pvalue)
         return kolmogorov_smirnov_p_value(self.ks, round(float(n) * m / (n + m)))
 
     @cached_property
@@ -229,9 +228,9 @@ def kolmogorov_smirnov_p_value(distance: float, n: int) -> float:
     """
     z2 = n * distance**2
     if n < LARGE_KS or z2 < 2.5:
-        return float(np.clip(kstwo.sf(distance, n), 0, 1))
+        return float(np.clip(scipy.stats.kstwo.sf(distance, n), 0, 1))
     if z2 < 10:
-        return float(1 - kstwo.cdf(distance, n) + _first_term(2 * distance, n))
+        return float(1 - scipy.stats.kstwo.cdf(distance, n) + _first_term(2 * distance, n))
     return _first_term(distance, n)
 
 
@@ -241,7 +240,7 @@ def _first_term(distance: float, n: int) -> float:
 
 def jensen_shannon(before: Integers, now: Integers) -> float:
     """Return the Jensen-Shannon distance (square root of the divergence in nats)."""
-    return float(jensenshannon(before / before.sum(), now / now.sum()))
+    return float(scipy.spatial.distance.jensenshannon(before / before.sum(), now / now.sum()))
 
 
 def population_stability(before: Integers, now: Integers) -> float:
