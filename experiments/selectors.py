@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Count, Max, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 
 from experiments.contracts.sources import rows_in
 from experiments.frames import load_frame
@@ -27,7 +27,7 @@ from experiments.models import (
 )
 from experiments.profile import in_interval
 from experiments.splitting import mask
-from experiments.suites import suite_for
+from experiments.suites import SUITES, suite_for
 from experiments.target_shown import policy_words
 from registry.access import Actor
 from registry.models import Evidence, ModelVersion, RegisteredModel
@@ -42,10 +42,13 @@ def datasets_of(actor: Actor) -> QuerySet[Dataset]:
 
 
 def runs_of(actor: Actor) -> QuerySet[TrainingRun]:
-    """Return the training runs of the actor's teams, each with ``held_out``: the average precision measured since."""
+    """Return the training runs of the actor's teams.
+
+    Each has ``main``, the metric that versions of its task are told apart by, and ``held_out``, its value measured since.
+    """
     measured = Evidence.objects.filter(
         version=OuterRef("version"),
-        metric="average_precision",
+        metric=OuterRef("main"),
         data_slice="",
         against=None,
         job__evaluation__isnull=False,
@@ -53,6 +56,12 @@ def runs_of(actor: Actor) -> QuerySet[TrainingRun]:
     return (
         TrainingRun.objects.filter(version__model__team__in=actor.teams())
         .select_related("version__model__team", "dataset_version__dataset", "job")
+        .annotate(
+            main=Case(
+                *(When(version__model__task=suite.task, then=Value(suite.compared[0])) for suite in SUITES.values()),
+                default=Value(""),
+            )
+        )
         .annotate(held_out=Subquery(measured.values("value")[:1]))
     )
 

@@ -41,9 +41,9 @@ def engineer(client, team):
     return user
 
 
-def make_run(data, *, value=0.43):
+def make_run(data, *, value=0.43, main="average_precision", task="classification"):
     """A version with the lineage and evidence that its jobs would have left."""
-    model = factories.make_model(data.dataset.team)
+    model = factories.make_model(data.dataset.team, task=task)
     version = factories.make_version(model)
     job, measuring = (
         Job.objects.create(kind=kind, queue="training", scope=data.dataset.team.slug, title=kind, state="succeeded")
@@ -52,7 +52,7 @@ def make_run(data, *, value=0.43):
     Evaluation.objects.create(version=version, dataset_version=data, suite="s", job=measuring)
     detail = {"precision_recall": [[0.0, 1.0], [0.5, 0.6], [1.0, 0.1]]}
     evidence_record(
-        version=version, job=measuring, metric="average_precision", value=value, ci_low=value - 0.01, ci_high=value + 0.01,
+        version=version, job=measuring, metric=main, value=value, ci_low=value - 0.01, ci_high=value + 0.01,
         detail=detail,
     )  # fmt: skip
     evidence_record(
@@ -61,7 +61,7 @@ def make_run(data, *, value=0.43):
     )  # fmt: skip
     return TrainingRun.objects.create(
         job=job, dataset_version=data, version=version, pipeline="lightgbm", params={"seed": 7}, run_id="a" * 32,
-        metrics={"validation_average_precision": 0.5}, importance={"distance": 0.8, "origin": 0.2}, experiment_id="1",
+        metrics={f"validation_{main}": 0.5}, importance={"distance": 0.8, "origin": 0.2}, experiment_id="1",
     )  # fmt: skip
 
 
@@ -125,6 +125,17 @@ def test_runs_show_what_was_measured_since(client, engineer, data, django_assert
     assert page.count("0.430") == 5
     assert page.count("0.500") == 5
     assert "/#/experiments/1/runs/aaaa" in page
+
+
+def test_runs_show_the_metric_that_versions_of_the_models_task_are_told_apart_by(client, engineer, data):
+    make_run(data)
+    make_run(data, main="mase", task="forecasting", value=0.87)
+
+    page = client.get("/runs/").content.decode()
+
+    assert page.count("0.870") == page.count("0.430") == 1
+    assert page.count('<span class="d">MASE</span>') == page.count('<span class="d">Average precision</span>') == 2
+    assert "not measured" not in page
 
 
 def test_the_training_form_shows_the_declared_parameters_of_the_pipeline(client, engineer, team, data):

@@ -21,6 +21,7 @@ from experiments.selectors import best_trial, searches_of, trainable, trial_coun
 from jobs.paging import page_of
 from jobs.tasks import nudge
 from registry.access import actor_of
+from registry.criteria import metric_label
 from registry.errors import InvalidError, RefusedError
 from registry.models import Role
 from registry.views.models import visible_model
@@ -40,7 +41,10 @@ def searches(request: HttpRequest) -> HttpResponse:
     page = page_of(request, rows, "-id", size=25)
     context = {
         "page": page,
-        "rows": [(one, _title(one), one.highest if one.direction == "maximize" else one.lowest) for one in page.rows],
+        "rows": [
+            (one, _title(one), metric_label(one.metric), one.highest if one.direction == "maximize" else one.lowest)
+            for one in page.rows
+        ],
         "chosen": chosen,
         "filtered": any(chosen.values()),
         "states": SearchState.choices,

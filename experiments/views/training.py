@@ -47,7 +47,16 @@ def runs(request: HttpRequest) -> HttpResponse:
     page = page_of(request, rows, "-id")
     context = {
         "page": page,
-        "rows": [(run, PIPELINES[run.pipeline].title, mlflow_link(run)) for run in page.rows],
+        "rows": [
+            {
+                "run": run,
+                "pipeline": PIPELINES[run.pipeline].title,
+                "mlflow": mlflow_link(run),
+                "metric": metric_label(run.main),
+                "validation": run.metrics.get(f"validation_{run.main}"),
+            }
+            for run in page.rows
+        ],
         "chosen": chosen,
         "filtered": any(chosen.values()),
         "pipelines": PIPELINES.values(),
