@@ -4,8 +4,8 @@ Numbers in, path data and labels out; colours and classes are the templates'. Be
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from experiments.charts import Line
@@ -15,6 +15,8 @@ LEFT, TOP, RIGHT = 52.0, 8.0, 674.0
 FLOOR = 226.0
 MOST_WORDS = 12  # categories of an axis; of more, the most frequent
 OTHERS = "others"
+GAP, WIDEST_GAP = 150.0, 240.0  # between two axes of parallel coordinates
+ON_TOP = ("run", "best", "ch")  # classes of their lines; the ones that matter are drawn last
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,48 @@ class Axis:
         return [((value - self.low) / (self.high - self.low), shown(value)) for value in values]
 
 
+@dataclass(frozen=True)
+class Upright:
+    """One axis of parallel coordinates: its name for people, its scale, and as what it is bounded by dragging (empty: not at all)."""
+
+    label: str
+    scale: Axis
+    name: str = ""
+    x: float = 0.0
+
+    @property
+    def labels(self) -> list[tuple[float, str]]:
+        """(y, text) of its labels."""
+        return [(up(share), text) for share, text in self.scale.labels(3)]
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Parallel coordinates as ``experiments/_parallel.html`` prints them; ``lines`` are (class, path, title, key)."""
+
+    axes: list[Upright]
+    lines: list[tuple[str, str, str, str]]
+    width: float
+
+
+def parallel(axes: Sequence[Upright], rows: Iterable[tuple[str, Sequence[Any], str, str]]) -> Parallel:
+    """Return a line for each row over the axes, broken where it has no value.
+
+    Args:
+        rows: (class, a value for each axis, name, key).
+    """
+    gap = min(max(GAP, 960 / max(len(axes) - 1, 1)), WIDEST_GAP)
+    placed = [replace(axis, x=60.0 + gap * place) for place, axis in enumerate(axes)]
+    lines = []
+    for kind, values, name, key in rows:
+        both = list(zip(placed, values, strict=True))
+        line = _joined(
+            [None if (share := axis.scale.share(value)) is None else (axis.x, up(share)) for axis, value in both]
+        )
+        lines.append((kind, line, ", ".join([name, *(f"{axis.label} {told(value)}" for axis, value in both)]), key))
+    return Parallel(placed, sorted(lines, key=lambda line: ON_TOP.index(line[0])), placed[-1].x + 90)
+
+
 def as_number(value: Any) -> float | None:
     """Return a finite number that a value is or says; None where it says none."""
     try:
@@ -136,6 +180,12 @@ def shown(value: float) -> str:
     return "0" if abs(value) < 1e-12 else f"{value:.4g}"
 
 
+def told(value: Any) -> str:
+    """Return a value in the title of a mark."""
+    number = as_number(value)
+    return "unknown" if value is None else str(value)[:40] if number is None else f"{number:.4g}"
+
+
 def across(share: float) -> float:
     """Return x of a share of the width."""
     return round(LEFT + min(max(share, 0.0), 1.0) * (RIGHT - LEFT), 1)
@@ -148,13 +198,15 @@ def up(share: float) -> float:
 
 def path(shares: Sequence[tuple[float | None, float | None]]) -> str:
     """Return the path through places; it is broken where one of them is unknown."""
+    return _joined([None if x is None or y is None else (across(x), up(y)) for x, y in shares])
+
+
+def _joined(places: Iterable[tuple[float, float] | None]) -> str:
     found, pen = [], "M"
-    for x, y in shares:
-        if x is None or y is None:
-            pen = "M"
-            continue
-        found.append(f"{pen}{across(x)},{up(y)}")
-        pen = "L"
+    for place in places:
+        if place:
+            found.append(f"{pen}{place[0]},{place[1]}")
+        pen = "L" if place else "M"
     return " ".join(found)
 
 

@@ -1,11 +1,11 @@
 """Geometry of a search's drawings. Pure: numbers in, path data out; colours and classes are the templates'."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from experiments.charts import BOTTOM, LEFT, WIDTH, Chart, Line
+from experiments.plots import Axis, Parallel, Upright, axis_of, parallel, shown
 
 ROWS = 10  # of a chart's table: the best ones
 TOP = 0.1  # share of the trials that parallel coordinates bring out
@@ -20,60 +20,18 @@ class Point:
     params: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Numbers, or words in order, to shares of a length."""
-
-    low: float
-    high: float
-    log: bool = False
-    words: Sequence[str] = ()
-
-    @classmethod
-    def of(cls, one: Mapping[str, Any]) -> "Scale":
-        """Return the scale of a searched parameter."""
-        if "choices" in one:
-            return cls(0, max(len(one["choices"]) - 1, 1), words=[str(choice) for choice in one["choices"]])
-        return cls(one["low"], one["high"], one["log"])
-
-    def share(self, value: Any) -> float:
-        """Return where ``value`` lies, 0 to 1; what lies beyond is drawn at the edge."""
-        if self.words:
-            return self.words.index(str(value)) / self.high if str(value) in self.words else 0.0
-        low, high, at = (math.log(x) if self.log else float(x) for x in (self.low, self.high, max(value, self.low)))
-        return min(max((at - low) / (high - low), 0.0), 1.0) if high > low else 0.5
-
-    @property
-    def ends(self) -> tuple[str, str]:
-        """The words at both ends."""
-        return (self.words[0], self.words[-1]) if self.words else (f"{self.low:.4g}", f"{self.high:.4g}")
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of parallel coordinates: where it stands, its name, and the words at its ends."""
-
-    x: float
-    name: str
-    low: str
-    high: str
-
-
-@dataclass(frozen=True)
-class Parallel:
-    """Parallel coordinates: a line a trial, the best ones apart."""
-
-    axes: list[Axis]
-    others: str
-    top: str
-    best: str
-
-
-def heights(points: Sequence[Point], *, maximize: bool) -> Scale:
+def heights(points: Sequence[Point], *, maximize: bool) -> Axis:
     """Return the scale of the objective; the worst tenth is drawn at the edge, so that one bad trial flattens no other."""
     values = sorted((one.value for one in points), reverse=not maximize)
     tenth, best = values[len(values) // 10], values[-1]
-    return Scale(min(tenth, best), max(tenth, best))
+    return axis_of([tenth, best])
+
+
+def axis_for(one: Mapping[str, Any]) -> Axis:
+    """Return the scale of a searched parameter."""
+    if "choices" in one:
+        return Axis(words=tuple(str(choice) for choice in one["choices"]))
+    return Axis(one["low"], one["high"], log=one["log"])
 
 
 def best_so_far(points: Sequence[Point], label: str, *, maximize: bool) -> Chart:
@@ -87,9 +45,9 @@ def best_so_far(points: Sequence[Point], label: str, *, maximize: bool) -> Chart
         best = max(best, one.value) if maximize else min(best, one.value)
         if not rows or rows[-1][1] != best:
             rows.append([one.number, best])
-        x, y = LEFT + one.number / last * (WIDTH - LEFT), BOTTOM * (1 - scale.share(best))
+        x, y = LEFT + one.number / last * (WIDTH - LEFT), BOTTOM * (1 - _at(scale, best))
         steps.append(f"H{x:.1f} V{y:.1f}" if steps else f"M{x:.1f},{y:.1f}")
-    dots = _dots((one.number / last, scale.share(one.value)) for one in points)
+    dots = _dots((one.number / last, _at(scale, one.value)) for one in points)
     return Chart(
         f"{label}, best so far", f"{label} of each trial and the best so far",
         [Line("pt", "a trial", dots), Line("ca", "best so far", " ".join(steps))], _grid(scale),
@@ -105,9 +63,9 @@ def slices(
     best_first = sorted(points, key=lambda one: one.value, reverse=maximize)
     charts = []
     for name, one in space.items():
-        across = Scale.of(one)
-        dots = [(across.share(point.params[name]), up.share(point.value)) for point in best_first]
-        low, high = across.ends
+        across = axis_for(one)
+        dots = [(_at(across, point.params[name]), _at(up, point.value)) for point in best_first]
+        low, high = (across.words[0], across.words[-1]) if across.words else (shown(across.low), shown(across.high))
         charts.append(Chart(
             name, f"{label} of each trial by {name}", [Line("pt", "", _dots(dots[1:])), Line("pt best", "the best", _dots(dots[:1]))],
             _grid(up), [(LEFT + 3, low, "start"), (WIDTH, f"{high}{', by ratios' * across.log}", "end")], [name, label],
@@ -116,26 +74,30 @@ def slices(
     return charts
 
 
-def parallel(
+def trials_in_parallel(
     points: Sequence[Point], space: Mapping[str, Mapping[str, Any]], label: str, *, maximize: bool
 ) -> Parallel:
-    """Return parallel coordinates over the searched parameters and, last, the objective."""
-    scales = {name: Scale.of(one) for name, one in space.items()} | {label: heights(points, maximize=maximize)}
-    wide = 900 / max(len(scales) - 1, 1)
-    axes = [Axis(30 + n * wide, name, *scale.ends) for n, (name, scale) in enumerate(scales.items())]
-    lines = []
-    for point in sorted(points, key=lambda one: one.value, reverse=maximize):
-        given = {**point.params, label: point.value}
-        lines.append(
-            "M" + " ".join(f"{axis.x:.1f},{170 - 140 * scales[axis.name].share(given[axis.name]):.1f}" for axis in axes)
-        )
-    top = max(1, round(len(lines) * TOP))
-    return Parallel(axes, " ".join(lines[top:]), " ".join(lines[1:top]), lines[0])
+    """Return one line a trial over the searched parameters and, last, the objective."""
+    axes = [Upright(name, axis_for(one)) for name, one in space.items()]
+    best_first = sorted(points, key=lambda one: one.value, reverse=maximize)
+    top = max(1, round(len(points) * TOP))
+    return parallel(
+        [*axes, Upright(label, heights(points, maximize=maximize))],
+        [
+            ("run" if place >= top else "best" if place else "ch", [*(one.params[name] for name in space), one.value], f"trial {one.number}", "")
+            for place, one in enumerate(best_first)
+        ],
+    )  # fmt: skip
 
 
-def _dots(shares: Any) -> str:
+def _at(scale: Axis, value: Any) -> float:
+    """Return where ``value`` lies, 0 to 1; what lies beyond is drawn at the edge."""
+    return min(max(scale.share(value) or 0.0, 0.0), 1.0)
+
+
+def _dots(shares: Iterable[tuple[float, float]]) -> str:
     return " ".join(f"M{LEFT + 3 + x * (WIDTH - LEFT - 6):.1f},{BOTTOM * (1 - y):.1f}h0" for x, y in shares)
 
 
-def _grid(scale: Scale) -> list[tuple[float, str]]:
-    return [(BOTTOM * (1 - share), f"{scale.low + share * (scale.high - scale.low):.3g}") for share in (0.0, 0.5, 1.0)]
+def _grid(scale: Axis) -> list[tuple[float, str]]:
+    return [(BOTTOM * (1 - share), text) for share, text in scale.labels(3)]

@@ -24,7 +24,7 @@ from experiments.exploring import (
     ordered,
     read_choice,
 )
-from experiments.exploring_plots import best_of, parallel, scatter
+from experiments.exploring_plots import best_of, runs_in_parallel, scatter
 from experiments.snippets import runs_snippet
 from registry.access import Actor, actor_of
 
@@ -47,7 +47,7 @@ def explore(request: HttpRequest) -> HttpResponse:
     context = {
         "experiments": experiments, "chosen": chosen, "all": len(rows), "most": MOST_RUNS, "most_axes": MOST_AXES,
         "count": len(shown), "choice": choice, "groups": _groups(columns), "numeric": _numeric(columns),
-        "cloud": scatter(shown, choice), "parallel": parallel(shown, choice, columns),
+        "cloud": scatter(shown, choice), "parallel": runs_in_parallel(shown, choice, columns),
         "bounds": _bounds(rows, choice, columns), "champions": sum(row.is_champion for row in shown), "best": len(best),
         "head": [(columns[name], *_sorting(request.GET, choice, name)) for name in choice.columns],
         "by_name": _sorting(request.GET, choice, "name"), "by_start": _sorting(request.GET, choice, "started"),

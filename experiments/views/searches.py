@@ -135,7 +135,7 @@ def search_page(request: HttpRequest, pk: int) -> HttpResponse:
         "registered": best.version if best else None,
         "chart": charts.best_so_far(points, objective.label, maximize=maximize) if drawn else None,
         "slices": charts.slices(points, space, objective.label, maximize=maximize) if drawn else [],
-        "parallel": charts.parallel(points, space, objective.label, maximize=maximize) if drawn else None,
+        "parallel": charts.trials_in_parallel(points, space, objective.label, maximize=maximize) if drawn else None,
         "importances": sorted(search.importances.items(), key=lambda item: -item[1]),
         "page": page,
         "trials": [(one, _in_order(search, one.params), versions.get(one.pk)) for one in page.rows],

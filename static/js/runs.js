@@ -1,6 +1,6 @@
 // Hundreds of runs: the one under the pointer stands out in every drawing and is named; dragging along an axis bounds it.
-const TOP = 30;
-const FLOOR = 260;
+const TOP = 8;
+const FLOOR = 226;
 let marked = "";
 let drag = null;
 
