@@ -1,6 +1,7 @@
 """Declared parameters: a dataclass says names, types, defaults and limits; forms, API and jobs all read it."""
 
 import dataclasses
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_type_hints
 
@@ -27,17 +28,28 @@ class Parameter:
 
 
 def parameters(declared: type) -> list[Parameter]:
-    """Return the parameters that a dataclass declares, in order."""
+    """Return the parameters that a dataclass declares, in order, or ``after`` the one that they name."""
     hints = get_type_hints(declared)
+    fields = {field.name: (field.default, _said_of(declared, field.name)) for field in dataclasses.fields(declared)}
+    names = list(fields)
+    for name, (_, said) in fields.items():
+        if "after" in said:
+            names.remove(name)
+            names.insert(names.index(said["after"]) + 1, name)
     return [
         Parameter(
-            field.name, hints[field.name], field.default, field.metadata.get("label", field.name),
-            field.metadata.get("help", ""), field.metadata.get("min"), field.metadata.get("max"),
-            tuple(field.metadata.get("choices", {}).items()),
-            field.metadata.get("search"),
+            name, hints[name], default, said.get("label", name), said.get("help", ""), said.get("min"), said.get("max"),
+            tuple(said.get("choices", {}).items()), said.get("search"),
         )
-        for field in dataclasses.fields(declared)
+        for name in names
+        for default, said in [fields[name]]
     ]  # fmt: skip
+
+
+def _said_of(declared: type, name: str) -> Mapping[str, Any]:
+    """Return what a class says of a field, and its bases where it says nothing."""
+    classes = [vars(one).get("__dataclass_fields__", {}) for one in declared.__mro__]
+    return ChainMap(*(dict(fields[name].metadata) for fields in classes if name in fields))
 
 
 def parse(declared: type[Params], given: Mapping[str, Any]) -> Params:

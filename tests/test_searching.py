@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.params import parameters
 from experiments.pipelines.catalogue import OURS
 from experiments.pipelines.choices import BoostedParams, RegressedParams
 from experiments.pipelines.contract import TrainingRows
@@ -27,6 +28,19 @@ def plan(**changes):
 
 def complete(number, x, value, n=5, b=False, curve=()):
     return Told(number, "complete", {"x": x, "n": n, "b": b}, value, curve)
+
+
+def test_a_class_that_changes_a_default_keeps_what_its_bases_say_and_the_order():
+    declared = {one.name: one for one in parameters(BoostedParams)}
+
+    assert list(declared)[3:6] == ["leaves", "rows_per_leaf", "feature_share"]
+    assert list(declared)[7:11] == ["penalty", "category_smoothing", "seed", "folds"]
+    assert (declared["trees"].default, declared["trees"].label, declared["trees"].max) == (
+        1000,
+        "Trees at most",
+        10_000,
+    )
+    assert (declared["penalty"].label, declared["penalty"].search) == ("L2 penalty", (0.1, 300.0, "log"))
 
 
 @pytest.mark.parametrize("pipeline", OURS)

@@ -1,7 +1,8 @@
 """What may be chosen of each way to train: typed, with limits, labels and defaults.
 
 A parameter's ``search`` is the range that a search for good values begins with: (lowest, highest), with "log" where ratios count
-rather than differences. Those without it stay as they are chosen.
+rather than differences. Those without it stay as they are chosen. It stands last on a form, or ``after`` another one; a class that
+changes a default keeps what its bases say of it.
 """
 
 from dataclasses import dataclass, field
@@ -86,8 +87,8 @@ class BaselineParams(ClassifierParams, LogisticParams):
 
 
 @dataclass(frozen=True)
-class TreeParams:
-    """What may be chosen of boosted trees, whatever they are fitted to."""
+class BoostingParams:
+    """What may be chosen of boosted trees, whichever library grows them and whatever they are fitted to."""
 
     trees: int = field(default=500, metadata={"label": "Trees at most", "min": 1, "max": 10_000})
     patience: int = field(
@@ -100,9 +101,6 @@ class TreeParams:
     leaves: int = field(
         default=15, metadata={"label": "Leaves per tree", "min": 2, "max": 1024, "search": (4, 128, "log")}
     )
-    rows_per_leaf: int = field(
-        default=50, metadata={"label": "Rows per leaf at least", "min": 1, "search": (5, 300, "log")}
-    )
     feature_share: float = field(
         default=0.7, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0, "search": (0.3, 1.0)}
     )
@@ -110,67 +108,52 @@ class TreeParams:
         default=0.8, metadata={"label": "Share of rows per tree", "min": 0.05, "max": 1.0, "search": (0.5, 1.0)}
     )
     penalty: float = field(default=1.0, metadata={"label": "L2 penalty", "min": 0.0, "search": (0.01, 100.0, "log")})
-    category_smoothing: float = field(
-        default=10.0, metadata={"label": "Smoothing of categories", "min": 0.0, "search": (1.0, 200.0, "log")}
-    )
     seed: int = field(default=7, metadata={"label": "Seed", "help": "the same seed gives the same model", "min": 0})
 
 
 @dataclass(frozen=True)
-class BoostedParams(ClassifierParams, TreeParams):
-    """What may be chosen.
+class TreeParams(BoostingParams):
+    """What may be chosen of LightGBM's trees."""
+
+    rows_per_leaf: int = field(
+        default=50, metadata={"label": "Rows per leaf at least", "min": 1, "search": (5, 300, "log"), "after": "leaves"}
+    )
+    category_smoothing: float = field(
+        default=10.0, metadata={"label": "Smoothing of categories", "min": 0.0, "search": (1.0, 200.0, "log"), "after": "penalty"}
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BoostedClassifierParams(ClassifierParams, BoostingParams):
+    """What may be chosen of boosted trees that classify.
 
     Classes are not weighted by default: the trees are fitted to the likelihood, so their output stays a probability.
     """
 
-    trees: int = field(default=1000, metadata={"label": "Trees at most", "min": 1, "max": 10_000})
-    rows_per_leaf: int = field(
-        default=200, metadata={"label": "Rows per leaf at least", "min": 1, "search": (20, 1000, "log")}
-    )
-    feature_share: float = field(
-        default=0.5, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0, "search": (0.2, 1.0)}
-    )
-    penalty: float = field(default=10.0, metadata={"label": "L2 penalty", "min": 0.0, "search": (0.1, 300.0, "log")})
-    category_smoothing: float = field(
-        default=50.0, metadata={"label": "Smoothing of categories", "min": 0.0, "search": (1.0, 300.0, "log")}
-    )
+    trees: int = 1000
+    feature_share: float = field(default=0.5, metadata={"search": (0.2, 1.0)})
+    penalty: float = field(default=10.0, metadata={"search": (0.1, 300.0, "log")})
 
 
 @dataclass(frozen=True)
-class XGBoostTreeParams:
-    """What may be chosen of XGBoost's trees."""
+class BoostedParams(BoostedClassifierParams, TreeParams):
+    """What may be chosen."""
 
-    trees: int = field(default=1000, metadata={"label": "Trees at most", "min": 1, "max": 10_000})
-    patience: int = field(
-        default=50,
-        metadata={"label": "Patience", "help": "stop after so many trees without gain on validation", "min": 1},
-    )
-    learning_rate: float = field(
-        default=0.05, metadata={"label": "Learning rate", "min": 0.001, "max": 1.0, "search": (0.01, 0.3, "log")}
-    )
-    leaves: int = field(
-        default=15, metadata={"label": "Leaves per tree", "min": 2, "max": 1024, "search": (4, 128, "log")}
-    )
+    rows_per_leaf: int = field(default=200, metadata={"search": (20, 1000, "log")})
+    category_smoothing: float = field(default=50.0, metadata={"search": (1.0, 300.0, "log")})
+
+
+@dataclass(frozen=True)
+class XGBoostParams(BoostedClassifierParams):
+    """What may be chosen."""
+
     leaf_weight: float = field(
         default=15.0,
         metadata={
             "label": "Weight of a leaf at least", "help": "sum of p · (1 - p) over its rows: the rarer positives are, the more rows it takes",
-            "min": 0.0, "search": (1.0, 100.0, "log"),
+            "min": 0.0, "search": (1.0, 100.0, "log"), "after": "leaves",
         },
     )  # fmt: skip
-    feature_share: float = field(
-        default=0.5, metadata={"label": "Share of features per tree", "min": 0.05, "max": 1.0, "search": (0.2, 1.0)}
-    )
-    row_share: float = field(
-        default=0.8, metadata={"label": "Share of rows per tree", "min": 0.05, "max": 1.0, "search": (0.5, 1.0)}
-    )
-    penalty: float = field(default=10.0, metadata={"label": "L2 penalty", "min": 0.0, "search": (0.1, 300.0, "log")})
-    seed: int = field(default=7, metadata={"label": "Seed", "help": "the same seed gives the same model", "min": 0})
-
-
-@dataclass(frozen=True)
-class XGBoostParams(ClassifierParams, XGBoostTreeParams):
-    """What may be chosen; classes are not weighted by default, as with LightGBM."""
 
 
 @dataclass(frozen=True)
@@ -194,46 +177,6 @@ class RegressedParams(FoldParams, TreeParams):
 
 
 @dataclass(frozen=True)
-class ForecastParams(TreeParams):
-    """What may be chosen.
-
-    Leaves are linear in the lags, so that series of any size are followed, and trends beyond what training saw.
-    """
-
-    leaves: int = field(
-        default=7, metadata={"label": "Leaves per tree", "min": 2, "max": 1024, "search": (3, 48, "log")}
-    )
-    shrinkage: float = field(
-        default=0.1, metadata={"label": "Shrinkage of linear leaves", "min": 0.0, "search": (0.001, 10.0, "log")}
-    )
-    horizon: int = field(
-        default=8,
-        metadata={"label": "Horizon", "help": "steps that are forecast where nothing is said", "min": 1, "max": 366},
-    )
-    longest: int = field(
-        default=24,
-        metadata={
-            "label": "Longest horizon",
-            "help": "of a model that goes on from its own answers",
-            "min": 1,
-            "max": 366,
-        },
-    )
-    season: int = field(
-        default=4,
-        metadata={"label": "Season", "help": "steps: 4 for quarters, 7 for days, 12 for months", "min": 1, "max": 366},
-    )
-    levels: int = field(
-        default=19,
-        metadata={"label": "Quantiles", "help": "evenly spaced levels around each forecast: 19 are 5%, 10% … 95%; 0: none", "min": 0, "max": 99},
-    )  # fmt: skip
-    smoothed_series: int = field(
-        default=5,
-        metadata={"label": "Series for exponential smoothing", "help": "drawn to hold the model beside it; 0: none", "min": 0, "max": 1000},
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
 class SeasonalParams:
     """What may be chosen."""
 
@@ -249,6 +192,26 @@ class SeasonalParams:
     levels: int = field(
         default=19,
         metadata={"label": "Quantiles", "help": "evenly spaced levels around each forecast: 19 are 5%, 10% … 95%; 0: none", "min": 0, "max": 99},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ForecastParams(SeasonalParams, TreeParams):
+    """What may be chosen.
+
+    Leaves are linear in the lags, so that series of any size are followed, and trends beyond what training saw.
+    """
+
+    leaves: int = field(default=7, metadata={"search": (3, 48, "log")})
+    shrinkage: float = field(
+        default=0.1,
+        metadata={"label": "Shrinkage of linear leaves", "min": 0.0, "search": (0.001, 10.0, "log"), "after": "seed"},
+    )
+    season: int = field(default=4, metadata={"after": "longest"})
+    longest: int = field(default=24, metadata={"help": "of a model that goes on from its own answers"})
+    smoothed_series: int = field(
+        default=5,
+        metadata={"label": "Series for exponential smoothing", "help": "drawn to hold the model beside it; 0: none", "min": 0, "max": 1000},
     )  # fmt: skip
 
 
