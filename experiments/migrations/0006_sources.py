@@ -81,5 +81,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='golden_says_why'), models.CheckConstraint(condition=models.Q(models.Q(('confirmed_at__isnull', True), ('confirmed_by__isnull', True)), models.Q(('confirmed_at__isnull', False), ('confirmed_by__isnull', False), models.Q(('confirmed_by', models.F('marked_by')), _negated=True)), _connector='OR'), name='golden_by_two')],
             },
         ),
-        migrations.RunSQL((SQL / "golden.sql").read_text(), migrations.RunSQL.noop),
+        *(migrations.RunSQL((SQL / name).read_text(), migrations.RunSQL.noop) for name in ("golden_check.sql", "golden.sql")),
     ]

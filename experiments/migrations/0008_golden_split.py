@@ -19,5 +19,5 @@ class Migration(migrations.Migration):
             name='split',
             field=models.CharField(blank=True, default='held_out', help_text='whose rows are measured on; empty: all rows', max_length=100),
         ),
-        migrations.RunSQL((SQL / "golden_split.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((SQL / "golden_check.sql").read_text(), migrations.RunSQL.noop),
     ]

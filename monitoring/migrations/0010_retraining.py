@@ -7,7 +7,7 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
-SQL = Path(__file__).parent / "sql/retraining.sql"
+SQL = Path(__file__).parent / "sql"
 
 
 class Migration(migrations.Migration):
@@ -97,5 +97,8 @@ class Migration(migrations.Migration):
             model_name='retraining',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', True), ('state__in', ['due', 'held', 'freezing', 'training', 'evaluating', 'proposed'])), models.Q(('ended_at__isnull', False), models.Q(('state__in', ['due', 'held', 'freezing', 'training', 'evaluating', 'proposed']), _negated=True)), _connector='OR'), name='retraining_ends_with_its_state'),
         ),
-        migrations.RunSQL(SQL.read_text(), migrations.RunSQL.noop),
+        *(
+            migrations.RunSQL((SQL / name).read_text(), migrations.RunSQL.noop)
+            for name in ("retraining_policy_check.sql", "retraining.sql")
+        ),
     ]

@@ -47,5 +47,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.CheckConstraint(condition=models.Q(('verdict', 'accept'), models.Q(('reason', ''), _negated=True), _connector='OR'), name='review_names_its_reason'), models.CheckConstraint(condition=models.Q(models.Q(('comment__isnull', False), ('criterion__isnull', False), ('verdict', 'ask')), models.Q(models.Q(('verdict', 'ask'), _negated=True), ('comment__isnull', True)), _connector='OR'), name='question_is_about_a_criterion_and_on_the_timeline')],
             },
         ),
-        migrations.RunSQL((SQL / "reviews.sql").read_text(), migrations.RunSQL.noop),
+        *(migrations.RunSQL((SQL / name).read_text(), migrations.RunSQL.noop) for name in ("review_check.sql", "reviews.sql")),
     ]

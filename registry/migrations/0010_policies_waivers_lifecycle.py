@@ -357,5 +357,8 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('reason', ''), _negated=True), models.Q(('evidence__isnull', False), models.Q(('link', ''), _negated=True), models.Q(('document', ''), _negated=True), _connector='OR')), name='waiver_has_reason_and_evidence'),
         ),
         migrations.RunSQL(DEFAULTS, migrations.RunSQL.noop),
-        migrations.RunSQL((SQL / "lifecycle.sql").read_text(), migrations.RunSQL.noop),
+        *(
+            migrations.RunSQL((SQL / name).read_text(), migrations.RunSQL.noop)
+            for name in ("waiver_check.sql", "revalidation_check.sql", "lifecycle.sql")
+        ),
     ]

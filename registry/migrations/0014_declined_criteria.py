@@ -49,5 +49,5 @@ class Migration(migrations.Migration):
             model_name='criteriaset',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('declined_by__isnull', False), ('state', 'declined'), models.Q(('declined_by', models.F('drafted_by')), _negated=True), models.Q(('answer', ''), _negated=True)), models.Q(models.Q(('state', 'declined'), _negated=True), ('declined_by__isnull', True)), _connector='OR'), name='declined_set_names_who_and_why'),
         ),
-        migrations.RunSQL((SQL / "declined.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((SQL / "criteriaset_check.sql").read_text(), migrations.RunSQL.noop),
     ]

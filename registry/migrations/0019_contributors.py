@@ -4,10 +4,13 @@ from pathlib import Path
 
 from django.db import migrations
 
-SQL = Path(__file__).parent / "sql/contributors.sql"
+SQL = Path(__file__).parent / "sql"
 
 
 class Migration(migrations.Migration):
     dependencies = [("registry", "0018_saved_views")]
 
-    operations = [migrations.RunSQL(SQL.read_text(), migrations.RunSQL.noop)]
+    operations = [
+        migrations.RunSQL((SQL / name).read_text(), migrations.RunSQL.noop)
+        for name in ("contributors.sql", "review_check.sql", "revalidation_check.sql")
+    ]

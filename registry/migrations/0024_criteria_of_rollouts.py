@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.db import migrations, models
 
-SQL = Path(__file__).parent / "sql/waivers_in_rollouts.sql"
+SQL = Path(__file__).parent / "sql/waiver_check.sql"
 
 
 class Migration(migrations.Migration):

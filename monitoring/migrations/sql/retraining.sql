@@ -1,26 +1,6 @@
 -- When models are trained anew, and each time that they were: numbered, added to, and each slot taken once.
 -- As in governance.sql every refusal is insufficient_privilege.
 
-CREATE OR REPLACE FUNCTION monitoring_retraining_policy_check() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, public AS $$
-DECLARE latest int;
-BEGIN
-    SELECT coalesce(max(number), 0) INTO latest FROM monitoring_retrainingpolicy WHERE model_id = NEW.model_id;
-    IF NEW.number <> latest + 1 THEN
-        PERFORM registry_refuse('a retraining policy is changed by adding its next number, ' || latest + 1);
-    END IF;
-    IF btrim(NEW.reason) = '' THEN
-        PERFORM registry_refuse('a retraining policy says what changed, and why');
-    END IF;
-    IF NEW.enabled AND NOT registry_has_role(NEW.model_id, NEW.made_by_id, 'engineer') THEN
-        PERFORM registry_refuse('an engineer of the team answers for what a retraining policy starts');
-    END IF;
-    IF coalesce(NEW.document ->> 'automation', 'promotion') NOT IN ('propose', 'evaluate', 'promotion') THEN
-        PERFORM registry_refuse('no version that was retrained becomes champion without people');
-    END IF;
-    NEW.made_at := clock_timestamp();
-    RETURN NEW;
-END $$;
 CREATE OR REPLACE TRIGGER check_retraining_policy BEFORE INSERT ON monitoring_retrainingpolicy
     FOR EACH ROW EXECUTE FUNCTION monitoring_retraining_policy_check();
 CREATE OR REPLACE TRIGGER no_change BEFORE UPDATE OR DELETE ON monitoring_retrainingpolicy

@@ -204,16 +204,6 @@ END $$;
 CREATE TRIGGER check_criterion BEFORE INSERT OR UPDATE OR DELETE ON registry_acceptancecriterion
     FOR EACH ROW EXECUTE FUNCTION registry_criterion_check();
 
-CREATE FUNCTION registry_criteriaset_check() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
-BEGIN
-    IF (OLD.model_id, OLD.number, OLD.drafted_by_id) IS DISTINCT FROM (NEW.model_id, NEW.number, NEW.drafted_by_id)
-       OR (OLD.state <> 'draft' AND (OLD.digest, OLD.agreed_by_id) IS DISTINCT FROM (NEW.digest, NEW.agreed_by_id))
-       OR (OLD.state, NEW.state) NOT IN (('draft', 'draft'), ('draft', 'agreed'), ('agreed', 'agreed'),
-                                         ('agreed', 'superseded'), ('superseded', 'superseded')) THEN
-        PERFORM registry_refuse('agreed criteria are fixed; draft a new set');
-    END IF;
-    RETURN NEW;
-END $$;
 CREATE TRIGGER check_criteriaset BEFORE UPDATE ON registry_criteriaset
     FOR EACH ROW EXECUTE FUNCTION registry_criteriaset_check();
 

@@ -1,4 +1,4 @@
--- A golden mark also says which rows are measured on; that stays as well.
+-- A golden set is marked by one person and confirmed by another, and says which rows are measured on; then it stays.
 
 CREATE OR REPLACE FUNCTION experiments_golden_check() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 DECLARE person bigint;
