@@ -51,8 +51,8 @@ fmt: dev-env ## Format code and templates in place, and mend what can be mended 
 	git ls-files -z 'templates/*.html' | xargs -0r $(BIN)/djade --target-version 5.2 || true
 	git ls-files -z 'templates/*.html' | xargs -0r $(BIN)/djhtml -t 2
 
-bench: dev-env ## Run every benchmark and rewrite docs/benchmarks.md.
-	@$(BIN)/python -m benchmarks
+bench: dev-env ## Run every benchmark, or those that ARGS names, and write what they say into docs/benchmarks.md.
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 faults: dev-env ## Kill workers and web processes, wipe the broker, stop PostgreSQL, set clocks wrong, fill disks, race decisions, and put a gateway through the like at 500 requests a second. Print what went wrong: nothing may.
 	@$(BIN)/python -m benchmarks.faults $(ARGS)

@@ -113,7 +113,7 @@ def _tails(on: Server, bare: Server, rounds: int, seconds: float) -> list[Row]:
         floor.append(bare.open_loop(rate, seconds))
     p99 = [statistics.median(seen["p99_us"] for seen in side) for side in (ours, floor)]
     return [
-        Row("p99_over_bare", p99[0] / p99[1], "x", ("≤", 2.0)),
+        Row("p99_over_bare", p99[0] / p99[1], "x", ("≤", 2.0), why="performance.md#the-tail"),
         Row("open_loop.rate", rate, "/s"),
         Row("open_loop.p99.on", p99[0], "µs"),
         Row("open_loop.p99.bare", p99[1], "µs"),
@@ -129,7 +129,7 @@ def _batches(home: Path, on: Server, mlserver: Server, rounds: int, seconds: flo
             kept.append(BATCH * server.wrk(seconds, body, connections=2).per_second)
     ours, theirs = (statistics.median(kept) for kept in rates)
     return [
-        Row("ratio.batch_mlserver", ours / theirs, "x", ("≥", 3.0)),
+        Row("ratio.batch_mlserver", ours / theirs, "x", ("≥", 3.0), why="performance.md#batches"),
         Row("batch.rows_per_second.on", ours, "/s"),
         Row("batch.rows_per_second.mlserver", theirs, "/s"),
     ]

@@ -11,12 +11,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: its name, the value, the target as ``(sign, number)`` where there is one, and the unit."""
+    """One figure: its name, the value, the target as ``(sign, number)`` where there is one, and the unit.
+
+    ``why`` is where the docs say why a target is not met.
+    """
 
     name: str
     value: float
     unit: str = ""
     target: tuple[str, float] | None = None
+    why: str = ""
 
     @property
     def met(self) -> bool | None:
@@ -40,7 +44,7 @@ def table(rows: list[Row]) -> str:
     lines = ["| figure | measured | target | met |", "|---|---:|---:|---|"]
     for row in rows:
         target = f"{row.target[0]} {row.target[1]:g} {row.unit}".strip() if row.target else ""
-        met = {True: "yes", False: "no", None: ""}[row.met]
+        met = {True: "yes", False: f"no: [why]({row.why})" if row.why else "no", None: ""}[row.met]
         lines.append(f"| `{row.name}` | {f'{row.value:,.4g} {row.unit}'.strip()} | {target} | {met} |")
     return "\n".join(lines)
 
