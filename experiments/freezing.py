@@ -19,23 +19,6 @@ KINDS = {
 }
 
 
-def labelled_columns(
-    columns: Sequence[Mapping[str, str]], *, target: str = "", time_column: str = "", key: str = ""
-) -> list[dict[str, str]]:
-    """Return the columns of a set that is retrained on: the features of the one before, in its order, then target, time and key.
-
-    Args:
-        columns: of the data set version before, as ``DatasetVersion.columns``.
-        target, time_column, key: their names in the new rows, where they differ; meaning and type stay.
-    """
-    names = {"target": target, "time": time_column, "key": key}
-    features = [dict(column) for column in columns if column["role"] == "feature"]
-    others = [
-        {**column, "name": names[column["role"]] or column["name"]} for column in columns if column["role"] in names
-    ]
-    return features + others
-
-
 def frozen_table(frame: pd.DataFrame | pl.DataFrame, columns: Sequence[Mapping[str, str]]) -> pa.Table:
     """Return the declared columns of ``frame``, in order and of the declared types; numbers that are none are missing.
 

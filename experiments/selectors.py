@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from django.db.models import Case, Count, Max, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 
@@ -32,8 +30,6 @@ from experiments.target_shown import policy_words
 from registry.access import Actor
 from registry.models import Evidence, ModelVersion, RegisteredModel
 from registry.review_pack import moment
-
-MOST_SLICES = 6
 
 
 def datasets_of(actor: Actor) -> QuerySet[Dataset]:
@@ -169,16 +165,6 @@ def measured_of(version: ModelVersion) -> Measured:
         alone.filter(metric="calibration_error").first(),
         paired.filter(metric=main).first(),
     )
-
-
-def slices_of(data: DatasetVersion, rows: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return the parts that are measured on their own: one for each value of a category with at most six of them."""
-    few = [name for name in data.categorical() if rows[name].nunique() <= MOST_SLICES]
-    return {
-        f"{name}={value}": (rows[name] == value).to_numpy(dtype=bool)
-        for name in few
-        for value in sorted(rows[name].dropna().unique())
-    }
 
 
 def split_rows(data: DatasetVersion, frame: pd.DataFrame, split: str) -> pd.DataFrame:

@@ -149,13 +149,6 @@ def _declares(app: AppConfig) -> bool:
     return app.module is not None and module_has_submodule(app.module, "job_kinds")
 
 
-def all_kinds() -> dict[str, JobKind]:
-    """Return every declared kind by name."""
-    for module in _modules():
-        import_module(module)
-    return dict(sorted(_kinds.items()))
-
-
 def kind_named(name: str) -> JobKind:
     """Return the kind ``name``, importing no more modules than it takes to find it.
 

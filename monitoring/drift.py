@@ -70,11 +70,6 @@ class FeatureDrift:
     cause: float = 0.0
     adjusted_p: float | None = None
 
-    @property
-    def method_words(self) -> str:
-        """The method as a person reads it."""
-        return METHOD_WORDS[self.method]
-
     def as_json(self) -> dict[str, Any]:
         """Return the feature as it is stored."""
         return asdict(self)

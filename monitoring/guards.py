@@ -16,7 +16,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 EVENTS = ("errors", "timeouts", "slow", "output")  # a request has one or has none
 PAIRED = ("errors", "agreement", "pairs")  # what a shadow's answer is compared in
-ASKED_OUTPUT = ("output", "mean", "agreement", "pairs", "quality")  # kinds that look at an output
 GATEWAY_TIMEOUT = 504
 LEAST_P = 1e-6  # of a log loss: a probability of 0 that was wrong must not outweigh all others
 
@@ -67,12 +66,6 @@ FIELDS: dict[Kind, dict[str, bool]] = {
     "agreement": {"output": False, "threshold": False, "tolerance": False},
     "pairs": {"output": False},
     "quality": {"output": False, "loss": True, "maturity_s": True, "threshold": False},
-}
-LOSS_WORDS: dict[Loss, str] = {
-    "correct": "share of wrong answers",
-    "absolute_error": "absolute error",
-    "squared_error": "squared error",
-    "log_loss": "log loss",
 }
 
 

@@ -10,7 +10,6 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from experiments.frames import load_frame
-from experiments.freezing import labelled_columns
 from experiments.models import ContractCheck, DataContract, DatasetVersion
 from experiments.services import ContractBrokenError, dataset_create, dataset_version_freeze
 from registry.errors import InvalidError, RoleError
@@ -202,12 +201,3 @@ def test_a_version_that_is_not_frozen_becomes_frozen_once(engineer, dataset):
 
     assert again == built
     assert (again.frozen, again.query) == (True, ASKED)
-
-
-def test_what_is_retrained_on_has_the_features_of_the_set_before():
-    columns = labelled_columns(COLUMNS[::-1], key="id", time_column="asked_at")
-
-    assert [(column["name"], column["role"]) for column in columns] == [
-        ("carrier", "feature"), ("distance", "feature"), ("id", "key"), ("asked_at", "time"), ("late", "target"),
-    ]  # fmt: skip
-    assert columns[1] == COLUMNS[0]

@@ -33,10 +33,6 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     rules: list[AnyRule] = []
 
-    def of_column(self, column: str) -> list[Rule]:
-        """Return the rules about one column; empty: those about the rows as a whole."""
-        return [rule for rule in self.rules if rule.column == column]
-
 
 def read_contract(document: Any) -> Contract:
     """Return the contract that a document of plain values holds.

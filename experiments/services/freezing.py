@@ -40,7 +40,7 @@ def dataset_version_freeze(
     refused is kept.
 
     Args:
-        columns: [{name, type, role, meaning}], in order; see :func:`experiments.freezing.labelled_columns`.
+        columns: [{name, type, role, meaning}], in order.
         splits: {name: (from, until)}; half-open, as ISO days or instants, UTC.
         query: what the rows were asked for, as JSON: window, predicate, versions of the lake's tables.
         parent: the version that they follow; the latest one if left out.

@@ -28,7 +28,7 @@ from registry.access import Actor, actor_of
 from registry.errors import ConflictError, InvalidError, RefusedError
 from registry.models import Role
 
-LOOK, DECLARE = "look", "declare"
+DECLARE = "declare"
 
 
 @csrf_exempt  # the token lies in the body, which is not read before it is known who sends how much; then it is asked for

@@ -25,11 +25,6 @@ class State(StrEnum):
         """Whether it still goes on."""
         return self in OPEN
 
-    @property
-    def is_at_work(self) -> bool:
-        """Whether a job of it runs or waits."""
-        return self in AT_WORK
-
 
 AT_WORK = (State.FREEZING, State.TRAINING, State.EVALUATING)
 OPEN = (State.DUE, State.HELD, *AT_WORK, State.PROPOSED)
