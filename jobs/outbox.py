@@ -8,6 +8,7 @@ import random
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -22,6 +23,7 @@ LEASE = timedelta(seconds=60)  # longer than any attempt may take
 PER_DESTINATION = 4  # at once, so that one slow receiver holds up no other
 TRIMMED_AT_ONCE = 5000
 LONGEST_ERROR = 500
+TEST = "test"  # the event of a message that somebody asked for, to see whether it arrives
 
 
 def message_of(
@@ -37,6 +39,17 @@ def message_of(
 def outbox_post(messages: Iterable[OutboxMessage]) -> None:
     """Write messages; they are sent once the caller's transaction commits."""
     OutboxMessage.objects.bulk_create(messages)
+
+
+def outbox_test(*, kind: str, destination: str, payload: dict[str, Any], message_id: UUID) -> OutboxMessage:
+    """Write a made-up message that is tried this once, and hold it for the caller to deliver after its commit."""
+    message = message_of(
+        kind=kind, destination=destination, event=TEST, payload=payload, message_id=message_id, max_attempts=1
+    )
+    outbox_post([message])
+    held = outbox_hold(message)
+    assert held is not None  # noqa: S101  nobody else sees the row before the commit
+    return held
 
 
 @transaction.atomic

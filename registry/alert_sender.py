@@ -9,9 +9,9 @@ from django.core.mail import EmailMessage, get_connection
 from django.db.models.functions import Now
 
 from jobs.models import OutboxMessage
+from jobs.outbox import TEST
 from jobs.senders import Answer
 from registry.models import AlertPreference, Channel
-from registry.services.channels import TEST
 from registry.webhooks.chats import send_chat
 from registry.webhooks.sealing import UnreadableSecretError, unseal
 

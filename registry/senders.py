@@ -12,6 +12,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook as Signer
 
 from jobs.models import OutboxMessage
+from jobs.outbox import TEST
 from jobs.senders import Answer, declare_sender
 from jobs.states import Delivery
 from registry.adapters import workspace_of
@@ -21,7 +22,7 @@ from registry.errors import InvalidError
 from registry.models import Webhook
 from registry.selectors.channels import KIND as ALERT
 from registry.webhooks.addresses import parse_url
-from registry.webhooks.fanout import KIND, TEST
+from registry.webhooks.fanout import KIND
 from registry.webhooks.request import GONE, post
 from registry.webhooks.sealing import UnreadableSecretError, unseal
 

@@ -14,20 +14,18 @@ from django.db import IntegrityError, transaction
 
 from jobs.delivery import deliver_now
 from jobs.models import OutboxMessage
-from jobs.outbox import message_of, outbox_again, outbox_hold, outbox_post
-from jobs.states import Delivery
+from jobs.outbox import outbox_test
 from registry.access import Actor
 from registry.alerting.kinds import KINDS
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
 from registry.models import Alert, AlertPreference, Channel, Role, Team
 from registry.selectors.channels import KIND
+from registry.services.outgoing import MANAGERS, locked, sent_again
 from registry.webhooks.chats import check_chat
 from registry.webhooks.sealing import seal
 
-TEST = "test"
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._ -]{0,61}[A-Za-z0-9])?")
-MANAGERS = (Role.ENGINEER, Role.ADMIN)
 MOST_PER_TEAM = 50
 CHANGEABLE = ("name", "roles", "addresses", "url", "kinds", "least", "escalations", "installation", "enabled")
 KEPT = tuple(name for name in CHANGEABLE if name != "url")
@@ -63,7 +61,7 @@ def channel_update(*, actor: Actor, channel: Channel, **changes: Any) -> Channel
         InvalidError: a field is unknown or its value not acceptable.
         ConflictError: the name is taken.
     """
-    channel = _locked(actor, channel)
+    channel = locked(actor, channel)
     before = {name: getattr(channel, name) for name in changes if name in KEPT}
     _set(actor, channel, changes)
     after = {name: getattr(channel, name) for name in before}
@@ -77,7 +75,7 @@ def channel_update(*, actor: Actor, channel: Channel, **changes: Any) -> Channel
 @audited()
 def channel_delete(*, actor: Actor, channel: Channel) -> None:
     """Delete a channel with what it was told; what waits is not sent any more."""
-    channel = _locked(actor, channel)
+    channel = locked(actor, channel)
     audit(
         action="channel.delete", subject=channel.path, actor=actor, team=channel.team.slug,
         payload={"before": {name: getattr(channel, name) for name in (*KEPT, "place")}},
@@ -95,19 +93,15 @@ def channel_test(*, actor: Actor, channel: Channel) -> OutboxMessage:
 @audited()
 def _test_begin(*, actor: Actor, channel: Channel) -> OutboxMessage:
     """Send one made-up message to a channel, to see whether it arrives."""
-    channel = _locked(actor, channel)
+    channel = locked(actor, channel)
     audit(
         action="channel.test", subject=channel.path, actor=actor, team=channel.team.slug, payload={"name": channel.name}
     )  # fmt: skip
     text = f"A test of the channel {channel.name} of {channel.team.name}, sent by {actor.user.get_username()}.\n"
-    message = message_of(
-        kind=KIND, destination=str(channel.pk), event=TEST, message_id=uuid.uuid4(), max_attempts=1,
+    return outbox_test(
+        kind=KIND, destination=str(channel.pk), message_id=uuid.uuid4(),
         payload={"subject": f"Test of {channel.name}", "body": f"{text}\n{settings.WEB_URL}{channel.path}\n", "severe": False},
     )  # fmt: skip
-    outbox_post([message])
-    held = outbox_hold(message)
-    assert held is not None  # noqa: S101  nobody else sees the row before the commit
-    return held
 
 
 @audited()
@@ -117,14 +111,8 @@ def channel_redeliver(*, actor: Actor, channel: Channel, message: OutboxMessage)
     Raises:
         ConflictError: it is still under way, was a test, or the channel is disabled.
     """
-    channel = _locked(actor, channel)
-    if message.state == Delivery.WAITING:
-        raise ConflictError("This message is still under way; it is tried again by itself.")
-    if message.event == TEST:
-        raise ConflictError("A test is not repeated; send another one.")
-    if not channel.enabled:
-        raise ConflictError("The channel is disabled; enable it first.")
-    again = outbox_again(message)
+    channel = locked(actor, channel)
+    again = sent_again(message, to="channel", enabled=channel.enabled)
     audit(
         action="channel.redeliver", subject=channel.path, actor=actor, team=channel.team.slug,
         payload={"name": channel.name, "event": message.event, "message": str(message.message_id)},
@@ -158,12 +146,6 @@ def preference_set(
         payload={name: value if isinstance(value, bool) else str(value or "") for name, value in wanted.items()},
     )  # fmt: skip
     return preference
-
-
-def _locked(actor: Actor, channel: Channel) -> Channel:
-    channel = Channel.objects.select_for_update(of=("self",)).select_related("team").get(pk=channel.pk)
-    actor.require(channel.team, *MANAGERS)
-    return channel
 
 
 def _set(actor: Actor, channel: Channel, fields: Mapping[str, Any]) -> None:

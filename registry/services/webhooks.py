@@ -12,15 +12,15 @@ from django.utils import timezone
 
 from jobs.delivery import deliver_now
 from jobs.models import OutboxMessage
-from jobs.outbox import message_of, outbox_again, outbox_hold, outbox_post
-from jobs.states import Delivery
+from jobs.outbox import outbox_test
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
-from registry.models import AuditEvent, Role, Team, Webhook
+from registry.models import AuditEvent, Team, Webhook
+from registry.services.outgoing import MANAGERS, locked, sent_again
 from registry.webhooks.addresses import check_url
 from registry.webhooks.events import check_events, cloud_event, mlflow_example
-from registry.webhooks.fanout import KIND, TEST
+from registry.webhooks.fanout import KIND
 from registry.webhooks.sealing import seal
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -49,7 +49,7 @@ def webhook_create(
         InvalidError: name, URL or an event is not acceptable.
         ConflictError: the team has as many as it may have.
     """
-    actor.require(team, Role.ENGINEER, Role.ADMIN)
+    actor.require(team, *MANAGERS)
     _check(name=name, description=description, status=status, secret=secret)
     chosen = check_events(events, flavour)
     check_url(url)
@@ -80,7 +80,7 @@ def webhook_update(*, actor: Actor, webhook: Webhook, secret: str | None = None,
     Raises:
         InvalidError: a field is unknown or its value not acceptable.
     """
-    webhook = _locked(actor, webhook)
+    webhook = locked(actor, webhook)
     for field in changes.keys() - set(CHANGEABLE):
         raise InvalidError(f"{field} cannot be changed.", field=field)
     if "events" in changes:
@@ -112,7 +112,7 @@ def webhook_rotate(*, actor: Actor, webhook: Webhook) -> tuple[Webhook, str]:
     Raises:
         ConflictError: it is of MLflow's flavour, whose client chooses the secret.
     """
-    webhook = _locked(actor, webhook)
+    webhook = locked(actor, webhook)
     if webhook.flavour != Webhook.Flavour.STANDARD:
         raise ConflictError("The secret of an MLflow webhook is set by MLflow's client: update_webhook(secret=…).")
     secret = _new_secret()
@@ -129,7 +129,7 @@ def webhook_rotate(*, actor: Actor, webhook: Webhook) -> tuple[Webhook, str]:
 @audited()
 def webhook_delete(*, actor: Actor, webhook: Webhook) -> None:
     """Delete a webhook with all its deliveries; what waits is not sent any more."""
-    webhook = _locked(actor, webhook)
+    webhook = locked(actor, webhook)
     audit(
         action="webhook.delete", subject=webhook.path, actor=actor, team=webhook.team.slug,
         payload={"before": {field: getattr(webhook, field) for field in CHANGEABLE}},
@@ -151,20 +151,16 @@ def webhook_test(*, actor: Actor, webhook: Webhook, event: str = "") -> OutboxMe
 @audited()
 def _test_begin(*, actor: Actor, webhook: Webhook, event: str) -> OutboxMessage:
     """Send one made-up event to a webhook, to see whether its receiver works."""
-    webhook = _locked(actor, webhook)
+    webhook = locked(actor, webhook)
     audit(
         action="webhook.test", subject=webhook.path, actor=actor, team=webhook.team.slug,
         payload={"name": webhook.name},
     )  # fmt: skip
     test_id = uuid.uuid4()
-    message = message_of(
-        kind=KIND, destination=str(webhook.pk), event=TEST, message_id=test_id, max_attempts=1,
+    return outbox_test(
+        kind=KIND, destination=str(webhook.pk), message_id=test_id,
         payload=_test_body(actor, webhook, event, test_id),
     )  # fmt: skip
-    outbox_post([message])
-    held = outbox_hold(message)
-    assert held is not None  # noqa: S101  nobody else sees the row before the commit
-    return held
 
 
 @audited()
@@ -174,14 +170,8 @@ def webhook_redeliver(*, actor: Actor, webhook: Webhook, message: OutboxMessage)
     Raises:
         ConflictError: it is still under way, was a test, or the webhook is disabled.
     """
-    webhook = _locked(actor, webhook)
-    if message.state == Delivery.WAITING:
-        raise ConflictError("This delivery is still under way; it is tried again by itself.")
-    if message.event == TEST:
-        raise ConflictError("A test is not repeated; send another one.")
-    if not webhook.is_active:
-        raise ConflictError("The webhook is disabled; enable it first.")
-    again = outbox_again(message)
+    webhook = locked(actor, webhook)
+    again = sent_again(message, to="webhook", enabled=webhook.is_active)
     audit(
         action="webhook.redeliver", subject=webhook.path, actor=actor, team=webhook.team.slug,
         payload={"name": webhook.name, "event": message.event, "message": str(message.message_id)},
@@ -210,12 +200,6 @@ def _check(*, name: str, description: str, status: str, secret: str) -> None:
         raise InvalidError(f"secret has {LONGEST_SECRET} characters at most.", field="secret")
     if status not in Webhook.Status.values:
         raise InvalidError(f"status must be one of {', '.join(Webhook.Status.values)}.", field="status")
-
-
-def _locked(actor: Actor, webhook: Webhook) -> Webhook:
-    webhook = Webhook.objects.select_for_update(of=("self",)).select_related("team").get(pk=webhook.pk)
-    actor.require(webhook.team, Role.ENGINEER, Role.ADMIN)
-    return webhook
 
 
 def _new_secret() -> str:

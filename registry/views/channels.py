@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from jobs.models import DELIVERIES
+from jobs.outbox import TEST
 from jobs.paging import page_of
 from jobs.states import Delivery
 from jobs.tasks import deliver
@@ -18,7 +19,7 @@ from registry.errors import ConflictError, InvalidError
 from registry.forms.alerts import ChannelForm, MailForm
 from registry.models import AlertPreference, Channel
 from registry.selectors.channels import channels_of, messages_of
-from registry.services.channels import MANAGERS, TEST
+from registry.services.outgoing import MANAGERS
 
 PAGE = 25
 

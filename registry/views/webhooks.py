@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from jobs.models import DELIVERIES, OutboxMessage
+from jobs.outbox import TEST
 from jobs.paging import page_of
 from jobs.states import Delivery
 from jobs.tasks import deliver
@@ -20,11 +21,10 @@ from registry import services
 from registry.access import Actor, actor_of
 from registry.errors import InvalidError
 from registry.forms.webhooks import WebhookForm
-from registry.models import Role, Team, Webhook
+from registry.models import Team, Webhook
 from registry.selectors.webhooks import deliveries_of, deliveries_tally, webhooks_of
-from registry.webhooks.fanout import TEST
+from registry.services.outgoing import MANAGERS
 
-MANAGE = (Role.ENGINEER, Role.ADMIN)
 PAGE = 25
 
 
@@ -79,7 +79,7 @@ def webhook_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a webhook."""
     actor = actor_of(request)
     found = _webhook(actor, pk)
-    actor.require(found.team, *MANAGE)
+    actor.require(found.team, *MANAGERS)
     known = {field: getattr(found, field) for field in ("name", "url", "description", "events")}
     form = WebhookForm(request.POST or None, initial=known, flavour=found.flavour)
     if request.method == "POST" and form.is_valid():
@@ -149,7 +149,7 @@ def delivery(request: HttpRequest, pk: int, delivery: int) -> HttpResponse:
         "attempts": sent.attempts.order_by("-number"),
         "payload": json.dumps(sent.payload, indent=2, ensure_ascii=False),
         "may_send": sent.state != Delivery.WAITING and sent.event != TEST and found.is_active,
-        "may_manage": actor.role_in(found.team) in MANAGE,
+        "may_manage": actor.role_in(found.team) in MANAGERS,
         "live": _moves(sent),
     }
     template = "registry/delivery.html#moving" if request.headers.get("HX-Request") else "registry/delivery.html"
@@ -182,7 +182,7 @@ def verify_snippet(secret: str) -> str:
 
 
 def _managed(actor: Actor) -> QuerySet[Team]:
-    return actor.teams().filter(memberships__user=actor.user, memberships__role__in=MANAGE).order_by("name")
+    return actor.teams().filter(memberships__user=actor.user, memberships__role__in=MANAGERS).order_by("name")
 
 
 def _webhook(actor: Actor, pk: int) -> Webhook:
@@ -210,7 +210,7 @@ def _page(request: HttpRequest, found: Webhook, *, secret: str = "", status: int
         "state": state,
         "states": DELIVERIES,
         "tally": deliveries_tally(found),
-        "may_manage": actor.role_in(found.team) in MANAGE,
+        "may_manage": actor.role_in(found.team) in MANAGERS,
         "live": any(_moves(sent) for sent in page.rows),
         "address": reverse("webhook", args=[found.pk]),  # of this page, also where a form's answer shows it
     }

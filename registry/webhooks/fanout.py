@@ -17,7 +17,6 @@ from registry.models import AuditEvent, Webhook
 from registry.webhooks.events import cloud_event, is_told, mlflow_event, wants
 
 KIND = "webhook"
-TEST = "test"  # what the event of a message is called that somebody asked for to try the receiver
 
 _ANYONE = """
     SELECT FROM registry_webhook w JOIN registry_team t ON t.id = w.team_id
