@@ -7,7 +7,9 @@ from monitoring.api import drift_policy as drift_policy_api
 from monitoring.api import drift_windows, watch
 from monitoring.api import labels as labels_api
 from monitoring.api import log as log_api
+from monitoring.api import openslo as openslo_api
 from monitoring.api import predictions as predictions_api
+from monitoring.api import prices as prices_api
 from monitoring.api import quality as quality_api
 from monitoring.api import retraining as retraining_api
 from monitoring.api import slos as slos_api
@@ -121,9 +123,9 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("retrainings/<int:pk>", retraining_api.OneRetraining.as_view(), name="api_retraining"),
     path("retrainings/<int:pk>/start", retraining_api.RetrainingStart.as_view(), name="api_retraining_start"),
     path("retrainings/<int:pk>/stop", retraining_api.RetrainingStop.as_view(), name="api_retraining_stop"),
-    path("models/<str:name>/prices", slos_api.Prices.as_view(), name="api_prices"),
+    path("models/<str:name>/prices", prices_api.Prices.as_view(), name="api_prices"),
     path("slos", slos_api.Slos.as_view(), name="api_slos"),
-    path("slos/openslo", slos_api.OpenSlo.as_view(), name="api_openslo"),
+    path("slos/openslo", openslo_api.OpenSlo.as_view(), name="api_openslo"),
     path("slos/<int:pk>", slos_api.OneSlo.as_view(), name="api_slo"),
     path("slos/<int:pk>/proxies", slos_api.SloProxies.as_view(), name="api_slo_proxies"),
     path("drift-reports", watch.DriftReports.as_view(), name="api_drift_reports"),

@@ -1,23 +1,21 @@
-"""Objectives, how they stand, and what predictions cost."""
+"""Objectives and how they stand."""
 
 from typing import Any
 
-from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from monitoring import selectors, services
-from monitoring.models import SLICES, ModelPrice, Slo
+from monitoring.models import SLICES, Slo
 from monitoring.quality_points import QualityPoint
 from monitoring.slo import Standing
 from monitoring.slo_burn import Burn
-from registry.api.base import ApiView, ListQuery, Query, Strict
-from registry.api.lookup import find_model, find_version
+from registry.api.base import ApiView, ListQuery, Strict
+from registry.api.lookup import find_model
 
 TAGS = ["Objectives"]
 ESTIMATE_IS = "A proxy, from scores without labels: it cannot see that the same inputs come to mean another outcome."
@@ -280,120 +278,6 @@ class SloProxies(ApiView):
             "disagreement_is": DISAGREEMENT_IS,
         }
         return Response(ProxiesSerializer(told).data)
-
-
-class PriceSerializer(serializers.ModelSerializer[ModelPrice]):
-    """What a model, or one version of it, costs from an instant on."""
-
-    version = serializers.IntegerField(source="version.number", allow_null=True, default=None, help_text="null: others")
-    declared_by = serializers.CharField(source="declared_by.username")
-
-    class Meta:
-        model = ModelPrice
-        fields = (
-            "id",
-            "version",
-            "per_1000",
-            "per_cpu_hour",
-            "currency",
-            "starts_at",
-            "reason",
-            "declared_by",
-            "declared_at",
-        )
-
-
-class PriceBody(Strict):
-    """A price from now on, or from an instant that lies ahead."""
-
-    version = serializers.IntegerField(required=False, allow_null=True, min_value=1, help_text="left out: all others")
-    per_1000 = serializers.DecimalField(12, 6, required=False, min_value=0, help_text="predictions")
-    per_cpu_hour = serializers.DecimalField(12, 6, required=False, min_value=0, help_text="busy time in the gateway")
-    currency = serializers.CharField(help_text="ISO 4217, such as EUR")
-    starts_at = serializers.DateTimeField(required=False)
-    reason = serializers.CharField()
-
-
-class Prices(ApiView):
-    """What the predictions of a model cost."""
-
-    query_class = ListQuery
-
-    @extend_schema(summary="List prices", responses=PriceSerializer(many=True), tags=TAGS)
-    def get(self, request: Request, name: str) -> Response:
-        """List the declared prices of a model and its versions, newest first."""
-        return self.page(
-            find_model(self.actor, name).prices.select_related("version", "declared_by"), PriceSerializer
-        )  # fmt: skip
-
-    @extend_schema(summary="Declare a price", request=PriceBody, responses={201: PriceSerializer}, tags=TAGS)
-    def post(self, request: Request, name: str) -> Response:
-        """Declare what predictions cost from now on. Asks for the role engineer, product or admin."""
-        model = find_model(self.actor, name)
-        values = self.body(PriceBody)
-        number = values.pop("version", None)
-        version = find_version(self.actor, name, number) if number else None
-        price = services.price_declare(actor=self.actor, model=model, version=version, **values)
-        return Response(PriceSerializer(price).data, status=201)
-
-
-class OpenSloQuery(Query):
-    """Of which model."""
-
-    model = serializers.CharField(required=False, help_text="left out: all of your teams")
-
-
-class OpenSloBody(Strict):
-    """Documents to import."""
-
-    text = serializers.CharField(trim_whitespace=False, help_text="OpenSLO v1 YAML, one or several documents")
-    model = serializers.CharField(required=False, help_text="left out: the documents' services name it")
-    reason = serializers.CharField(required=False, default="", help_text="where an objective of that name changes")
-
-
-class ImportedSerializer(serializers.Serializer[services.Imported]):
-    """What an import did."""
-
-    created = serializers.SerializerMethodField()
-    changed = serializers.SerializerMethodField()
-    same = serializers.SerializerMethodField()
-    notes = serializers.ListField(child=serializers.CharField(), help_text="what of the text was left out")
-
-    def get_created(self, imported: services.Imported) -> list[str]:
-        """Return the paths of objectives that were set."""
-        return [slo.path for slo in imported.created]
-
-    def get_changed(self, imported: services.Imported) -> list[str]:
-        """Return the paths of objectives that were changed."""
-        return [slo.path for slo in imported.changed]
-
-    def get_same(self, imported: services.Imported) -> list[str]:
-        """Return the paths of objectives that were so already."""
-        return [slo.path for slo in imported.same]
-
-
-class OpenSlo(ApiView):
-    """Objectives as OpenSLO documents."""
-
-    query_class = OpenSloQuery
-
-    @extend_schema(
-        summary="Export objectives as OpenSLO", responses={(200, "application/yaml"): OpenApiTypes.ANY}, tags=TAGS
-    )
-    def get(self, request: Request) -> HttpResponse:
-        """Return the objectives of your teams, or of one model, as OpenSLO v1 YAML."""
-        rows = Slo.objects.visible_to(self.actor)
-        if name := self.query.get("model"):
-            rows = rows.filter(model=find_model(self.actor, name))
-        return HttpResponse(services.slos_export(list(rows)), content_type="application/yaml")
-
-    @extend_schema(summary="Import OpenSLO documents", request=OpenSloBody, responses=ImportedSerializer, tags=TAGS)
-    def post(self, request: Request) -> Response:
-        """Set what the documents promise, all or nothing; a refusal names each line. Asks for engineer, product or admin."""
-        values = self.body(OpenSloBody)
-        name = values.pop("model", None)
-        model = find_model(self.actor, name) if name else None
-        return Response(ImportedSerializer(services.slos_import(actor=self.actor, model=model, **values)).data)
 
 
 def _standing(slo: Slo) -> Any:
