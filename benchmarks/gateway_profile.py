@@ -19,11 +19,12 @@ import numpy as np
 
 from benchmarks.report import Row, arguments, finish
 from benchmarks.served import AT, FEATURES, MODEL_ID, TREES, admit, train
+from serving.calls import Call
+from serving.connections import Connections
 from serving.contract import Arm, Route, RoutingTable, write_table
-from serving.core import Answer, Call, recorded
-from serving.http import Connections
+from serving.core import recorded
+from serving.exchange import Answer, Received
 from serving.protocol import Fault, Given
-from serving.received import Received
 from serving.settings import Settings
 from serving.worker import Worker
 
@@ -160,8 +161,8 @@ def measure(worker: Worker, batches: int) -> list[Row]:
     http = least(lambda number: bare.data_received(sent[number]))
     if canned.last is None:
         raise RuntimeError("no request was read")
-    _, _, headers, body, *_ = canned.last
-    call = core.begin("scorer", headers, body, time.time(), time.perf_counter_ns())
+    headers, body = canned.last.headers, canned.last.body
+    call = core.begin("scorer", canned.last)
     if not isinstance(call, Call):
         raise RuntimeError(f"the request was refused: {call.body!r}")
     request, servable, route = call.request, call.servable, call.route.route

@@ -9,7 +9,7 @@ import logging
 import mmap
 import socket
 
-from serving.http import Connections
+from serving.connections import Connections
 from serving.siblings import Seat
 
 logger = logging.getLogger("serving")

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from serving.core import Answer, Call, Core
+from serving.calls import Call
+from serving.core import Core
+from serving.exchange import Answer
 from serving.snapshot import Servable
 
 MOST_ROWS = 256  # of one call to the model

@@ -8,7 +8,8 @@ from typing import Any
 
 from serving.callers import Caller, Callers
 from serving.contract import GatewayState, confirmed_at
-from serving.core import Answer, Core, refusal
+from serving.core import Core
+from serving.exchange import Answer, refusal
 from serving.inputs import TENSOR_OF
 from serving.metrics import Counts, Gauges
 from serving.protocol import CONTENT_JSON, V2, Fault, encode

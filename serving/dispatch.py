@@ -12,11 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 from serving.batching import Batcher, Promise
 from serving.callers import Caller, Callers
-from serving.core import ANYONE, Answer, Core, refusal
+from serving.core import ANYONE, Core
 from serving.describe import Describer
+from serving.exchange import Answer, Received, refusal
 from serving.invocations import MLFLOW
 from serving.protocol import V2, Dialect, Fault
-from serving.received import Received
 
 if TYPE_CHECKING:
     from serving.tracing import Tracing
@@ -39,7 +39,7 @@ class Address(NamedTuple):
 
 
 class Dispatcher:
-    """Answers requests on the event loop, and what is slow in threads. See ``serving.http.Answering``."""
+    """Answers requests on the event loop, and what is slow in threads. See ``serving.connections.Answering``."""
 
     def __init__(
         self, core: Core, callers: Callers, describer: Describer, *, operator_token: str = "",
@@ -86,10 +86,7 @@ class Dispatcher:
             caller = self._callers.identify(received.headers, received.at)
         except Fault as stranger:
             return refusal(stranger, address.dialect)
-        return self._core.turn_away(
-            self._name(address, caller), received.headers, received.at, received.started_ns, fault, caller=caller,
-            dialect=address.dialect,
-        )  # fmt: skip
+        return self._core.turn_away(self._name(address, caller), received, fault, caller, address.dialect)
 
     def _answer(self, received: Received) -> Answer | Promise:
         address = self._address(received.url)
@@ -115,13 +112,10 @@ class Dispatcher:
         self._callers.leave(caller, at)
 
     def _predict(self, received: Received, name: str, caller: Caller, dialect: Dialect) -> Answer | Promise:
-        _, _, headers, body, at, started_ns, *_ = received
-        if len(body) > INLINE_BYTES:
+        if len(received.body) > INLINE_BYTES:
             # No lambdas here: what they close over would be slower to reach for every request.
-            return self._in_thread(
-                partial(self._core.infer, name, headers, body, at, started_ns, caller=caller, dialect=dialect)
-            )
-        call = self._core.begin(name, headers, body, at, started_ns, caller=caller, dialect=dialect)
+            return self._in_thread(partial(self._core.infer, name, received, caller, dialect))
+        call = self._core.begin(name, received, caller, dialect)
         if isinstance(call, Answer):
             return call
         if not call.is_slow:

@@ -6,11 +6,10 @@ The parser is llhttp (of Node.js) through httptools; what it calls ambiguous is 
 import logging
 import time
 from collections import deque
-from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from serving.core import Answer, refusal
+from serving.exchange import Answer, Received, refusal
 from serving.protocol import CONTENT_JSON, V2, Fault
 
 logger = logging.getLogger("serving")
@@ -24,19 +23,6 @@ SINGLE = frozenset([
 UPGRADING = frozenset([b"connection", b"http2-settings", b"upgrade"])
 CLOSE = b"connection: close\r\n"
 KEEP = b"connection: keep-alive\r\n"  # what a client of HTTP/1.0 has to be told
-
-
-class Received(NamedTuple):
-    """One whole request."""
-
-    method: bytes
-    url: bytes
-    headers: dict[bytes, bytes]  # names in lower case
-    body: bytes
-    at: float  # seconds since the epoch
-    started_ns: int  # the same, by ``time.perf_counter_ns``
-    fault: Fault | None  # why it is not answered
-    persistence: bytes | None  # what the answer says of the connection: nothing, or that it closes, or that it stays
 
 
 class Receiver:

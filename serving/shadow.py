@@ -14,8 +14,9 @@ import time
 from collections import deque
 
 from serving.batching import predict
+from serving.calls import Call
 from serving.contract import Arm
-from serving.core import Call, recorded
+from serving.core import recorded
 from serving.metrics import Metrics
 from serving.protocol import Fault
 from serving.snapshot import Servable

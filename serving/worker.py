@@ -19,13 +19,13 @@ import uvloop
 
 from serving.accepting import Acceptor, Counts
 from serving.callers import Callers
+from serving.connections import Connections
 from serving.contract import ALIVE_S, STATE
 from serving.core import Core
 from serving.describe import Describer, gateway_state
 from serving.dispatch import Dispatcher
 from serving.fleet import Fleet
 from serving.follower import Follower
-from serving.http import Connections
 from serving.settings import Settings
 from serving.shadow import Shadow
 from serving.siblings import Seat

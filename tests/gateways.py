@@ -36,6 +36,7 @@ from serving.contract import (
     write_callers,
     write_table,
 )
+from serving.exchange import Received
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request
 
@@ -123,6 +124,11 @@ def infer_body(row=ROW, **more) -> dict:
     """One row as one tensor a column."""
     tensors = [{"name": name, "shape": [1], "datatype": DATATYPE[name], "data": [value]} for name, value in row.items()]
     return {"inputs": tensors, **more}
+
+
+def received(headers, body, at, started_ns) -> Received:
+    """What a connection hands on of a request for a prediction."""
+    return Received(b"POST", b"", headers, body, at, started_ns, None, None)
 
 
 def probability(row=ROW, trees=20) -> float:

@@ -34,7 +34,7 @@ from serving.loading import load, measure
 from serving.reading import read
 from serving.recognition import NotServableError, recognise
 from serving.runtimes import MisfitError, ModelError, load_runtime
-from tests.gateways import make_artifact
+from tests.gateways import make_artifact, received
 from tests.test_serving_families import Served, tensors
 
 QUERY = [Column("query", "string")]
@@ -221,7 +221,7 @@ def test_a_gateway_answers_queries_with_documents(served, by_words):
     assert told == {"predictions": [{"ids": ids["data"][:2], "scores": scores["data"][:2]}]}
     # As binary tensors, ids are texts with their lengths before them.
     body = json.dumps(tensors({"query": asked[:1]}, parameters={"k": 1, "binary_data_output": True})).encode()
-    answer = served.core.infer("m", {b"content-type": b"application/json"}, body, 0.0, time.perf_counter_ns())
+    answer = served.core.infer("m", received({b"content-type": b"application/json"}, body, 0.0, time.perf_counter_ns()))
     head = int(dict(answer.headers)[b"inference-header-content-length"])
     name = ids["data"][0].encode()
     assert answer.body[head : head + 4 + len(name)] == len(name).to_bytes(4, "little") + name

@@ -11,7 +11,8 @@ import pytest
 
 from serving.batching import Batcher, predict
 from serving.contract import read_segment, write_table
-from serving.core import Answer, Core
+from serving.core import Core
+from serving.exchange import Answer
 from serving.fleet import Fleet
 from serving.settings import Settings
 from serving.spool import Spool
@@ -23,6 +24,7 @@ from tests.gateways import (
     make_route,
     make_table,
     pipeline,
+    received,
     running_gateway,
 )
 from tests.loops import run
@@ -56,7 +58,7 @@ class Batched:
 
     def begin(self, row, request_id):
         body = json.dumps(infer_body(row, id=request_id)).encode()
-        return self.core.begin("flight-delay", JSON, body, 0.0, time.perf_counter_ns())
+        return self.core.begin("flight-delay", received(JSON, body, 0.0, time.perf_counter_ns()))
 
     async def ask(self, rows, batcher=None):
         """Ask for all rows in one turn of the event loop."""
@@ -151,7 +153,7 @@ def test_request_of_many_rows_shares_a_call_and_gets_its_own(batched, rows):
         for tensor in body["inputs"]:
             tensor |= {"data": columns[tensor["name"]], "shape": [len(chosen)]}
         data = json.dumps(body | {"id": request_id}).encode()
-        return batched.core.begin("flight-delay", JSON, data, 0.0, 0)
+        return batched.core.begin("flight-delay", received(JSON, data, 0.0, 0))
 
     calls = [batched.begin(rows[0], "a"), many(rows[1:4], "b"), batched.begin(rows[4], "c")]
 

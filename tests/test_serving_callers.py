@@ -13,7 +13,7 @@ from serving.contract import Caller, CallerList, callers_path, gateway_states, w
 from serving.core import Core
 from serving.protocol import Fault
 from serving.settings import Settings
-from tests.gateways import RunningGateway, infer_body, make_boosted, make_route, make_table, running_gateway
+from tests.gateways import RunningGateway, infer_body, make_boosted, make_route, make_table, received, running_gateway
 
 SECRET = "cp_secret-of-a-product-service"
 
@@ -238,7 +238,7 @@ def test_model_outside_of_the_token_is_as_unknown_as_one_that_is_not(door, told)
 
     assert who.may_call(2)
     assert not who.may_call(1)
-    assert core.infer("flight-delay", {}, b"", 1.0, 0, caller=who).status == 503  # no table yet
+    assert core.infer("flight-delay", received({}, b"", 1.0, 0), caller=who).status == 503  # no table yet
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from serving.reading import read
 from serving.runtimes import Output
 from serving.settings import Settings
 from serving.spool import Spool
-from tests.gateways import make_artifact, make_route, make_table
+from tests.gateways import make_artifact, make_route, make_table, received
 
 JSON = {b"content-type": b"application/json"}
 QUIET = {"verbose": -1, "num_threads": 1, "min_data_in_leaf": 2}
@@ -59,7 +59,9 @@ class Served:
         self.fleet.follow()
 
     def ask(self, body, dialect=V2):
-        answer = self.core.infer("m", JSON, json.dumps(body).encode(), 0.0, time.perf_counter_ns(), dialect=dialect)
+        answer = self.core.infer(
+            "m", received(JSON, json.dumps(body).encode(), 0.0, time.perf_counter_ns()), dialect=dialect
+        )
         return answer.status, json.loads(answer.body)
 
     def records(self):
@@ -119,7 +121,7 @@ def test_order_alone_may_be_asked_for_and_as_binary(tmp_path):
     body = json.dumps(
         tensors(QUERY, outputs=[{"name": "order", "parameters": {"binary_data": True}}, {"name": "value"}])
     )
-    mixed = served.core.infer("m", JSON, body.encode(), 0.0, 0)
+    mixed = served.core.infer("m", received(JSON, body.encode(), 0.0, 0))
 
     assert (status, answer["outputs"]) == (200, whole["outputs"][1:])
     head = int(dict(mixed.headers)[b"inference-header-content-length"])

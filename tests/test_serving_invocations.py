@@ -12,7 +12,17 @@ from mlflow.types import ColSpec, Schema
 
 from serving.invocations import MLFLOW, decode
 from serving.protocol import Fault
-from tests.gateways import COLUMNS, ROW, boosted, make_boosted, make_route, make_table, probability, running_gateway
+from tests.gateways import (
+    COLUMNS,
+    ROW,
+    boosted,
+    make_boosted,
+    make_route,
+    make_table,
+    probability,
+    received,
+    running_gateway,
+)
 from tests.test_serving_requests import JSON, Harness
 
 NAMES = [column.name for column in COLUMNS]
@@ -33,7 +43,7 @@ def post(harness, body, kind="application/json", **headers):
     """Return status and answer of version 1."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     given = {b"content-type": kind.encode()} | {name.encode(): value.encode() for name, value in headers.items()}
-    answer = harness.core.infer("flight-delay/versions/1", given, data, 1000.0, 0, dialect=MLFLOW)
+    answer = harness.core.infer("flight-delay/versions/1", received(given, data, 1000.0, 0), dialect=MLFLOW)
     return answer.status, json.loads(answer.body)
 
 

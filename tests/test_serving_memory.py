@@ -10,7 +10,7 @@ from serving.fleet import Fleet
 from serving.loading import measure
 from serving.settings import Settings
 from serving.spool import Spool
-from tests.gateways import infer_body, make_artifact, make_boosted, make_route, make_table, running_gateway
+from tests.gateways import infer_body, make_artifact, make_boosted, make_route, make_table, received, running_gateway
 
 JSON = {b"content-type": b"application/json"}
 SIZE = 1000  # of each version below, as its trial says
@@ -48,7 +48,9 @@ class Followed:
         self.fleet.follow()
 
     def ask(self, number, at):
-        answer = self.core.infer(f"flight-delay/versions/{number}", JSON, msgspec.json.encode(infer_body()), at, 0)
+        answer = self.core.infer(
+            f"flight-delay/versions/{number}", received(JSON, msgspec.json.encode(infer_body()), at, 0)
+        )
         return answer.status, dict(answer.headers).get(b"retry-after"), answer.body.decode()
 
     @property
@@ -204,7 +206,7 @@ def test_version_that_answers_until_its_successor_is_sound_is_not_let_go(tmp_pat
 
     assert followed.fleet.snapshot.routes["flight-delay"].route.arms[0].number == 2
     assert 2 in followed.fleet.snapshot.routes["flight-delay"].servables
-    assert followed.core.infer("flight-delay", JSON, msgspec.json.encode(infer_body()), 0.0, 0).status == 200
+    assert followed.core.infer("flight-delay", received(JSON, msgspec.json.encode(infer_body()), 0.0, 0)).status == 200
 
 
 def test_trial_measures_memory(tmp_path):

@@ -16,7 +16,7 @@ from serving.invocations import MLFLOW
 from serving.privacy import WITHHELD, Privacy, mask
 from serving.settings import Settings
 from serving.spool import Spool
-from tests.gateways import ROW, infer_body, make_boosted, make_route, make_table, probability
+from tests.gateways import ROW, infer_body, make_boosted, make_route, make_table, probability, received
 
 JSON = {b"content-type": b"application/json"}
 KEY = "a key that all gateways share"
@@ -46,7 +46,7 @@ class Harness:
 
     def post(self, body, **options):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        answer = self.core.infer("flight-delay", JSON, data, 1000.0, time.perf_counter_ns(), **options)
+        answer = self.core.infer("flight-delay", received(JSON, data, 1000.0, time.perf_counter_ns()), **options)
         return answer.status, json.loads(answer.body)
 
     def on_disk(self):

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.callers import Caller
+from serving.calls import as_key
 from serving.contract import Arm, Column, key_hash, read_segment, read_table, write_table
-from serving.core import Core, as_key
+from serving.core import Core
 from serving.exposition import of_counts
 from serving.fleet import Fleet
 from serving.inputs import Signature
@@ -19,7 +20,17 @@ from serving.invocations import MLFLOW
 from serving.protocol import Fault, InputTensor, decode_request
 from serving.settings import Settings, SettingsError, read_settings
 from serving.spool import Spool
-from tests.gateways import COLUMNS, DATATYPE, ROW, infer_body, make_boosted, make_route, make_table, probability
+from tests.gateways import (
+    COLUMNS,
+    DATATYPE,
+    ROW,
+    infer_body,
+    make_boosted,
+    make_route,
+    make_table,
+    probability,
+    received,
+)
 
 JSON = {b"content-type": b"application/json"}
 ARMS = [Arm("champion", 1, 9_000), Arm("canary", 2, 1_000)]
@@ -43,7 +54,7 @@ class Harness:
 
     def post(self, body, name="flight-delay", headers=JSON):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        answer = self.core.infer(name, headers, data, 1000.25, time.perf_counter_ns())
+        answer = self.core.infer(name, received(headers, data, 1000.25, time.perf_counter_ns()))
         kind = dict(answer.headers)[b"content-type"]
         return answer.status, json.loads(answer.body) if kind == b"application/json" else answer
 
@@ -135,7 +146,7 @@ def test_column_may_hold_the_key(tmp_path):
     harness.post(changed("hour", shape=[1, 1], data=[[17]]))
     body, headers = binary(binary_row())
     harness.post(body, headers=headers)
-    harness.core.infer("flight-delay", JSON, json.dumps(split).encode(), 1.0, 0, dialect=MLFLOW)
+    harness.core.infer("flight-delay", received(JSON, json.dumps(split).encode(), 1.0, 0), dialect=MLFLOW)
     assert {r.key_hash for r in harness.records()} == {expected}
     assert len(harness.records()) == 6
 
@@ -153,9 +164,9 @@ def test_value_routes_by_its_text(value, key):
 
 def test_record_says_whose_token_asked(harness):
     harness.core.infer(
-        "flight-delay", JSON, json.dumps(infer_body()).encode(), 1.0, 0, caller=Caller(7, frozenset([1]))
+        "flight-delay", received(JSON, json.dumps(infer_body()).encode(), 1.0, 0), caller=Caller(7, frozenset([1]))
     )  # fmt: skip
-    harness.core.infer("flight-delay", JSON, b"{", 1.0, 0, caller=Caller(8))
+    harness.core.infer("flight-delay", received(JSON, b"{", 1.0, 0), caller=Caller(8))
 
     assert [(r.status, r.caller_id) for r in harness.records()] == [(200, 7), (400, 8)]
 
@@ -494,7 +505,7 @@ def test_full_spool_refuses_and_keeps_what_it_acknowledged(tmp_path):  # F9
     statuses = []
 
     while 503 not in statuses:
-        answer = harness.core.infer("flight-delay", keyed, json.dumps(infer_body()).encode(), 1.0, 0)
+        answer = harness.core.infer("flight-delay", received(keyed, json.dumps(infer_body()).encode(), 1.0, 0))
         statuses.append(answer.status)
 
     assert (b"retry-after", b"1") in answer.headers

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from serving.core import Answer, Call
-from tests.gateways import ROW, infer_body, probability
+from serving.calls import Call
+from serving.exchange import Answer
+from tests.gateways import ROW, infer_body, probability, received
 from tests.test_serving_requests import JSON, Harness
 
 
@@ -19,7 +20,7 @@ def harness(tmp_path):
 
 def begin(harness, body):
     return harness.core.begin(
-        "flight-delay/versions/1", JSON, json.dumps(body).encode(), 1000.25, time.perf_counter_ns()
+        "flight-delay/versions/1", received(JSON, json.dumps(body).encode(), 1000.25, time.perf_counter_ns())
     )
 
 

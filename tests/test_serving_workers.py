@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from serving.accepting import Acceptor, Counts
+from serving.connections import Connections
 from serving.exposition import text
-from serving.http import Connections
 from serving.metrics import Gauges, Metrics
 from serving.settings import Settings
 from serving.siblings import GONE_S, Seat, Siblings
