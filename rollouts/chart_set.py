@@ -6,7 +6,7 @@ from monitoring.guards import EVENTS
 from rollouts.charts import Chart, chart
 from rollouts.lines import RolloutLines
 from rollouts.models import Rollout
-from rollouts.screen import latest_verdicts
+from rollouts.selectors.verdicts import latest_verdicts
 from rollouts.units import show_share
 
 

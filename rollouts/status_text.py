@@ -1,8 +1,9 @@
 """A rollout on one screen of a terminal. Pure: what its page shows in, text out."""
 
 from rollouts.drawing import StepMark
+from rollouts.guard_rows import Row
 from rollouts.models import Rollout
-from rollouts.screen import Row, Screen
+from rollouts.screen import Screen
 
 WIDTH = 96
 METER = 21  # characters; the middle one knows nothing

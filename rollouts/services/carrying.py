@@ -12,10 +12,11 @@ from registry.models import Alert, ArtifactState
 from registry.services import evidence_record, promotion_complete, promotion_roll_back
 from rollouts.decisions import Decision
 from rollouts.links import links_for, ways
-from rollouts.models import Rollout, RolloutVerdict
+from rollouts.models import Rollout
 from rollouts.plan import Plan
 from rollouts.selectors.criteria import criteria_of, evidence_so_far
 from rollouts.selectors.looking import look_at
+from rollouts.selectors.verdicts import latest_verdicts
 from rollouts.services.costs import charge
 from rollouts.services.moves import HEARD, PROCESS, calm, move, warn
 from rollouts.services.starting import open_trial
@@ -136,13 +137,6 @@ def _close(rollout: Rollout, *, now: datetime) -> None:
     charge(rollout, now=now)
 
 
-def latest_verdicts(rollout: Rollout) -> list[RolloutVerdict]:
-    """Return the latest verdict of each guardrail."""
-    rows = RolloutVerdict.objects.filter(rollout=rollout).order_by("metric", "-id").distinct("metric")
-    order = [guard["name"] for guard in rollout.document["guardrails"]]
-    return sorted(rows, key=lambda row: order.index(row.metric) if row.metric in order else len(order))
-
-
 def _verdicts(rollout: Rollout) -> dict[str, object]:
     return {
         "verdicts": [
@@ -153,7 +147,7 @@ def _verdicts(rollout: Rollout) -> dict[str, object]:
                 "threshold": row.threshold,
                 "n": row.n,
             }
-            for row in latest_verdicts(rollout)
+            for row in latest_verdicts(rollout).values()
         ]
     }
 
@@ -164,7 +158,7 @@ def _push_evidence(rollout: Rollout, *, now: datetime) -> None:
     if candidate.artifact_state != ArtifactState.VERIFIED or not (rollout.weight_bp or rollout.shadow_bp):
         return
     where = f"step {rollout.step + 1} at {rollout.weight_bp / 100:g}%" if rollout.weight_bp else "shadow"
-    verdicts = {row.metric: row for row in latest_verdicts(rollout)}
+    verdicts = latest_verdicts(rollout)
     measured = look_at(rollout, rollout.plan, now=now).measures
     for one in evidence_so_far(rollout, measured, criteria_of(rollout), now=now):
         verdict = verdicts.get(one.detail.get("guardrail", ""))
