@@ -353,6 +353,7 @@ JOB_TEAM_SEATS: dict[str, int] = env.dict(
     "JOB_TEAM_SEATS", cast={"value": int}, default={}
 )  # most jobs of one team at once on all workers, as queue=number, or team:queue=number for one team; unlimited by default
 JOB_KIND_MODULES: list[str] = env.list("JOB_KIND_MODULES", default=[])  # declare job kinds beside those of the apps
+JOB_TRANSACTION = "registry.audit_trail.audited"  # in which effects and success of a job commit together
 JOBS_RECORD = "registry.services.jobs.job_record"  # writes into the trail who acted on a job
 OUTBOX_RETRY_SECONDS: float = env.float(
     "OUTBOX_RETRY_SECONDS", 5.0

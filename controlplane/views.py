@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_safe
 from controlplane.search import search
 from registry.access import actor_of
 from registry.errors import FourEyesError
-from registry.problems import OUTAGE, OUTAGE_DETAIL, OUTAGE_RETRY_S
+from registry.outages import AWAY, Told, told
 
 
 @require_GET
@@ -40,18 +40,18 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Say that the fault is ours, and whether it passes: Django calls this while it handles what was raised."""
-    if isinstance(sys.exception(), OUTAGE):
-        return _outage(request)
-    return _fault(request, 500, "Something failed on our side.")
+    said = told(sys.exception())
+    return _outage(request, said) if said else _fault(request, 500, "Something failed on our side.")
 
 
-def _outage(request: HttpRequest) -> HttpResponse:
-    """Say that the database is away, without asking it who is looking."""
+def _outage(request: HttpRequest, said: Told) -> HttpResponse:
+    """Say what the database could not do, without asking it who is looking."""
     if request.path.startswith("/api/"):
-        answer = _fault(request, 503, OUTAGE_DETAIL)
+        answer = _fault(request, 503, said.detail)
     else:
-        answer = HttpResponse(render_to_string("errors/503.html", {"detail": OUTAGE_DETAIL}), status=503)
-    answer["Retry-After"] = str(OUTAGE_RETRY_S)
+        away = said is AWAY
+        answer = HttpResponse(render_to_string("errors/503.html", {"detail": said.detail, "away": away}), status=503)
+    answer["Retry-After"] = str(said.retry_s)
     return answer
 
 

@@ -15,8 +15,7 @@ from django.apps import AppConfig
 from django.apps import apps as installed
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
-from django.utils.module_loading import module_has_submodule
+from django.utils.module_loading import import_string, module_has_submodule
 
 from jobs import leases
 from jobs.models import Job
@@ -84,7 +83,7 @@ class JobContext:
             JobCancelledError: somebody asked to cancel; let it pass.
             LeaseLostError: another attempt holds the job; let it pass.
         """
-        with transaction.atomic():
+        with import_string(settings.JOB_TRANSACTION)():
             leases.job_hold(job_id=self.job_id, attempt=self.attempt)
             yield
             leases.job_finish(job_id=self.job_id, attempt=self.attempt, result=result)

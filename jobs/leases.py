@@ -51,7 +51,7 @@ def job_claim(*, queue: str, worker: str) -> Job | None:
     full = full_scopes(queue, running)
     theirs = [Case(*(When(scope=scope, then=count) for scope, count in running.items()), default=0)] if running else []
     waiting = Job.objects.waiting().filter(queue=queue).exclude(scope__in=full)
-    job = waiting.order_by("-priority", *theirs, "id").select_for_update(skip_locked=True).first()
+    job = waiting.order_by("-priority", *theirs, "id").select_for_update(skip_locked=True, no_key=True).first()
     if job is None:
         return None
     Job.objects.filter(pk=job.pk).update(
@@ -96,7 +96,7 @@ def job_heartbeat(*, job_id: int, attempt: int) -> Pulse:
     job = Job.objects.held_by(job_id, attempt).only("cancel_requested_at").first()
     if job is None:
         return Pulse.LOST
-    free = Job.objects.held_by(job_id, attempt).select_for_update(skip_locked=True)
+    free = Job.objects.held_by(job_id, attempt).select_for_update(skip_locked=True, no_key=True)
     Job.objects.filter(pk__in=free.values("pk")).update(lease_expires_at=_lease_end())
     return Pulse.CANCEL if job.cancel_requested_at else Pulse.ALIVE
 
@@ -203,7 +203,7 @@ def attempt_measure(*, job_id: int, attempt: int, peak_memory_mb: int) -> None:
 def jobs_reap() -> list[int]:
     """Take the jobs whose lease has expired from their holders and return their ids; safe to run twice."""
     expired = Job.objects.filter(state=State.RUNNING, lease_expires_at__lt=Now())
-    jobs = list(expired.select_for_update(skip_locked=True).order_by("lease_expires_at")[:REAPED_AT_ONCE])
+    jobs = list(expired.select_for_update(skip_locked=True, no_key=True).order_by("lease_expires_at")[:REAPED_AT_ONCE])
     for job in jobs:
         _give_back(job, Outcome.LOST, f"Worker {job.worker} stopped renewing its lease.", wait_s=0)
     return [job.pk for job in jobs]
@@ -223,7 +223,7 @@ def _lost(job_id: int, attempt: int) -> str:
 
 
 def _locked(job_id: int, attempt: int) -> Job:
-    job = Job.objects.held_by(job_id, attempt).select_for_update().first()
+    job = Job.objects.held_by(job_id, attempt).select_for_update(no_key=True).first()
     if job is None:
         raise LeaseLostError(_lost(job_id, attempt))
     return job

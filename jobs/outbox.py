@@ -65,7 +65,7 @@ def outbox_claim(*, at_most: int, busy: Collection[tuple[str, str]] = ()) -> lis
         due = due.exclude(kind=kind, destination=destination)
     chosen = due.annotate(turn=turn).filter(turn__lte=PER_DESTINATION).order_by("turn", "next_attempt_at")
     ids = list(chosen.values_list("pk", flat=True)[:at_most])
-    free = OutboxMessage.objects.due().filter(pk__in=ids).select_for_update(skip_locked=True)
+    free = OutboxMessage.objects.due().filter(pk__in=ids).select_for_update(skip_locked=True, no_key=True)
     return [claimed for message in free if (claimed := outbox_hold(message))]
 
 
@@ -82,7 +82,7 @@ def outbox_settle(message: OutboxMessage, answer: Answer, *, latency_ms: int) ->
 
     Returns: the message as it stands now; None where another attempt holds it, or it was deleted, and nothing changed.
     """
-    held = OutboxMessage.objects.held_by(message).select_for_update().first()
+    held = OutboxMessage.objects.held_by(message).select_for_update(no_key=True).first()
     if held is None:
         return None
     error = answer.error[:LONGEST_ERROR]

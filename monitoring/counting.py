@@ -101,7 +101,7 @@ def _first_failures(records: list[PredictionRecord], versions: Versions) -> list
 
 def _add(table: type[Row], names: tuple[str, ...], added: dict[Key, Counts]) -> None:
     """Add counts to the rows with these keys, creating those that are missing."""
-    near = table.objects.select_for_update().filter(
+    near = table.objects.select_for_update(no_key=True).filter(
         version_id__in={key[0] for key in added}, started_at__in={key[1] for key in added}
     )
     rows = {tuple(getattr(row, name) for name in names): row for row in near}

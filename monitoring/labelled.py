@@ -82,7 +82,7 @@ def _count(trial: Trial, guard: Guard, now: datetime) -> None:
         if CHAMPION in by_arm and SHADOW in by_arm:
             _pair(pairs.setdefault(PairsKey(guard.name, started_at), PairTally()), by_arm[CHAMPION], by_arm[SHADOW])
     with transaction.atomic():
-        Trial.objects.select_for_update().get(pk=trial.pk)
+        Trial.objects.select_for_update(no_key=True).get(pk=trial.pk)
         _replace(TrialWindow, trial, guard, {key: asdict(sums) for key, sums in windows.items()})
         _replace(TrialPairs, trial, guard, {key: asdict(sums) for key, sums in pairs.items()})
 

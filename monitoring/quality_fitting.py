@@ -17,7 +17,7 @@ from monitoring.quality_metrics import measure
 from monitoring.quality_sums import NO, YES, Kind, Sums, numbers, probabilities
 from monitoring.selectors.quality_policy import quality_policy_of
 from monitoring.selectors.quality_reference import estimated_of
-from registry.audit_trail import audit, audited
+from registry.audit_trail import audit
 from registry.models import ModelVersion
 
 MOST_ROWS = 100_000  # of numbers: so many settle a model of their errors
@@ -45,7 +45,7 @@ def fit_reference(ctx: JobContext) -> None:
         measured={name: astuple(value) for name, value in measure(policy.compares, sums).items()}, refusal=refusal,
         job_id=ctx.job_id,
     )  # fmt: skip
-    with ctx.finish({"version": version.path, "rows": len(rows), "refusal": refusal}), audited():
+    with ctx.finish({"version": version.path, "rows": len(rows), "refusal": refusal}):
         reference.save()
         for window in QualityWindow.objects.filter(version=version, kind=policy.compares, data_slice=""):
             estimated = estimated_of(reference, window.read(), policy)

@@ -1,18 +1,25 @@
 """Writing the audit trail: in the transaction of the change, with the head of the chain as the last lock taken."""
 
 import json
+import logging
+from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import ContextVar
+from functools import wraps
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from registry.access import Actor
 from registry.follow_ups import follow_up
 from registry.models import AuditEvent
+from registry.outages import COLLISIONS, is_collision, sqlstate
 from registry.webhooks.fanout import fan_out
 
+logger = logging.getLogger(__name__)
+
+Service = TypeVar("Service", bound=Callable[..., Any])
 _pending: ContextVar[list[AuditEvent] | None] = ContextVar("pending_audit_events", default=None)
 
 _FLUSH_LATER = "SET LOCAL synchronous_commit TO off;"
@@ -29,7 +36,32 @@ class audited(ContextDecorator):  # noqa: N801  used as a decorator
 
     For the same reason the head is not held while the disk is waited for: the commit makes the change seen at once, and its caller
     hears of it after the flush, which writers that wait at the same time share. See ADR 0009.
+
+    Args:
+        again: run the service once more where PostgreSQL ended its transaction to let another one go on; for services that read
+            all they change under their own locks, so that nothing of the first turn is left.
     """
+
+    def __init__(self, *, again: bool = False) -> None:
+        self._again = again
+
+    def __call__(self, service: Service) -> Service:
+        """Wrap a service."""
+        once = super().__call__(service)
+        if not self._again:
+            return once
+
+        @wraps(service)
+        def twice(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return once(*args, **kwargs)
+            except OperationalError as error:
+                if connection.in_atomic_block or not is_collision(error):
+                    raise
+                logger.warning("%s is run again after a %s.", service.__name__, COLLISIONS[sqlstate(error)])
+            return once(*args, **kwargs)
+
+        return cast("Service", twice)
 
     def __enter__(self) -> None:
         """Begin a transaction (nested: a savepoint)."""
@@ -43,10 +75,10 @@ class audited(ContextDecorator):  # noqa: N801  used as a decorator
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what was collected and commit; after an error, forget it and roll back."""
+        """Write what was collected and commit; after an error, or where the block is to be undone, forget it and roll back."""
         events = _collected()
         try:
-            if kind is not None:
+            if kind is not None or transaction.get_rollback():
                 del events[self._mark :]
             elif self._token:
                 _write(events, flush_later=self._commits)

@@ -21,6 +21,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.views import APIView
 
 from registry.access import Actor, actor_of
+from registry.audit_trail import audited
 from registry.models import IdempotencyKey
 from registry.problems import CONTENT_TYPE, problem_body
 
@@ -64,7 +65,7 @@ def answered_once(
 
 def _once(actor: Actor, key: str, digest: str, answer: Callable[[], HttpResponseBase]) -> HttpResponseBase:
     user = actor.user
-    with transaction.atomic():
+    with audited():  # so that all the view does writes its part of the trail last, at the end of the one transaction
         if not _locked(user, key):
             return _problem(409, "A request with this Idempotency-Key is being answered; try again in a moment.")
         used = IdempotencyKey.objects.filter(user=user, key=key, created_at__gt=Now() - KEPT_FOR).first()
@@ -72,7 +73,7 @@ def _once(actor: Actor, key: str, digest: str, answer: Callable[[], HttpResponse
             return _problem(422, "This Idempotency-Key was used for another request; use a new one.")
         if used:
             return _replay(used)
-        with transaction.atomic():
+        with audited():
             response = answer()
             if response.status_code >= 400:  # a refusal changed nothing, even where a view forgot to see to it
                 transaction.set_rollback(True)

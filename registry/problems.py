@@ -5,23 +5,17 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from registry.errors import InvalidError, RefusedError
+from registry.outages import OUTAGE, sqlstate, told
 
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-OUTAGE = (OperationalError, InterfaceError)  # the database is gone, starts, or did not answer in time
-OUTAGE_DETAIL = (
-    "The database does not answer just now. What you sent was not acknowledged: try again in some seconds; a write with the "
-    "same Idempotency-Key is safe to repeat."
-)
-OUTAGE_RETRY_S = 5
 TITLES = {
     400: "The request is not valid",
     401: "Authentication is needed",
@@ -91,12 +85,20 @@ def problem_response(exc: Exception, context: dict[str, Any]) -> Response:
             return problem(403, str(exc) or "Your role does not allow this.")
         case RequestDataTooBig():
             return problem(413, "The body is larger than the server reads.")
-        case OperationalError() | InterfaceError():
-            logger.error("%s: the database does not answer: %s", context["request"].path, exc)
-            answer = problem(503, OUTAGE_DETAIL, kind="urn:problem:outage")
-            answer["Retry-After"] = str(OUTAGE_RETRY_S)
-            return answer
-    return _failure(exc, context)
+    return _outage(exc, context) if isinstance(exc, OUTAGE) else _failure(exc, context)
+
+
+def _outage(exc: Exception, context: dict[str, Any]) -> Response:
+    """Say what PostgreSQL could not do just now, and when to come back; the log says which request it was, and its code."""
+    said, request = told(exc), context["request"]
+    assert said  # noqa: S101  the caller asked
+    logger.error(
+        "%s %s (request %s) ended by PostgreSQL, SQLSTATE %s: %s", request.method, request.path,
+        request.headers.get("X-Request-Id", "without id"), sqlstate(exc) or "none", exc,
+    )  # fmt: skip
+    answer = problem(503, said.detail, kind=said.kind)
+    answer["Retry-After"] = str(said.retry_s)
+    return answer
 
 
 def _failure(exc: Exception, context: dict[str, Any]) -> Response:

@@ -48,7 +48,9 @@ class WebhookSender:
         It is disabled when the receiver says that it is gone, or when a message ran out of attempts and nothing else
         got through since that message was written.
         """
-        webhook = Webhook.objects.select_for_update(of=("self",)).filter(pk=int(message.destination)).first()
+        webhook = (
+            Webhook.objects.select_for_update(of=("self",), no_key=True).filter(pk=int(message.destination)).first()
+        )
         if webhook is None:
             return
         row = Webhook.objects.filter(pk=webhook.pk)

@@ -46,7 +46,7 @@ def gateway_token_revoke(*, name: str, process: str) -> None:
     Raises:
         InvalidError: no token of this name is in force.
     """
-    token = GatewayToken.objects.select_for_update().filter(name=name, revoked_at__isnull=True).first()
+    token = GatewayToken.objects.select_for_update(no_key=True).filter(name=name, revoked_at__isnull=True).first()
     if token is None:
         raise InvalidError(f"No token named {name} is in force.", field="name")
     GatewayToken.objects.filter(pk=token.pk).update(revoked_at=Now())

@@ -148,7 +148,7 @@ def refusals_observe(*, now: datetime) -> None:
 def _note(model: str, number: int, digest: str, reason: str, now: datetime) -> int | None:
     """Return the open refusal that says this, a new one if need be; None if the version is not ours any more."""
     version = (
-        ModelVersion.objects.select_for_update(of=("self",))
+        ModelVersion.objects.select_for_update(of=("self",), no_key=True)
         .select_related("model__team")
         .filter(model__name=model, model__archived_at__isnull=True, number=number, artifact_digest=digest)
         .first()

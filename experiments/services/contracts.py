@@ -125,7 +125,7 @@ def contract_change(
         contract = read_contract(document)
     except ContractError as error:
         raise InvalidError(str(error), field=f"contract/{error.field}") from None
-    Dataset.objects.select_for_update().get(pk=dataset.pk)  # two changes at once take two numbers
+    Dataset.objects.select_for_update(no_key=True).get(pk=dataset.pk)  # two changes at once take two numbers
     before = dataset.contract_in_force()
     changed = changes(before.contract if before else Contract(), contract)
     if not changed:

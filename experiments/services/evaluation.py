@@ -29,7 +29,7 @@ def evaluation_plan_change(*, actor: Actor, model: RegisteredModel, document: An
         ConflictError: it is the plan in force already.
     """
     actor.require(model.team, Role.ENGINEER)
-    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=model.pk)
+    RegisteredModel.objects.hold(model.pk)
     try:
         plan = read_plan(document)
     except PlanError as error:
@@ -69,9 +69,7 @@ def evaluation_start(*, actor: Actor, version: ModelVersion, dataset_version: Da
         raise InvalidError(f"{dataset_version} is another team's data.", field="dataset_version")
     if version.artifact_state != ArtifactState.VERIFIED:
         raise ConflictError(f"{version} is not verified, so it cannot be measured. {version.refusal}".strip())
-    RegisteredModel.objects.select_for_update(of=("self",)).get(
-        pk=version.model_id
-    )  # champion and plan stay as they are
+    RegisteredModel.objects.hold(version.model_id)  # champion and plan stay as they are
     plan = plan_in_force(version.model)
     _check_data(version.model, dataset_version, plan)
     suite = suite_for(version.model.task).name + (f"+plan-{plan.number}" if plan else "")
@@ -138,7 +136,7 @@ def evaluation_record(*, evaluation: Evaluation, measurements: Iterable[Measurem
         ConflictError: this evaluation was recorded before.
     """
     data, version = evaluation.dataset_version, evaluation.version
-    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=version.model_id)
+    RegisteredModel.objects.hold(version.model_id)
     if Evidence.objects.filter(job=evaluation.job).exists():
         raise ConflictError(f"What job {evaluation.job_id} measured was recorded before.")
     known = set(

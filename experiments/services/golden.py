@@ -60,8 +60,8 @@ def golden_confirm(*, actor: Actor, version: DatasetVersion, now: datetime) -> G
     """
     team = version.dataset.team
     actor.require(team, *CONFIRMERS)
-    DatasetVersion.objects.select_for_update(of=("self",)).get(pk=version.pk)
-    mark = GoldenMark.objects.select_for_update(of=("self",)).filter(version=version).first()
+    DatasetVersion.objects.select_for_update(of=("self",), no_key=True).get(pk=version.pk)
+    mark = GoldenMark.objects.select_for_update(of=("self",), no_key=True).filter(version=version).first()
     if mark is None or mark.confirmed_by_id:
         raise ConflictError(f"{version} does not wait to be confirmed as golden.")
     if mark.marked_by_id == actor.user.pk:

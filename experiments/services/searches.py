@@ -90,7 +90,7 @@ def search_cancel(*, actor: Actor, search_id: int) -> Search:
         RoleError: the actor is no engineer of the team.
         ConflictError: the search has ended.
     """
-    search = Search.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=search_id)
+    search = Search.objects.select_for_update(of=("self",), no_key=True).select_related("model__team").get(pk=search_id)
     actor.require(search.model.team, Role.ENGINEER)
     if search.is_final:
         raise ConflictError(f"The search has ended: {search.ended_because}")
@@ -123,7 +123,7 @@ def search_register(*, actor: Actor, search_id: int, number: int | None = None) 
         InvalidError: there is no such trial.
         ConflictError: no trial is complete, or it is being trained already.
     """
-    search = Search.objects.select_for_update(of=("self",)).select_related(
+    search = Search.objects.select_for_update(of=("self",), no_key=True).select_related(
         "model__team", "dataset_version__dataset__team"
     ).get(pk=search_id)  # fmt: skip
     actor.require(search.model.team, Role.ENGINEER)

@@ -84,7 +84,7 @@ def source_run_start(*, actor: Actor, source: DatasetSource) -> Job:
 
 def _start(source: DatasetSource, user: Any, *, actor: Actor | None) -> Job:
     """Queue a job that reads a source into the next version."""
-    DatasetSource.objects.select_for_update(of=("self",)).get(pk=source.pk)
+    DatasetSource.objects.select_for_update(of=("self",), no_key=True).get(pk=source.pk)
     if source.retired_at:
         raise ConflictError("This source was let go; declare another one.")
     running = Job.objects.filter(

@@ -118,7 +118,9 @@ def trial_end(
 
 def search_lock(*, search_id: int) -> Search:
     """Lock a search for the rest of the caller's transaction; a job's row is locked after it, never before."""
-    rows = Search.objects.select_for_update(of=("self",)).select_related("model__team", "opening", "created_by")
+    rows = Search.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "model__team", "opening", "created_by"
+    )
     return rows.get(pk=search_id)
 
 

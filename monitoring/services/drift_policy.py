@@ -31,7 +31,7 @@ def drift_policy_change(*, actor: Actor, model: RegisteredModel, reason: str, **
         RoleError: the actor is neither engineer nor admin of the model's team.
     """
     actor.require(model.team, *DRIFT_KEEPERS)
-    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=model.pk)  # two changes at once take two numbers
+    RegisteredModel.objects.hold(model.pk)  # two changes at once take two numbers
     before = drift_policy_of(model)
     kept = {name: getattr(before, name) for name in WORDS}
     after = DriftPolicy(

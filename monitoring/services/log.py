@@ -29,7 +29,7 @@ def log_policy_change(
         RoleError: the actor is neither engineer nor admin of the model's team.
     """
     actor.require(model.team, *LOG_KEEPERS)
-    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=model.pk)  # two changes at once take two numbers
+    RegisteredModel.objects.hold(model.pk)  # two changes at once take two numbers
     before = log_policy_of(model)
     after = LogPolicy(
         model=model, number=before.number + 1, keep_days=before.keep_days if keep_days is None else keep_days,

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
-
 from monitoring import openslo
 from monitoring.models import Slo
 from monitoring.openslo_text import Fault, TextError
@@ -14,6 +12,7 @@ from monitoring.selectors.quality_policy import quality_policy_of
 from monitoring.services.slo_terms import fields_of, terms_of
 from monitoring.services.slos import slo_create, slo_edit
 from registry.access import Actor
+from registry.audit_trail import audited
 from registry.errors import InvalidError, RefusedError, RoleError
 from registry.models import RegisteredModel
 
@@ -67,10 +66,10 @@ def slos_import(*, actor: Actor, text: str, model: RegisteredModel | None = None
     except TextError as error:
         raise ImportRefusedError(error.faults) from None
     done, faults = Imported(notes=notes), []
-    with transaction.atomic():
+    with audited():
         for one in said:
             try:
-                with transaction.atomic():
+                with audited():
                     _take(actor, one, model, reason, done)
             except RoleError:
                 raise

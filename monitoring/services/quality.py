@@ -39,7 +39,7 @@ def quality_policy_change(
         RoleError: the actor may not decide on quality in the model's team.
     """
     actor.require(model.team, *QUALITY_OWNERS)
-    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=model.pk)  # two changes at once take two numbers
+    RegisteredModel.objects.hold(model.pk)  # two changes at once take two numbers
     before = quality_policy_of(model)
     values = {name: getattr(before, name) for name in DECIDED} | changes
     after = QualityPolicy(

@@ -26,7 +26,7 @@ def restate(*, now: datetime) -> int:
 @audited()
 def _restate(slo: Slo, now: datetime) -> int:
     """State the spans of one objective's window; where a final one changes, the audit trail tells from what to what."""
-    Slo.objects.select_for_update(of=("self",)).get(pk=slo.pk)
+    Slo.objects.select_for_update(of=("self",), no_key=True).get(pk=slo.pk)
     span = timedelta(seconds=slo.slice_s or 0)
     since = slo.window(now).start
     try:

@@ -24,7 +24,7 @@ def retraining_approve_beforehand(
         ConflictError: the policy goes no further than a promotion, or is switched off.
     """
     actor.require(model.team, Role.APPROVER)
-    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=model.pk)
+    RegisteredModel.objects.hold(model.pk)
     latest = RetrainingPolicy.objects.filter(model=model).first()
     if latest is None or latest.number != policy:
         raise StaleBindingError("The retraining policy changed since you looked. Look again and decide.")

@@ -78,7 +78,7 @@ def _add(
     actor: Actor, model: RegisteredModel, document: dict[str, Any], reason: str, *, enabled: bool
 ) -> RetrainingPolicy:
     """Put the next number of a model's retraining policy in force, on or off."""
-    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
+    model = RegisteredModel.objects.hold(model.pk)
     if model.archived_at or model.retired_at:
         raise ConflictError(f"{model.name} is put away; nothing of it is trained.")
     if not reason.strip():

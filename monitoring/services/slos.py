@@ -70,7 +70,11 @@ def slo_edit(*, actor: Actor, slo: Slo, reason: str, **terms: Unpack[Terms]) -> 
     if not reason.strip():
         raise InvalidError("Say why the objective changes: a budget is judged by it.", field="reason")
     hold_counts()
-    slo = Slo.objects.select_for_update(of=("self",)).select_related("model__team", "created_by").get(pk=slo.pk)
+    slo = (
+        Slo.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("model__team", "created_by")
+        .get(pk=slo.pk)
+    )
     by = COUNTED_BY + (SPANS_BY if slo.kind == Slo.Kind.QUALITY else ())
     before, held = told(slo), {name: getattr(slo, name) for name in by}
     if terms.get("kind", slo.kind) != slo.kind:

@@ -31,7 +31,7 @@ def trial_open(
             raise InvalidError(f"{version} is no version of {model.name}.", field=field)
     if champion.pk == candidate.pk:
         raise InvalidError(f"{candidate} is the champion already.", field="candidate")
-    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=model.pk)
+    RegisteredModel.objects.hold(model.pk)
     trial = Trial.objects.filter(model=model, closed_at=None).first()
     if trial is None:
         trial = Trial.objects.create(model=model, champion=champion, candidate=candidate, guards=said)

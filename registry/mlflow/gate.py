@@ -14,7 +14,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import User
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.signals import request_finished, request_started
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
@@ -35,6 +35,7 @@ from registry.mlflow.caller import Caller, set_caller
 from registry.mlflow.errors import in_mlflows_words
 from registry.mlflow.routes import OPEN_PATHS, Access, access_to
 from registry.models import ApiToken, ModelVersion, Role, Team
+from registry.outages import OUTAGE
 from registry.sessions import SessionAgeMiddleware
 
 CHALLENGE = 'Bearer realm="control plane", Basic realm="control plane: any name, and a token as the password"'
@@ -80,7 +81,7 @@ def _admitted(scope: Scope) -> Caller | None:
     """Admit or refuse; once more where the database was restarted meanwhile, which spares each request a look before."""
     try:
         return _admit(scope)
-    except (OperationalError, InterfaceError):
+    except OUTAGE:
         return _admit(scope)
 
 

@@ -126,7 +126,11 @@ def alert_comment(*, actor: Actor, alert_id: int, body: str) -> Alert:
 
 
 def _locked(actor: Actor, alert_id: int) -> Alert:
-    alert = Alert.objects.select_for_update(of=("self",)).select_related("model", "team", "owner").get(pk=alert_id)
+    alert = (
+        Alert.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("model", "team", "owner")
+        .get(pk=alert_id)
+    )
     if alert.team:
         actor.require(alert.team, *WRITERS)
     elif not keeps_installation(actor):

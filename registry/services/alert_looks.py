@@ -41,7 +41,7 @@ def alert_look(
         alert_clear(model=model, team=team, key=key, process="rule")
         return
     AlertStreak.objects.get_or_create(**named, defaults={"breached": breached, "since": now})
-    row = AlertStreak.objects.select_for_update().filter(**named).first()
+    row = AlertStreak.objects.select_for_update(no_key=True).filter(**named).first()
     if row is None:  # another look ended the streak between the two lines
         row = AlertStreak.objects.create(**named, breached=breached, since=now)
     streak = after(Streak(row.breached, row.count, row.since) if row.count else None, breached=breached, now=now)

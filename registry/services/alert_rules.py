@@ -84,7 +84,7 @@ def alert_rule_reset(
 def _checked(actor: Actor, team: Team | None, kind: str, reason: str, model: RegisteredModel | None) -> Kind:
     if team:
         actor.require(team, *MANAGERS)
-        Team.objects.select_for_update().get(pk=team.pk)  # two changes at once come one after the other
+        Team.objects.select_for_update(no_key=True).get(pk=team.pk)  # two changes at once come one after the other
     elif not keeps_installation(actor):
         raise RoleError(
             "The installation's rules are changed by an admin.",

@@ -87,7 +87,7 @@ def _escalate(alerts: list[Alert], book: RuleBook, now: datetime) -> None:
 def _note(now: datetime) -> None:
     """Write a notice for each receiver of what happened since the last turn."""
     rows = Alert.objects.exclude(untold="").filter(silence__isnull=True).select_related("owner").order_by("id")
-    alerts = list(rows.select_for_update(of=("self",))[:AT_ONCE])
+    alerts = list(rows.select_for_update(of=("self",), no_key=True)[:AT_ONCE])
     if not alerts:
         return
     whom = directory({alert.team_id for alert in alerts if alert.team_id})

@@ -92,7 +92,9 @@ def alert_clear(
 ) -> None:
     """Say that it is over; an alert that is not open stays as it is."""
     team = model.team if model else team
-    for alert in Alert.objects.select_for_update().filter(team=team, model=model, key=key, cleared_at__isnull=True):
+    for alert in Alert.objects.select_for_update(no_key=True).filter(
+        team=team, model=model, key=key, cleared_at__isnull=True
+    ):
         close(alert, timezone.now())
         event(alert, "cleared", "Its cause is gone.", process=process)
         audit(
@@ -144,7 +146,7 @@ def _come_back(named: dict[str, Any], rule: Rule, now: datetime) -> Alert | None
     lately = Alert.objects.filter(**named, cleared_at__gt=now - timedelta(minutes=rule.flap_minutes))
     if not rule.flap_minutes or Alert.objects.filter(**named, cleared_at__isnull=True).exists():
         return None
-    alert = lately.select_for_update(of=("self",)).order_by("-id").first()
+    alert = lately.select_for_update(of=("self",), no_key=True).order_by("-id").first()
     if alert is None:
         return None
     Alert.objects.filter(pk=alert.pk).update(

@@ -27,7 +27,7 @@ from registry.services.standing import standing_approvals_void
 from registry.states import PROMOTION, PromotionEvent, PromotionState
 
 
-@audited()
+@audited(again=True)
 def alias_set(*, actor: Actor, model: RegisteredModel, name: str, version: ModelVersion) -> Alias:
     """Point a free alias at a version.
 
@@ -46,7 +46,7 @@ def alias_set(*, actor: Actor, model: RegisteredModel, name: str, version: Model
     return alias
 
 
-@audited()
+@audited(again=True)
 def alias_delete(*, actor: Actor, model: RegisteredModel, name: str) -> None:
     """Remove a free alias; removing one that is not there changes nothing.
 
@@ -55,7 +55,7 @@ def alias_delete(*, actor: Actor, model: RegisteredModel, name: str) -> None:
     """
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
     _refuse_guarded(model, name)
-    model = _locked(model)
+    model = RegisteredModel.objects.hold(model.pk)
     before = model.aliases.filter(name=name).values_list("version__number", flat=True).first()
     if before is not None:
         model.aliases.filter(name=name).delete()
@@ -65,7 +65,7 @@ def alias_delete(*, actor: Actor, model: RegisteredModel, name: str) -> None:
         )  # fmt: skip
 
 
-@audited()
+@audited(again=True)
 def rollback(
     *, actor: Actor, model: RegisteredModel, to_version: ModelVersion, reason: str, alias: str = "champion"
 ) -> Rollback:
@@ -78,7 +78,7 @@ def rollback(
     actor.require(model.team, Role.ENGINEER, Role.APPROVER)
     if not reason.strip():
         raise InvalidError("A rollback needs a reason: what did you see?", field="reason")
-    model = _locked(model)
+    model = RegisteredModel.objects.hold(model.pk)
     current = model.aliases.select_related("version", "promotion").filter(name=alias).first()
     if current is None:
         raise ConflictError(f"{model.name} has no {alias} to roll back.")
@@ -125,7 +125,9 @@ def rollback_review(*, actor: Actor, rollback_id: int, note: str) -> Rollback:
         ConflictError: it was reviewed before.
         InvalidError: the note is empty.
     """
-    done = Rollback.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=rollback_id)
+    done = (
+        Rollback.objects.select_for_update(of=("self",), no_key=True).select_related("model__team").get(pk=rollback_id)
+    )
     actor.require(done.model.team, Role.APPROVER)
     if done.requested_by_id == actor.user.pk:
         raise FourEyesError(
@@ -166,24 +168,19 @@ def review_key(rollback_id: int) -> str:
 
 
 def _lock_held(model: RegisteredModel, name: str) -> tuple[int, int] | None:
-    """Lock the model's row, as :func:`_locked` does; return the alias's id and the number of its version, if there is one.
+    """Lock the model's row, as ``hold`` does; return the alias's id and the number of its version, if there is one.
 
     Two statements in one round trip: the second sees what was committed while the first waited.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT FROM registry_registeredmodel WHERE id = %s FOR UPDATE;"
+            "SELECT FROM registry_registeredmodel WHERE id = %s FOR NO KEY UPDATE;"
             "SELECT a.id, v.number FROM registry_alias a JOIN registry_modelversion v ON v.id = a.version_id "
             "WHERE a.model_id = %s AND a.name = %s",
             [model.pk, model.pk, name],
         )
         held: tuple[int, int] | None = cursor.fetchone()
     return held
-
-
-def _locked(model: RegisteredModel) -> RegisteredModel:
-    """Lock the model's row and return it: every move of its aliases waits here, so readers never see two champions."""
-    return RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
 
 
 def _refuse_guarded(model: RegisteredModel, name: str) -> None:

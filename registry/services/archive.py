@@ -25,7 +25,7 @@ def model_restore(*, actor: Actor, model_id: int, name: str = "") -> RegisteredM
         InvalidError: a model may not be called so.
         ConflictError: it is not archived, was so for too long, or its name was taken meanwhile.
     """
-    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model_id)
+    model = RegisteredModel.objects.hold(model_id)
     actor.require(model.team, Role.ADMIN)
     archived_at = _restorable(model.archived_at, model.name)
     before, model.name = model.name, check_name(name or model.name)
@@ -52,7 +52,8 @@ def version_restore(*, actor: Actor, version_id: int) -> ModelVersion:
     Raises:
         ConflictError: it is not archived, was so for too long, or its model is archived as well.
     """
-    version = ModelVersion.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=version_id)
+    RegisteredModel.objects.hold(ModelVersion.objects.values_list("model_id", flat=True).get(pk=version_id))
+    version = ModelVersion.objects.select_related("model__team").get(pk=version_id)
     actor.require(version.model.team, Role.ADMIN)
     archived_at = _restorable(version.archived_at, str(version))
     if version.model.archived_at:

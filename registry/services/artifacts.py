@@ -31,7 +31,11 @@ def version_read_start(*, version_id: int, actor: Actor | None = None) -> Job | 
     Raises:
         RoleError: the actor may not write here.
     """
-    version = ModelVersion.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=version_id)
+    version = (
+        ModelVersion.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("model__team")
+        .get(pk=version_id)
+    )
     if actor:
         actor.require(version.model.team, Role.ENGINEER, Role.ADMIN)
     reading = VersionReading.objects.select_related("job").filter(version=version).first()
@@ -63,7 +67,11 @@ def version_settle(*, version_id: int, outcome: ArtifactReading | ArtifactError)
 
     Safe to run twice: a version that was read before stays as it is.
     """
-    version = ModelVersion.objects.select_for_update(of=("self",)).select_related("model__team").get(pk=version_id)
+    version = (
+        ModelVersion.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("model__team")
+        .get(pk=version_id)
+    )
     if version.artifact_state != ArtifactState.UNREAD:
         return version
     facts: dict[str, Any] = {"read_at": Now()}

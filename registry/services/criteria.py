@@ -35,7 +35,7 @@ def criteria_draft(
     actor.require(model.team, Role.PRODUCT)
     if not criteria:
         raise InvalidError("A criteria set needs at least one criterion.", field="criteria")
-    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
+    model = RegisteredModel.objects.hold(model.pk)
     rules = [_criterion(position, fields) for position, fields in enumerate(criteria, start=1)]
     number = (model.criteria_sets.aggregate(top=Max("number"))["top"] or 0) + 1
     drafted = CriteriaSet.objects.create(
@@ -106,7 +106,7 @@ def _to_decide(actor: Actor, criteria_set_id: int) -> CriteriaSet:
             "Who drafted criteria cannot decide on them.",
             unmet=[{"rule": "a second person agrees", "who": "another product member or approver of the team"}],
         )
-    RegisteredModel.objects.select_for_update().get(pk=drafted.model_id)
+    RegisteredModel.objects.hold(drafted.model_id)
     drafted.refresh_from_db()
     if drafted.state != CriteriaSet.State.DRAFT:
         raise ConflictError(f"Set {drafted.number} is already {drafted.state}.")

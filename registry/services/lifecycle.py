@@ -22,7 +22,7 @@ def model_rename(*, actor: Actor, model: RegisteredModel, name: str) -> Register
         InvalidError: a model may not be called so.
         ConflictError: the name is taken, or callers reach a champion by the present one.
     """
-    model = _locked(model)
+    model = RegisteredModel.objects.hold(model.pk)
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
     check_name(name)
     if model.promotions.exists():
@@ -48,7 +48,7 @@ def model_archive(*, actor: Actor, model: RegisteredModel) -> None:
     Raises:
         ConflictError: something governed refers to it; says what.
     """
-    model = _locked(model)
+    model = RegisteredModel.objects.hold(model.pk)
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
     held = _held(Q(model=model), Q(version__model=model))
     if any(model.team.guards(name) for name in model.aliases.values_list("name", flat=True)):
@@ -85,7 +85,7 @@ def version_stage(*, actor: Actor, version: ModelVersion, stage: str, archive_ot
     Raises:
         GuardedAliasError: the stage would tell clients that the version is live, which a promotion alone decides.
     """
-    model = _locked(version.model)
+    model = RegisteredModel.objects.hold(version.model_id)
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
     if stage == LIVE_STAGE and model.team.guards("champion"):
         raise GuardedAliasError(
@@ -111,7 +111,7 @@ def version_archive(*, actor: Actor, version: ModelVersion) -> None:
     Raises:
         ConflictError: something governed refers to it; says what.
     """
-    model = _locked(version.model)
+    model = RegisteredModel.objects.hold(version.model_id)
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
     held = _held(Q(version=version) | Q(replaces=version), Q(version=version) | Q(against=version))
     if Rollback.objects.filter(Q(from_version=version) | Q(to_version=version)).exists():
@@ -140,7 +140,3 @@ def _held(promotions: Q, evidence: Q) -> list[str]:
     if Evidence.objects.filter(evidence).exists():
         found.append("evidence")
     return found
-
-
-def _locked(model: RegisteredModel) -> RegisteredModel:
-    return RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)

@@ -61,7 +61,7 @@ def model_update(*, actor: Actor, model: RegisteredModel, **changes: object) -> 
         RoleError: the actor may not make this change.
         ConflictError: a promotion is open, so the tier stays; or the re-validation would be put off.
     """
-    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
+    model = RegisteredModel.objects.hold(model.pk)
     actor.require(model.team, Role.ENGINEER, Role.PRODUCT, Role.ADMIN)
     for field in changes.keys() - set(EDITABLE):
         raise InvalidError(f"{field} cannot be changed.", field=field)

@@ -16,7 +16,9 @@ Place = TypeVar("Place", Channel, Webhook)
 
 def locked(actor: Actor, place: Place) -> Place:
     """Return the row, locked, for one who manages it."""
-    found: Place = type(place).objects.select_for_update(of=("self",)).select_related("team").get(pk=place.pk)
+    found: Place = (
+        type(place).objects.select_for_update(of=("self",), no_key=True).select_related("team").get(pk=place.pk)
+    )
     actor.require(found.team, *MANAGERS)
     return found
 

@@ -34,7 +34,7 @@ def policy_change(
         ConflictError: nothing would change.
     """
     actor.require(team, Role.ADMIN)
-    team = Team.objects.select_for_update().get(pk=team.pk)  # two changes at once take two numbers
+    team = Team.objects.select_for_update(no_key=True).get(pk=team.pk)  # two changes at once take two numbers
     if risk_tier not in selectors.TIERS:
         raise InvalidError("risk_tier must be 1 (highest risk), 2 or 3.", field="risk_tier")
     floor, own = selectors.policies_in_force(team, risk_tier)

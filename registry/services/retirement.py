@@ -28,7 +28,7 @@ def retirement_request(
         InvalidError: no reason was given.
         ConflictError: it is retired, or its retirement is asked for, already.
     """
-    model = _locked_model(model.pk)
+    model = RegisteredModel.objects.hold(model.pk)
     actor.require(model.team, Role.ENGINEER, Role.ADMIN)
     if not reason.strip():
         raise InvalidError("A retirement needs a reason: why does nobody need it any more?", field="reason")
@@ -154,13 +154,11 @@ def obstacles(retirement: Retirement) -> list[dict[str, str]]:
     ]
 
 
-def _locked_model(model_id: int) -> RegisteredModel:
-    return RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model_id)
-
-
 def _locked(retirement_id: int) -> Retirement:
-    _locked_model(Retirement.objects.values_list("model_id", flat=True).get(pk=retirement_id))
-    rows = Retirement.objects.select_for_update(of=("self",)).select_related("model__team", "version__model")
+    RegisteredModel.objects.hold(Retirement.objects.values_list("model_id", flat=True).get(pk=retirement_id))
+    rows = Retirement.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "model__team", "version__model"
+    )
     return rows.get(pk=retirement_id)
 
 

@@ -30,7 +30,7 @@ def revalidation_record(
         InvalidError: the note is empty, or nothing supports it.
         FreshLoginError: the policy asks for a newer log-in.
     """
-    model = _locked(model)
+    model = RegisteredModel.objects.hold(model.pk)
     actor.require(model.team, Role.APPROVER, scope=ApiToken.Scope.DECIDE)
     champion = model.versions.filter(aliases__name="champion").prefetch_related("contributors").first()
     makers = {champion.created_by_id, *(user.pk for user in champion.contributors.all())} if champion else set()
@@ -74,7 +74,7 @@ def revalidation_bring_forward(
     Raises:
         InvalidError: no reason was given.
     """
-    model = _locked(model)
+    model = RegisteredModel.objects.hold(model.pk)
     if actor:
         actor.require(model.team, Role.ENGINEER, Role.PRODUCT, Role.APPROVER)
     if not why.strip():
@@ -120,7 +120,3 @@ def revalidations_watch(*, now: datetime) -> int:
     for alert in over.select_related("model__team"):  # retired meanwhile, or serving no longer
         alert_clear(model=alert.model, key=alert.key)
     return len(late)
-
-
-def _locked(model: RegisteredModel) -> RegisteredModel:
-    return RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)

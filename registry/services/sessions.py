@@ -32,7 +32,7 @@ def login_attempt(*, username: str, password: str, address: str, now: datetime) 
     attempts in a row. A name that no user has is treated alike, so an answer never tells whether a user exists.
     """
     LoginFailure.objects.get_or_create(username=username, defaults={"last_at": now})
-    failures = LoginFailure.objects.select_for_update().get(username=username)
+    failures = LoginFailure.objects.select_for_update(no_key=True).get(username=username)
     lock = timedelta(seconds=settings.LOGIN_LOCK_SECONDS)
     if failures.locked_until and now < failures.locked_until:
         return LoginAttempt(wait_until=failures.locked_until, locked=True)

@@ -108,7 +108,9 @@ def silence_end(*, actor: Actor, silence: Silence) -> Silence:
 
 
 def _locked(actor: Actor, silence: Silence) -> Silence:
-    found = Silence.objects.select_for_update(of=("self",)).select_related("team", "model").get(pk=silence.pk)
+    found = (
+        Silence.objects.select_for_update(of=("self",), no_key=True).select_related("team", "model").get(pk=silence.pk)
+    )
     actor.require(found.team, *MANAGERS)
     if found.ended_at or found.ends_at <= timezone.now():
         raise ConflictError("This silence is over.")

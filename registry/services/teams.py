@@ -68,7 +68,7 @@ def team_leave(*, actor: Actor | None, team: Team, user: User, process: str = ""
         actor.require(team, Role.ADMIN)
         if actor.user == user:
             raise RoleError("Nobody leaves a team alone; another admin of the team can take you out.")
-    membership = Membership.objects.select_for_update().filter(team=team, user=user).first()
+    membership = Membership.objects.select_for_update(no_key=True).filter(team=team, user=user).first()
     if membership is None:
         raise ConflictError(f"{user.get_username()} is not a member of {team.name}.")
     membership.delete()
@@ -92,7 +92,7 @@ def team_guard(*, actor: Actor, team: Team, aliases: list[str]) -> Team:
         raise InvalidError(
             f"{bad[0]!r} is no alias: up to 100 lower-case letters, digits, hyphens and underscores.", field="aliases"
         )
-    team = Team.objects.select_for_update().get(pk=team.pk)
+    team = Team.objects.select_for_update(no_key=True).get(pk=team.pk)
     before = team.guarded_aliases
     if before != wanted:
         team.guarded_aliases = wanted
@@ -111,7 +111,7 @@ def team_change(*, team: Team, name: str = "", governed: bool | None = None, pro
     Only the installation's keeper does this, at a shell, and switches it off as the schema's owner: an admin who could
     would be rid of every approval.
     """
-    team = Team.objects.select_for_update().get(pk=team.pk)
+    team = Team.objects.select_for_update(no_key=True).get(pk=team.pk)
     before = {"name": team.name, "governed": team.governed}
     team.name = name or team.name
     team.governed = team.governed if governed is None else governed

@@ -126,7 +126,9 @@ def token_revoke(*, actor: Actor | None, token_id: int, process: str = "") -> Ap
     Raises:
         RoleError: it is another person's, and the actor is no admin of its team.
     """
-    token = ApiToken.objects.select_for_update(of=("self",)).select_related("team", "user").get(pk=token_id)
+    token = (
+        ApiToken.objects.select_for_update(of=("self",), no_key=True).select_related("team", "user").get(pk=token_id)
+    )
     if actor and actor.user != token.user:
         actor.require(token.team, Role.ADMIN)
     if token.revoked_at is None:

@@ -239,13 +239,15 @@ def waivers_watch(*, now: datetime) -> int:
 def _promotion(promotion_id: int) -> Promotion:
     # The model's row first, as promotions do, so that asking and approving queue instead of deadlocking.
     model_id = Promotion.objects.values_list("model_id", flat=True).get(pk=promotion_id)
-    RegisteredModel.objects.select_for_update().get(pk=model_id)
+    RegisteredModel.objects.hold(model_id)
     return Promotion.objects.select_related("model__team", "version__model__team", "criteria_set").get(pk=promotion_id)
 
 
 def _locked(waiver_id: int) -> tuple[Waiver, Promotion]:
     promotion = _promotion(Waiver.objects.values_list("promotion_id", flat=True).get(pk=waiver_id))
-    return Waiver.objects.select_for_update(of=("self",)).select_related("criterion").get(pk=waiver_id), promotion
+    return Waiver.objects.select_for_update(of=("self",), no_key=True).select_related("criterion").get(
+        pk=waiver_id
+    ), promotion
 
 
 def _rule(promotion: Promotion, position: int | None) -> tuple[str, AcceptanceCriterion | None]:

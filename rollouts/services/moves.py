@@ -18,8 +18,8 @@ HEARD = "See whether gateways still send their log and callers still ask; or rol
 def locked(rollout_id: int) -> Rollout:
     """Lock a rollout and return it; its model's row first, where promotions and moves of aliases queue too."""
     model_id = Rollout.objects.values_list("model_id", flat=True).get(pk=rollout_id)
-    RegisteredModel.objects.select_for_update().get(pk=model_id)
-    rows = Rollout.objects.select_for_update(of=("self",))
+    RegisteredModel.objects.hold(model_id)
+    rows = Rollout.objects.select_for_update(of=("self",), no_key=True)
     return rows.select_related(
         "model__team",
         "champion",

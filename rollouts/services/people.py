@@ -22,7 +22,7 @@ RUNNERS = (Role.ENGINEER, Role.APPROVER)  # as of a rollback
 CHOICES = ("continue", "promote", "roll_back")
 
 
-@audited()
+@audited(again=True)
 def rollout_pause(*, actor: Actor, rollout_id: int, reason: str, now: datetime) -> Rollout:
     """Hold a rollout where it is: weights stay, time does not count, and a fail still goes back.
 
@@ -37,7 +37,7 @@ def rollout_pause(*, actor: Actor, rollout_id: int, reason: str, now: datetime) 
     return rollout
 
 
-@audited()
+@audited(again=True)
 def rollout_resume(*, actor: Actor, rollout_id: int, reason: str, now: datetime) -> Rollout:
     """Let a paused rollout go on; its deadline is later by the pause.
 
@@ -57,7 +57,7 @@ def rollout_resume(*, actor: Actor, rollout_id: int, reason: str, now: datetime)
     return rollout
 
 
-@audited()
+@audited(again=True)
 def rollout_advance(*, actor: Actor, rollout_id: int, reason: str, now: datetime) -> Rollout:
     """Begin the next step now, whatever its predecessor still waits for; behind the last one comes :func:`rollout_decide`'s promotion.
 
@@ -93,7 +93,7 @@ def rollout_advance(*, actor: Actor, rollout_id: int, reason: str, now: datetime
     return rollout
 
 
-@audited()
+@audited(again=True)
 def rollout_decide(*, actor: Actor, rollout_id: int, choice: str, reason: str, now: datetime) -> Rollout:
     """Decide on a rollout that awaits it.
 
@@ -124,7 +124,7 @@ def rollout_decide(*, actor: Actor, rollout_id: int, choice: str, reason: str, n
     return rollout
 
 
-@audited()
+@audited(again=True)
 def rollout_abort(*, actor: Actor, rollout_id: int, reason: str, now: datetime) -> Rollout:
     """Give all traffic back to the champion and end the rollout, whatever its verdicts.
 

@@ -27,7 +27,7 @@ def plan_save(*, actor: Actor, model: RegisteredModel, document: Any, note: str)
         ConflictError: nothing would change.
     """
     actor.require(model.team, *PLANNERS)
-    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
+    model = RegisteredModel.objects.hold(model.pk)
     if model.archived_at or model.retired_at:
         raise ConflictError(f"{model.name} is put away; nothing of it is rolled out.")
     if not note.strip():

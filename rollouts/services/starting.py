@@ -39,7 +39,7 @@ def rollout_start(*, promotion_id: int, now: datetime) -> Rollout | None:
         so that it completes at once.
     """
     model_id = Promotion.objects.values_list("model_id", flat=True).get(pk=promotion_id)
-    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model_id)
+    model = RegisteredModel.objects.hold(model_id)
     promotion = Promotion.objects.select_related("version", "requested_by", "model__team").get(pk=promotion_id)
     if promotion.state != PromotionState.APPROVED:
         return None
