@@ -5,14 +5,12 @@ from django.utils import timezone
 
 from experiments import services
 from experiments.models import Search, SearchState
-from jobs.tasks import nudge
 
 
 @shared_task(acks_late=True)
 def read_sources() -> None:
     """Start the sources whose schedule has come due; safe to run twice."""
-    for job in services.sources_due(now=timezone.now()):
-        nudge.delay_on_commit(job.queue)
+    services.sources_due(now=timezone.now())
 
 
 @shared_task(acks_late=True)

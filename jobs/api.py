@@ -16,8 +16,6 @@ from jobs.models import STATES, Attempt, Job, LogLine
 from jobs.pagination import CursorPages
 from jobs.selectors import Waiting, jobs_filtered, waiting_of
 from jobs.state_table import IllegalMoveError
-from jobs.states import State
-from jobs.tasks import nudge
 
 
 class ConflictError(APIException):
@@ -206,6 +204,4 @@ def _act(request: Request, act: Act, pk: int) -> Response:
         changed = job_act(request, act, pk)
     except (IllegalMoveError, UnknownKindError) as refused:
         raise ConflictError(str(refused)) from refused
-    if changed.state == State.QUEUED:
-        nudge.delay_on_commit(changed.queue)
     return Response(JobSerializer(changed).data)

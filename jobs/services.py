@@ -10,7 +10,10 @@ from django.db.models.functions import Now
 from jobs.kinds import kind_named
 from jobs.leases import log_append
 from jobs.models import Job, Slot
+from jobs.nudges import send_on_commit
 from jobs.states import JOB, Event, State
+
+WORK = "jobs.tasks.work"  # the task that looks at a queue
 
 
 class SlotTakenError(Exception):
@@ -22,7 +25,7 @@ def job_create(
     *, kind: str, scope: str, title: str, subject: str = "", params: dict[str, Any] | None = None,
     created_by: User | None = None, priority: int = 0, slot: tuple[str, datetime] | None = None,
 ) -> Job:  # fmt: skip
-    """Queue a job. It exists once the caller's transaction commits; nudge its queue then to have it start at once.
+    """Queue a job. It exists once the caller's transaction commits, and a worker of its queue hears of it then.
 
     Args:
         scope: whose work it is; who may see it depends on this.
@@ -43,6 +46,7 @@ def job_create(
     )  # fmt: skip
     if slot and not slot_take(schedule=slot[0], slot=slot[1], job=job):
         raise SlotTakenError(f"{slot[0]} has had its turn of {slot[1]:%Y-%m-%d %H:%M:%S}.")
+    send_on_commit(WORK, job.queue)
     return job
 
 
@@ -56,7 +60,7 @@ def job_cancel(*, job_id: int, by: str) -> Job:
     Raises:
         IllegalMoveError: the job has ended.
     """
-    job = Job.objects.select_for_update().get(pk=job_id)
+    job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
     state = JOB.after(job.state, Event.CANCEL)
     asked_before = job.cancel_requested_at is not None
     if job.state == State.RUNNING:
@@ -81,7 +85,7 @@ def job_retry(*, job_id: int, by: str) -> Job:
         IllegalMoveError: the job waits, runs or has succeeded.
         UnknownKindError: no app declares its kind any more.
     """
-    job = Job.objects.select_for_update().get(pk=job_id)
+    job = Job.objects.select_for_update(no_key=True).get(pk=job_id)
     job.state = JOB.after(job.state, Event.RETRY)
     kind = kind_named(job.kind)
     job.queue, job.timeout_s, job.memory_mb = kind.queue, kind.timeout_s, kind.memory_mb
@@ -90,6 +94,7 @@ def job_retry(*, job_id: int, by: str) -> Job:
     job.progress, job.phase, job.error = 0.0, "", ""
     job.save()
     log_append(job, f"{by} asked to try again.")
+    send_on_commit(WORK, job.queue)
     return job
 
 

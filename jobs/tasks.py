@@ -79,17 +79,13 @@ def work(queue: str) -> None:
         seat.release()
 
 
-nudge = work
-"""The name by which callers send it: ``nudge.delay_on_commit(job.queue)`` after a job was created."""
-
-
 @shared_task
 def relay() -> None:
     """Nudge every queue once for each job that waits there, so that a wiped broker loses nothing."""
     waiting = Job.objects.waiting().order_by().values_list("queue").annotate(count=Count("pk"))
     for queue, count in waiting:
         for _ in range(min(count, MOST_NUDGES)):
-            nudge.delay(queue)
+            work.delay(queue)
 
 
 @shared_task

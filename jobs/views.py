@@ -14,7 +14,6 @@ from jobs.models import STATES, Job
 from jobs.paging import page_of
 from jobs.state_table import IllegalMoveError
 from jobs.states import State
-from jobs.tasks import nudge
 
 IN_PANEL = 5
 
@@ -111,7 +110,6 @@ def _act(request: HttpRequest, act: Act, pk: int) -> HttpResponse:
         match changed.state:
             case State.QUEUED:
                 messages.success(request, f"Job {pk} is queued again.")
-                nudge.delay_on_commit(changed.queue)
             case State.RUNNING:
                 messages.success(request, f"Job {pk} is asked to stop; its worker reads that within seconds.")
             case _:

@@ -5,7 +5,7 @@ import threading
 from celery import shared_task
 from django.utils import timezone
 
-from jobs.tasks import Hint, nudge
+from jobs.tasks import Hint
 from monitoring import (
     labelled,
     labels,
@@ -49,8 +49,7 @@ def count_quality() -> None:
 @shared_task
 def fit_quality() -> None:
     """Queue what estimates of quality rest on, of versions that answer and have none."""
-    for job in services.quality_references_start(now=timezone.now()):
-        nudge.delay(job.queue)
+    services.quality_references_start(now=timezone.now())
 
 
 @shared_task
@@ -65,8 +64,7 @@ def retrain() -> None:
     if not _turns.acquire(blocking=False):
         return
     try:
-        for queue in services.reconcile_retrainings(now=timezone.now()):
-            nudge.delay(queue)
+        services.reconcile_retrainings(now=timezone.now())
     finally:
         _turns.release()
 
@@ -87,8 +85,7 @@ def look_for_drift() -> None:
 @shared_task
 def start_drift_reports() -> None:
     """Queue the full drift reports that are due."""
-    for job in services.drift_reports_start(now=timezone.now()):
-        nudge.delay(job.queue)
+    services.drift_reports_start(now=timezone.now())
 
 
 @shared_task
@@ -136,5 +133,4 @@ def retain() -> None:
 def _start(kind: str) -> None:
     from monitoring.services.tidying import lake_jobs_start  # heavy: opens the lake
 
-    for job in lake_jobs_start(kind=kind, now=timezone.now()):
-        nudge.delay(job.queue)
+    lake_jobs_start(kind=kind, now=timezone.now())

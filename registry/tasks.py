@@ -5,7 +5,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from jobs.tasks import Hint, nudge
+from jobs.tasks import Hint
 from registry import services
 from registry.converted import converted_path
 from registry.models import AuditCheck, ModelVersion
@@ -38,8 +38,7 @@ def read_versions() -> None:
         artifact_state="unread", archived_at__isnull=True, reading=None, model__is_prompt=False
     ).order_by("id")
     for version_id in list(unread.values_list("pk", flat=True)[:MOST_VERSIONS]):
-        if job := services.version_read_start(version_id=version_id):
-            nudge.delay(job.queue)
+        services.version_read_start(version_id=version_id)
 
 
 @shared_task

@@ -29,7 +29,7 @@ from jobs.selectors import waiting_of
 from jobs.services import SlotTakenError, job_cancel, job_create, job_retry, slot_take
 from jobs.state_table import IllegalMoveError
 from jobs.states import Outcome
-from jobs.tasks import nudge, relay
+from jobs.tasks import relay, work
 from tests import job_kinds
 
 pytestmark = pytest.mark.django_db
@@ -138,13 +138,13 @@ def test_a_waiting_job_knows_how_many_go_first_as_claims_then_go(settings):
 )
 def test_a_wrong_clock_drops_no_nudge_and_keeps_no_old_one(monkeypatch, skew_s, age_s, dropped):  # F6
     sent = timezone.now() - timedelta(seconds=age_s)
-    message = FakeMessage(nudge, expires=(sent + timedelta(seconds=30)).isoformat())
-    request = symbol_by_name(nudge.Request)(message, app=nudge.app, task=nudge, headers=message.headers)
+    message = FakeMessage(work, expires=(sent + timedelta(seconds=30)).isoformat())
+    request = symbol_by_name(work.Request)(message, app=work.app, task=work, headers=message.headers)
     monkeypatch.setattr("jobs.clock._now_utc", lambda: timezone.now() + timedelta(seconds=skew_s))
     monkeypatch.setattr("celery.worker.request.datetime", Skewed(skew_s))
 
     assert bool(request.maybe_expire()) is dropped
-    assert (relay.Request, nudge.Request) == ("jobs.clock:PatientRequest",) * 2
+    assert (relay.Request, work.Request) == ("jobs.clock:PatientRequest",) * 2
 
 
 class Skewed:

@@ -20,7 +20,7 @@ from jobs.hearing import Hearing
 from jobs.models import Attempt, Job
 from jobs.schedules import SCHEDULES
 from jobs.services import job_create
-from jobs.tasks import nudge
+from jobs.tasks import work
 from tests import factories, job_kinds
 from tests.webhooks import make_webhook, sent_to
 
@@ -192,7 +192,7 @@ def test_worker_is_deaf_only_where_messages_wait_and_a_thread_is_free():
 
 def test_unreachable_broker_is_no_error():
     with Connection("redis://127.0.0.1:1/0") as nowhere:
-        assert nudge.apply_async((job_kinds.QUEUE,), connection=nowhere) is None
+        assert work.apply_async((job_kinds.QUEUE,), connection=nowhere) is None
 
 
 @pytest.mark.django_db

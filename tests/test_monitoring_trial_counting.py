@@ -313,9 +313,7 @@ def test_young_windows_stay_as_they_were_counted(trial):
 def test_who_follows_trials_is_told_once_the_counts_are_there(settings, monkeypatch):
     sent = []
     settings.FOLLOW_UPS = {"rollouts.tasks.publish": ("trial.count",)}
-    monkeypatch.setattr(
-        "registry.follow_ups._sender.send", lambda task: sent.append((task, TrialWindow.objects.count()))
-    )
+    monkeypatch.setattr("jobs.nudges._sender.send", lambda task: sent.append((task, TrialWindow.objects.count())))
     version = make_version(make_model(name="flight-delay"))
     shipped(record(version))
     assert sent == []

@@ -16,7 +16,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.test import Client
 
-from registry import follow_ups, services
+from jobs import nudges
+from registry import services
 from registry.models import AuditEvent
 from rollouts import publishing
 from rollouts.callers import callers_publish
@@ -306,7 +307,7 @@ def test_publisher_goes_on_after_what_a_living_gateway_holds_and_the_database_fo
 def sent(monkeypatch):
     """What was asked to be sent."""
     asked = []
-    monkeypatch.setattr(follow_ups._sender, "send", asked.append)
+    monkeypatch.setattr(nudges._sender, "send", asked.append)
     return asked
 
 
@@ -345,8 +346,8 @@ def test_nudges_asked_for_at_once_are_sent_once(monkeypatch):
             first.set()
             go_on.wait(30)
 
-    monkeypatch.setattr(follow_ups, "import_string", lambda name: Slow)
-    sender = follow_ups.Sender()
+    monkeypatch.setattr(nudges, "import_string", lambda name: Slow)
+    sender = nudges.Sender()
     sender.send("task")
     first.wait(30)
     for _ in range(100):

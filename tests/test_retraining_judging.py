@@ -122,12 +122,13 @@ def test_a_champion_that_changed_meanwhile_is_compared_anew(model):
     moved(made, times=1)
     now_champion = make_champion(model)
 
-    queues = retraining_move(retraining_id=made.pk, now=timezone.now())
+    retraining_move(retraining_id=made.pk, now=timezone.now())
 
     made.refresh_from_db()
-    assert queues == {"evaluation"}
     assert (made.state, made.evaluation.against) == (State.EVALUATING, now_champion)
-    assert retraining_move(retraining_id=made.pk, now=timezone.now()) == set()
+    assert made.evaluation.job.state == "queued"
+    retraining_move(retraining_id=made.pk, now=timezone.now())
+    assert made.version.evaluations.filter(against=now_champion).count() == 1
 
 
 @pytest.mark.parametrize("fate", ["failed", "cancelled"])

@@ -16,7 +16,6 @@ from controlplane.demo.winter import season_of
 from experiments.flights import CATEGORICAL
 from experiments.models import Dataset, DatasetVersion
 from experiments.services import dataset_create, training_start
-from jobs.tasks import nudge
 from monitoring.models import Retraining
 from monitoring.quality_points import QualityPoint
 from monitoring.retraining.states import State
@@ -72,7 +71,6 @@ class DriftRehearsal(Play):
         """Have the engineer train and propose a first version, and the approver agree."""
         engineer = person("engineer")
         job = training_start(actor=engineer, model=model, pipeline="lightgbm", dataset_version=data, params=TREES)
-        nudge.delay_on_commit(job.queue)
         self.until(lambda: succeeded(job), "the first version to be trained")
         version = ModelVersion.objects.select_related("model__team").get(job=job)
         evaluation = version.evaluations.select_related("job").get()

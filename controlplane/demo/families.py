@@ -13,7 +13,6 @@ from controlplane.demo.people import TRAVEL, person
 from experiments.models import Dataset, DatasetVersion, TrainingRun
 from experiments.services import dataset_build_start, dataset_create, training_start
 from jobs.models import Job
-from jobs.tasks import nudge
 from registry.models import RegisteredModel, Task, Team
 from registry.services import model_create
 
@@ -90,10 +89,7 @@ def _advance(family: Family) -> bool:
     if rows is None:
         if not Job.objects.filter(kind="dataset_build", subject=dataset.path).exists():
             keep = family.thinned * settings.DEMO_KEEP_ONE_IN
-            job = dataset_build_start(
-                actor=engineer, dataset=dataset, builder=family.builder, params={"keep_one_in": keep}
-            )
-            nudge.delay_on_commit(job.queue)
+            dataset_build_start(actor=engineer, dataset=dataset, builder=family.builder, params={"keep_one_in": keep})
         return True
     return _train_next(family, model, rows)
 
@@ -102,8 +98,7 @@ def _train_next(family: Family, model: RegisteredModel, rows: DatasetVersion) ->
     for pipeline in family.pipelines:
         if Job.objects.filter(kind="train", subject=model.path, params__pipeline=pipeline).exists():
             continue
-        job = training_start(
+        training_start(
             actor=person("engineer"), model=model, pipeline=pipeline, dataset_version=rows, params=family.params
         )
-        nudge.delay_on_commit(job.queue)
     return False

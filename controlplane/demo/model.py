@@ -9,7 +9,6 @@ from controlplane.demo.people import TRAVEL, person
 from experiments.models import Dataset
 from experiments.services import dataset_build_start, dataset_create
 from jobs.models import Job
-from jobs.tasks import nudge
 from monitoring.services import quality_policy_change, slo_create
 from registry.models import RegisteredModel, Task, Team
 from registry.services import criteria_agree, criteria_draft, model_create
@@ -104,5 +103,4 @@ def seed_model() -> Job | None:
     job = dataset_build_start(
         actor=engineer, dataset=dataset, builder="flights", params={"keep_one_in": settings.DEMO_KEEP_ONE_IN}
     )
-    nudge.delay_on_commit(job.queue)
     return job

@@ -11,7 +11,6 @@ from controlplane.demo.starting import refuse_open
 from controlplane.demo.traffic import champion_of
 from experiments.models import DatasetVersion
 from experiments.services import evaluation_start
-from jobs.tasks import nudge
 from registry.models import ArtifactState, ModelVersion, Promotion, RegisteredModel
 from registry.services import promotion_request
 from rollouts.models import Rollout
@@ -61,7 +60,6 @@ class Rehearsal(Play):
     def _measure(self, version: ModelVersion, data: DatasetVersion) -> None:
         """Have the version measured on months that training never saw, beside the champion."""
         job = evaluation_start(actor=person("engineer"), version=version, dataset_version=data)
-        nudge.delay_on_commit(job.queue)
         self.until(lambda: succeeded(job), f"{version} to be measured")
 
     def _propose(self, version: ModelVersion, why: str, plan: dict[str, object] | None = None) -> Promotion:

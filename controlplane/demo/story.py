@@ -14,7 +14,6 @@ from experiments.models import ContractDraft, Dataset, DatasetVersion, TrainingR
 from experiments.services import contract_change, contract_propose_start, training_start
 from jobs.models import Job
 from jobs.states import State
-from jobs.tasks import nudge
 from monitoring.models import TelemetryHour
 from monitoring.services import drift_report_start
 from registry import selectors
@@ -76,7 +75,6 @@ def _trained(model: RegisteredModel, data: DatasetVersion, pipeline: str) -> Mod
     job = _last_job("train", model.path, params__pipeline=pipeline)
     if job is None:
         job = training_start(actor=person("engineer"), model=model, pipeline=pipeline, dataset_version=data)
-        nudge.delay_on_commit(job.queue)
     raise WaitingError.on(job)
 
 
@@ -108,7 +106,6 @@ def _held_to_a_contract(data: DatasetVersion) -> None:
         job = _last_job("contract_propose", dataset.path)
         if job is None:
             job = contract_propose_start(actor=person("engineer"), version=data)
-            nudge.delay_on_commit(job.queue)
         raise WaitingError.on(job)
     contract_change(
         actor=person("engineer"), dataset=dataset, document=draft.document, reference=draft.reference,
@@ -124,7 +121,7 @@ def _drift_compared(model: RegisteredModel) -> None:
     rows = answered.aggregate(total=Sum("rows"))["total"] or 0
     if rows < ENOUGH_ROWS:
         raise WaitingError(f"Waiting for {ENOUGH_ROWS} predictions to compare with the training rows", model.path)
-    nudge.delay_on_commit(drift_report_start(actor=person("engineer"), model=model, hours=1).queue)
+    drift_report_start(actor=person("engineer"), model=model, hours=1)
 
 
 def _last_job(kind: str, subject: str, **params: str) -> Job | None:

@@ -16,7 +16,6 @@ from controlplane.demo.scenarios import SCENARIOS
 from controlplane.demo.starting import KIND, scenario_start
 from jobs.models import Job
 from jobs.states import State as JobState
-from jobs.tasks import nudge
 from monitoring.models import Retraining
 from registry.access import WRITERS, Actor, actor_of
 from registry.models import Team
@@ -71,7 +70,6 @@ def scenario_begin(request: HttpRequest) -> HttpResponse:
     if name not in ALL:
         raise Http404
     job = scenario_start(actor=actor, scenario=ALL[name])
-    nudge.delay_on_commit(job.queue)
     messages.success(
         request, f"{ALL[name].title}: it runs for a few minutes, with {job.params['rate']:g} requests a second."
     )

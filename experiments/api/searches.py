@@ -15,7 +15,6 @@ from experiments.api.views import DataBody, RunQuery, accepted
 from experiments.models import Search, SearchTrial
 from experiments.pipelines.catalogue import PIPELINES
 from jobs.api import JobSummarySerializer
-from jobs.tasks import nudge
 from registry.api.base import ApiView, Strict
 
 
@@ -135,7 +134,6 @@ class Searches(ApiView):
             dataset_version=named_dataset_version(self.actor, values.pop("dataset"), values.pop("dataset_version")),
             size=values.pop("trials"), time_limit_s=None if minutes is None else minutes * 60, **values,
         )  # fmt: skip
-        nudge.delay_on_commit(search.opening.queue)
         return Response(
             SearchDetailSerializer(search).data, status=201, headers={"Location": f"/api/v1/searches/{search.pk}"}
         )

@@ -20,7 +20,6 @@ from experiments.builders import BUILDERS
 from experiments.pipelines.catalogue import PIPELINES
 from jobs.api import JobSummarySerializer
 from jobs.models import Job
-from jobs.tasks import nudge
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import models_of
 from registry.api.models import TeamView
@@ -30,7 +29,6 @@ from registry.models import RegisteredModel
 
 def accepted(job: Job) -> Response:
     """Answer 202 with the job to follow."""
-    nudge.delay_on_commit(job.queue)
     return Response(JobSummarySerializer(job).data, status=202, headers={"Location": f"/api/v1/jobs/{job.pk}/"})
 
 

@@ -9,7 +9,6 @@ from experiments import services
 from experiments.forms import BatchForm
 from experiments.models import DatasetVersion, inputs_of
 from jobs.paging import page_of
-from jobs.tasks import nudge
 from registry.access import actor_of
 from registry.errors import InvalidError, RefusedError
 from registry.models import Role
@@ -38,7 +37,6 @@ def batch(request: HttpRequest, name: str, number: int) -> HttpResponse:
         except RefusedError as error:
             refused = error
         else:
-            nudge.delay_on_commit(job.queue)
             messages.success(request, "The rows are being scored; the job shows how far it is.")
             return redirect("job", pk=job.pk)
     scorings = version.batch_scorings.select_related(

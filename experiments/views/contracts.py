@@ -19,7 +19,6 @@ from experiments.models import ContractCheck, ContractDraft, DataContract, Datas
 from experiments.rule_forms import RuleForm, initial_of, kinds, without
 from experiments.views.datasets import visible_dataset
 from jobs.paging import Page
-from jobs.tasks import nudge
 from registry.access import actor_of
 from registry.errors import RefusedError
 
@@ -136,7 +135,6 @@ def contract_propose(request: HttpRequest, name: str) -> HttpResponse:
     actor = actor_of(request)
     dataset = visible_dataset(actor, name)
     job = services.contract_propose_start(actor=actor, version=_chosen(request, dataset))
-    nudge.delay_on_commit(job.queue)
     return redirect("job", pk=job.pk)
 
 
@@ -146,7 +144,6 @@ def contract_check(request: HttpRequest, name: str) -> HttpResponse:
     actor = actor_of(request)
     dataset = visible_dataset(actor, name)
     job = services.contract_check_start(actor=actor, version=_chosen(request, dataset))
-    nudge.delay_on_commit(job.queue)
     return redirect("job", pk=job.pk)
 
 

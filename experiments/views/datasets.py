@@ -20,7 +20,6 @@ from experiments.selectors import datasets_of
 from experiments.splitting import order
 from experiments.target_shown import policy_words, split_shown
 from jobs.paging import page_of
-from jobs.tasks import nudge
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
 from registry.models import Role
@@ -87,7 +86,6 @@ def dataset_build(request: HttpRequest, name: str) -> HttpResponse:
     job = services.dataset_build_start(
         actor=actor, dataset=found, builder=chosen, params=forms[chosen].cleaned_data
     )  # fmt: skip
-    nudge.delay_on_commit(job.queue)
     return redirect("job", pk=job.pk)
 
 

@@ -19,7 +19,6 @@ from experiments.pipelines.catalogue import PIPELINES, pipelines_for
 from experiments.searching.objectives import OBJECTIVES, objective_of
 from experiments.selectors import best_trial, searches_of, trainable, trial_counts
 from jobs.paging import page_of
-from jobs.tasks import nudge
 from registry.access import actor_of
 from registry.criteria import metric_label
 from registry.errors import InvalidError, RefusedError
@@ -82,7 +81,6 @@ def search_new(request: HttpRequest, name: str) -> HttpResponse:
             except RefusedError as error:
                 refused, status = error, error.status
             else:
-                nudge.delay_on_commit(search.opening.queue)
                 return redirect(search.path)
     context = {
         "model": model,
@@ -166,7 +164,6 @@ def search_register(request: HttpRequest, pk: int) -> HttpResponse:
     if number and not number.isdecimal():
         raise InvalidError(f"{number} is no number of a trial.", field="number")
     job = services.search_register(actor=actor, search_id=search.pk, number=int(number) if number else None)
-    nudge.delay_on_commit(job.queue)
     messages.success(request, "The trial is trained again and registered; the job shows how far it is.")
     return redirect("job", pk=job.pk)
 

@@ -23,7 +23,6 @@ from experiments.target_shown import policy_words_of
 from experiments.upload_handler import ArrivingFile, declared_too_large, drain
 from experiments.views.datasets import visible_dataset
 from jobs.paging import page_of
-from jobs.tasks import nudge
 from registry.access import Actor, actor_of
 from registry.errors import ConflictError, InvalidError, RefusedError
 from registry.models import Role
@@ -133,7 +132,6 @@ def source_run(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     except ConflictError as refused:
         messages.error(request, str(refused))
         return redirect(found.path)
-    nudge.delay_on_commit(job.queue)
     return redirect("job", pk=job.pk)
 
 
@@ -172,7 +170,6 @@ def _choose(
         except RefusedError as refused:
             errors.append(str(refused))
         else:
-            nudge.delay_on_commit(job.queue)
             return redirect("job", pk=job.pk)
     context |= {
         "dataset": dataset, "kind": kind, "columns": columns, "split": split, "errors": errors, "looked": not errors or bool(found.columns),

@@ -20,7 +20,6 @@ from experiments.params import parameters
 from experiments.pipelines.catalogue import PIPELINES, pipelines_for
 from experiments.selectors import measured_of, runs_of, trainable
 from jobs.paging import page_of
-from jobs.tasks import nudge
 from registry.access import actor_of
 from registry.criteria import metric_label
 from registry.errors import RefusedError
@@ -85,7 +84,6 @@ def train(request: HttpRequest, name: str) -> HttpResponse:
             except RefusedError as error:
                 refused, status = error, error.status
             else:
-                nudge.delay_on_commit(job.queue)
                 return redirect("job", pk=job.pk)
         else:
             status = 422
@@ -186,7 +184,6 @@ def evaluate(request: HttpRequest, name: str, number: int) -> HttpResponse:
     version = visible_version(actor, name, number)
     run = get_object_or_404(TrainingRun.objects.select_related("dataset_version__dataset__team"), version=version)
     job = services.evaluation_start(actor=actor, version=version, dataset_version=run.dataset_version)
-    nudge.delay_on_commit(job.queue)
     messages.success(request, f"{version} is being measured; its evidence appears on its page.")
     return redirect("job", pk=job.pk)
 

@@ -9,7 +9,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from jobs.tasks import nudge
 from monitoring import services
 from monitoring.models import Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.retraining.states import State
@@ -223,10 +222,9 @@ class RetrainingStart(ApiView):
     @extend_schema(summary="Start a retraining", request=RetrainingReason, responses=RetrainingSerializer, tags=TAGS)
     def post(self, request: Request, pk: int) -> Response:
         """Start one that waits for a person or for a pause to pass. Asks for the role engineer."""
-        job = services.retraining_start(
+        services.retraining_start(
             actor=self.actor, retraining_id=_found(self, pk).pk, now=timezone.now(), **self.body(RetrainingReason)
         )
-        nudge.delay_on_commit(job.queue)
         return Response(RetrainingSerializer(_found(self, pk)).data)
 
 

@@ -8,7 +8,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs.models import Job
-from jobs.tasks import nudge
 from monitoring import selectors, services
 from monitoring.models import DriftReport
 from registry.api.base import ApiView, ListQuery, Strict, ordering
@@ -141,5 +140,4 @@ class ModelDriftReports(ApiView):
         """Queue a comparison of the champion's latest inputs with its training rows. Asks for a role above viewer."""
         model = find_model(self.actor, name)
         job = services.drift_report_start(actor=self.actor, model=model, **self.body(DriftBody))
-        nudge.delay_on_commit(job.queue)
         return Response(QueuedSerializer(job).data, status=202)

@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from jobs.paging import page_of
-from jobs.tasks import nudge
 from monitoring import services
 from monitoring.drift import BREAK_WORDS, FIRST_LIMIT, FIRST_SHARE, METHOD_WORDS, FeatureDrift
 from monitoring.models import DriftReport, DriftWindow
@@ -133,7 +132,6 @@ def drift_report_start(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     model = visible_model(actor, request.POST.get("model", ""))
     job = services.drift_report_start(actor=actor, model=model)
-    nudge.delay_on_commit(job.queue)
     messages.success(request, "The comparison is queued; its report appears here and under Drift.")
     return redirect("job", pk=job.pk)
 

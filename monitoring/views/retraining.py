@@ -8,7 +8,6 @@ from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from jobs.paging import page_of
-from jobs.tasks import nudge
 from monitoring import services
 from monitoring.models import Retraining
 from monitoring.selectors.retraining_automation import standings_used
@@ -99,10 +98,9 @@ def retraining_start(request: HttpRequest, pk: int) -> HttpResponse:
     """Start one that is held."""
     actor = actor_of(request)
     found = get_object_or_404(Retraining.objects.visible_to(actor), pk=pk)
-    job = services.retraining_start(
+    services.retraining_start(
         actor=actor, retraining_id=found.pk, reason=request.POST.get("reason", ""), now=timezone.now()
     )
-    nudge.delay_on_commit(job.queue)
     messages.success(request, "It starts: its rows are being frozen.")
     return redirect("retraining", pk=pk)
 

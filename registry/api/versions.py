@@ -9,7 +9,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from jobs.tasks import nudge
 from registry import services
 from registry.api.base import ApiView, ListQuery, Strict, ordering
 from registry.api.lookup import find_model, find_version, versions_of
@@ -126,8 +125,7 @@ class VersionVerify(ApiView):
         of its own or does not fit its signature; the `detail` says why, and what to do. Safe to repeat.
         """
         version = find_version(self.actor, name, number)
-        if job := services.version_read_start(version_id=version.pk, actor=self.actor):
-            nudge.delay_on_commit(job.queue)
+        services.version_read_start(version_id=version.pk, actor=self.actor)
         version = find_version(self.actor, name, number)
         if version.artifact_state == ArtifactState.UNREAD:
             return Response(VersionDetailSerializer(version).data, status=202)

@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from jobs.tasks import nudge
 from registry import selectors, services
 from registry.access import Actor, actor_of
 from registry.adapters import workspace_of
@@ -58,8 +57,7 @@ def version_verify(request: HttpRequest, name: str, number: int) -> HttpResponse
     """Ask for a job that reads the files, where none does yet or one has failed."""
     actor = actor_of(request)
     found = visible_version(actor, name, number)
-    if job := services.version_read_start(version_id=found.pk, actor=actor):
-        nudge.delay_on_commit(job.queue)
+    services.version_read_start(version_id=found.pk, actor=actor)
     return redirect(f"{found.path}?tab=files")
 
 

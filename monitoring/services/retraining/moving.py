@@ -29,21 +29,18 @@ OVER = {
 
 
 @audited()
-def retraining_move(*, retraining_id: int, now: datetime) -> set[str]:
-    """Move a retraining one step, where what it waits for is there; return the queues that have new jobs."""
+def retraining_move(*, retraining_id: int, now: datetime) -> None:
+    """Move a retraining one step, where what it waits for is there."""
     retraining = locked(retraining_id)
     try:
-        job = _step(retraining, now=now)
+        _step(retraining, now=now)
     except RefusedError as refused:
         ways = " ".join(f"{one['rule']}: {one['who']}." for one in refused.unmet)
         fail(retraining, f"{refused} {ways}".strip(), now=now, rule=refused.code)
-        return set()
     except Http404:
         owner = retraining.policy.made_by.get_username()
         text = f"{owner}, who made its policy, left the team. An engineer of the team saves the policy anew."
         fail(retraining, text, now=now, rule="owner")
-        return set()
-    return {job.queue} if job else set()
 
 
 @audited()
@@ -57,17 +54,16 @@ def owner_of(retraining: Retraining) -> Actor:
     return Actor(retraining.policy.made_by, retraining.process)
 
 
-def _step(retraining: Retraining, *, now: datetime) -> Job | None:
+def _step(retraining: Retraining, *, now: datetime) -> None:
     match State(retraining.state):
         case State.FREEZING:
-            return _frozen(retraining, now=now)
+            _frozen(retraining, now=now)
         case State.TRAINING:
-            return _trained(retraining, now=now)
+            _trained(retraining, now=now)
         case State.EVALUATING:
-            return _evaluated(retraining, now=now)
+            _evaluated(retraining, now=now)
         case State.PROPOSED:
             _decided(retraining, now=now)
-    return None
 
 
 def _has_ended(retraining: Retraining, job: Job | None, what: str, *, now: datetime) -> bool:
@@ -86,11 +82,11 @@ def _has_ended(retraining: Retraining, job: Job | None, what: str, *, now: datet
     return False
 
 
-def _frozen(retraining: Retraining, *, now: datetime) -> Job | None:
+def _frozen(retraining: Retraining, *, now: datetime) -> None:
     """Train on the frozen rows; rows that cannot be learnt from end it with the reason."""
     job = retraining.freeze_job
     if not _has_ended(retraining, job, "Freezing its rows", now=now):
-        return None
+        return
     if retraining.dataset_version is None:
         result = job.result if job else {}
         stop(
@@ -99,7 +95,7 @@ def _frozen(retraining: Retraining, *, now: datetime) -> Job | None:
             now=now,
             rule=result.get("rule", "rows"),
         )
-        return None
+        return
     rules = retraining.policy.rules
     training = training_start(
         actor=owner_of(retraining), model=retraining.model, pipeline=rules.pipeline,
@@ -113,13 +109,12 @@ def _frozen(retraining: Retraining, *, now: datetime) -> Job | None:
         now=now,
         job=training,
     )
-    return training
 
 
-def _trained(retraining: Retraining, *, now: datetime) -> Job | None:
+def _trained(retraining: Retraining, *, now: datetime) -> None:
     """Evaluate the trained version beside the champion, on the rows that were held out."""
     if not _has_ended(retraining, retraining.job, "Training", now=now):
-        return None
+        return
     version = TrainingRun.objects.select_related("version__model").get(job=retraining.job).version
     if version.artifact_state != ArtifactState.VERIFIED:
         fail(
@@ -128,26 +123,26 @@ def _trained(retraining: Retraining, *, now: datetime) -> Job | None:
             now=now,
             rule="artifact",
         )
-        return None
+        return
     evaluation = version.evaluations.filter(dataset_version=retraining.dataset_version).first()
     move(
         retraining, Event.EVALUATE, f"v{version.number} is measured beside the champion on rows that neither has seen.",
         action="retraining.evaluate", now=now, version=version, evaluation=evaluation,
     )  # fmt: skip
-    return None
 
 
-def _evaluated(retraining: Retraining, *, now: datetime) -> Job | None:
+def _evaluated(retraining: Retraining, *, now: datetime) -> None:
     """Propose a version that is good enough; another one ends it with the reason."""
     version, evaluation = retraining.version, retraining.evaluation
     assert version is not None  # noqa: S101  set where evaluating began, like the next two
     assert evaluation is not None  # noqa: S101
     assert retraining.dataset_version is not None  # noqa: S101
     if not _has_ended(retraining, evaluation.job, "Evaluation", now=now):
-        return None
+        return
     champion = champion_of(retraining.model)
     if champion != evaluation.against:  # it was changed meanwhile: the one of now is what counts
-        return _measured_again(retraining, version, retraining.dataset_version, champion)
+        _measured_again(retraining, version, retraining.dataset_version, champion)
+        return
     judged = judge(retraining, evaluation)
     if not judged.good:
         stop(
@@ -157,15 +152,15 @@ def _evaluated(retraining: Retraining, *, now: datetime) -> Job | None:
             rule=judged.rule,
             comparison=judged.comparison,
         )
-        return None
+        return
     if retraining.policy.rules.automation == "evaluate":
         _leave(retraining, judged, now=now)
-        return None
+        return
     if waits := open_promotion(retraining.model):
         Retraining.objects.filter(pk=retraining.pk).update(
             outcome=f"{judged.text} It waits for promotion {waits.pk}: people decide on one candidate after the other."
         )
-        return None
+        return
     promotion = promotion_request(
         actor=owner_of(retraining), version=version,
         description=f"Retrained by itself because of {retraining.why}. {judged.text} See {retraining.path}",
@@ -181,7 +176,6 @@ def _evaluated(retraining: Retraining, *, now: datetime) -> Job | None:
     )
     if retraining.policy.rules.automation == "champion":
         _go_on(retraining, promotion, judged)
-    return None
 
 
 def _go_on(retraining: Retraining, promotion: Promotion, judged: Judged) -> None:
@@ -215,13 +209,12 @@ def _leave(retraining: Retraining, judged: Judged, *, now: datetime) -> None:
 
 def _measured_again(
     retraining: Retraining, version: ModelVersion, rows: DatasetVersion, champion: ModelVersion | None
-) -> Job | None:
+) -> None:
     """Have the version compared with another champion, once."""
     known = version.evaluations.filter(dataset_version=rows, against=champion).first()
     job = None if known else evaluation_start(actor=owner_of(retraining), version=version, dataset_version=rows)
     retraining.evaluation = known or version.evaluations.get(job=job)
     retraining.save(update_fields=["evaluation"])
-    return job
 
 
 def _decided(retraining: Retraining, *, now: datetime) -> None:

@@ -17,12 +17,11 @@ logger = logging.getLogger(__name__)
 PAUSES = 20  # between two looks, in lengths of the last one: looking takes a twentieth of the time at most
 
 
-def reconcile_retrainings(*, now: datetime) -> set[str]:
-    """Look at each model whose turn it is and move each open retraining one step; return the queues that have new jobs.
+def reconcile_retrainings(*, now: datetime) -> None:
+    """Look at each model whose turn it is and move each open retraining one step.
 
     A look at inputs that finds the drift that a policy asks about is followed at once.
     """
-    queues: set[str] = set()
     watches = {watch.model_id: watch for watch in RetrainingWatch.objects.all()}
     waiting = set(Retraining.objects.filter(state=State.DUE).values_list("model_id", flat=True))
     policies = list(RetrainingPolicy.objects.in_force())
@@ -38,13 +37,11 @@ def reconcile_retrainings(*, now: datetime) -> set[str]:
                 continue
             began = time.monotonic()
             seen = observe(policy, now=now)
-            job = retraining_look(seen=replace(seen, took_s=time.monotonic() - began), now=now)
-            queues |= {job.queue} if job else set()
+            retraining_look(seen=replace(seen, took_s=time.monotonic() - began), now=now)
     moving = Retraining.objects.filter(state__in=[*AT_WORK, State.PROPOSED]).order_by("pk")
     for retraining in moving.select_related("policy__model"):
         with _told(retraining.policy):
-            queues |= retraining_move(retraining_id=retraining.pk, now=now)
-    return queues
+            retraining_move(retraining_id=retraining.pk, now=now)
 
 
 def _is_time(policy: RetrainingPolicy, watch: RetrainingWatch | None, now: datetime) -> bool:

@@ -19,7 +19,7 @@ ALERT = "retraining"
 def watch_locked(model: RegisteredModel) -> RetrainingWatch:
     """Return a model's watch under its lock: whoever looks at the model, or moves its retraining, takes it first."""
     RetrainingWatch.objects.get_or_create(model=model)
-    return RetrainingWatch.objects.select_for_update(of=("self",)).get(model=model)
+    return RetrainingWatch.objects.select_for_update(of=("self",), no_key=True).get(model=model)
 
 
 def locked(retraining_id: int) -> Retraining:
