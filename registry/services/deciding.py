@@ -54,11 +54,11 @@ def record(
 def close_quorum(promotion: Promotion, policy: Policy, binding: Binding) -> None:
     """Settle the promotion as approved, under the policy of now, once enough approvals of ``binding`` are there."""
     if selectors.quorum_reached(promotion, policy, binding):
-        advance(promotion, PromotionEvent.QUORUM_REACHED, decided_at=Now())
-        Promotion.objects.filter(pk=promotion.pk).update(policy=selectors.policy_snapshot(promotion.model))
+        snapshot = selectors.policy_snapshot(promotion.model)
+        advance(promotion, PromotionEvent.QUORUM_REACHED, decided_at=Now(), policy=snapshot)
 
 
-def follow(promotion: Promotion, policy: Policy, by: User, *, actor: Actor | None, process: str = "") -> None:
+def carry_out(promotion: Promotion, policy: Policy, by: User, *, actor: Actor | None, process: str = "") -> None:
     """Do what follows from the last approval: sign the version, and move the alias where no rollout does.
 
     Args:

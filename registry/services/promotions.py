@@ -20,7 +20,7 @@ from registry.models import (
     RegisteredModel,
     Role,
 )
-from registry.services.deciding import close_quorum, follow, record, refuse_unmet
+from registry.services.deciding import carry_out, close_quorum, record, refuse_unmet
 from registry.services.rolling_out import advance, locked, next_of
 from registry.services.waivers import waiver_ask
 from registry.states import PromotionEvent, PromotionState, RevalidationState, revalidation_state
@@ -28,7 +28,7 @@ from registry.states import PromotionEvent, PromotionState, RevalidationState, r
 DECIDE = ApiToken.Scope.DECIDE
 
 
-@audited()
+@audited(again=True)
 def promotion_request(
     *, actor: Actor, version: ModelVersion, alias: str = "champion", description: str = "", mends_budget: str = ""
 ) -> Promotion:
@@ -41,7 +41,7 @@ def promotion_request(
         ConflictError: the version is not servable, is retired or holds the alias, no criteria are agreed, another
             promotion of the alias is open, or the model's re-validation is overdue; says what to do.
     """
-    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=version.model_id)
+    model = RegisteredModel.objects.hold(version.model_id)
     actor.require(model.team, Role.ENGINEER)
     version = model.versions.get(pk=version.pk)
     if model.retired_at or version.retired_at:
@@ -89,7 +89,7 @@ def promotion_request(
     return promotion
 
 
-@audited()
+@audited(again=True)
 def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str) -> Promotion:
     """Record one approval; with the quorum of the policy reached, the alias moves at once, or a rollout begins.
 
@@ -131,11 +131,11 @@ def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str
         payload={"reason": reason.strip(), "binding": binding.digest, "role": role, "state": promotion.state,
                  "waivers": list(binding.waivers)},
     )  # fmt: skip
-    follow(promotion, policy, actor.user, actor=actor)
+    carry_out(promotion, policy, actor.user, actor=actor)
     return promotion
 
 
-@audited()
+@audited(again=True)
 def promotion_reject(*, actor: Actor, promotion_id: int, reason: str) -> Promotion:
     """Refuse a promotion; one refusal is enough.
 
@@ -160,7 +160,7 @@ def promotion_reject(*, actor: Actor, promotion_id: int, reason: str) -> Promoti
     return promotion
 
 
-@audited()
+@audited(again=True)
 def promotion_withdraw(*, actor: Actor, promotion_id: int, reason: str = "") -> Promotion:
     """Take a request back; only who made it can.
 

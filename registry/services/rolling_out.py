@@ -1,6 +1,7 @@
 """What follows an approval: the alias moves at once, or a rollout carries the version there and says how it went."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
@@ -26,9 +27,8 @@ def promotion_roll_out(*, promotion_id: int, process: str, carried_by: str = "")
         ConflictError: it is not approved, or was taken up before.
     """
     promotion = locked(promotion_id)
-    advance(promotion, PromotionEvent.ROLL_OUT)
-    Promotion.objects.filter(pk=promotion.pk).update(carried_by=carried_by)
-    _keep_replaced(promotion)
+    promotion.replaces = _holder(promotion)
+    advance(promotion, PromotionEvent.ROLL_OUT, carried_by=carried_by, replaces=promotion.replaces)
     audit(
         action="promotion.roll_out", subject=promotion.path, actor=None, process=process,
         team=promotion.model.team.slug,
@@ -70,8 +70,7 @@ def promotion_roll_back(
     promotion = locked(promotion_id)
     if promotion.state != PromotionState.ROLLING_OUT:
         raise ConflictError(f"This promotion is {promotion.get_state_display()}, not rolling out.")
-    advance(promotion, PromotionEvent.ROLL_BACK)
-    Promotion.objects.filter(pk=promotion.pk).update(outcome=reason)
+    advance(promotion, PromotionEvent.ROLL_BACK, outcome=reason)
     audit(
         action="promotion.roll_back", subject=promotion.path, actor=actor, process=process,
         team=promotion.model.team.slug,
@@ -108,9 +107,9 @@ def locked(promotion_id: int) -> Promotion:
     The model's row first: alias moves, rollbacks, rollouts and requests of one model all queue there, in one order.
     """
     model_id = Promotion.objects.values_list("model_id", flat=True).get(pk=promotion_id)
-    RegisteredModel.objects.select_for_update().get(pk=model_id)
+    RegisteredModel.objects.hold(model_id)
     return (
-        Promotion.objects.select_for_update(of=("self",))
+        Promotion.objects.select_for_update(of=("self",), no_key=True)
         .select_related("model__team", "version", "criteria_set", "replaces")
         .get(pk=promotion_id)
     )
@@ -128,20 +127,20 @@ def next_of(promotion: Promotion, event: PromotionEvent) -> PromotionState:
         raise ConflictError(f"This promotion is already {promotion.get_state_display()}.") from None
 
 
-def advance(promotion: Promotion, event: PromotionEvent, **stamps: Now) -> None:
-    """Move a promotion on."""
+def advance(promotion: Promotion, event: PromotionEvent, **fields: Any) -> None:
+    """Move a promotion on, and write what comes with it."""
     promotion.state = next_of(promotion, event)
-    Promotion.objects.filter(pk=promotion.pk).update(state=promotion.state, **stamps)
+    Promotion.objects.filter(pk=promotion.pk).update(state=promotion.state, **fields)
 
 
 def complete(promotion: Promotion, by: User, *, actor: Actor | None, process: str = "") -> None:
     """Move the alias and close a promotion that rolls out; it is locked."""
-    _keep_replaced(promotion)
+    promotion.replaces = _holder(promotion)
     Alias.objects.update_or_create(
         model=promotion.model, name=promotion.alias,
         defaults={"version": promotion.version, "promotion": promotion, "rollback": None, "set_by": by},
     )  # fmt: skip
-    advance(promotion, PromotionEvent.COMPLETE, completed_at=Now())
+    advance(promotion, PromotionEvent.COMPLETE, completed_at=Now(), replaces=promotion.replaces)
     if promotion.model.revalidate_by is None:  # the clock starts with the first champion
         first_due = timezone.now().date() + timedelta(days=selectors.policy_for(promotion.model).revalidation_days)
         RegisteredModel.objects.filter(pk=promotion.model_id).update(revalidate_by=first_due)
@@ -152,11 +151,9 @@ def complete(promotion: Promotion, by: User, *, actor: Actor | None, process: st
     )  # fmt: skip
 
 
-def _keep_replaced(promotion: Promotion) -> None:
-    """Note what holds the alias: a rollback may have moved it since the request."""
-    held = promotion.model.aliases.select_related("version").filter(name=promotion.alias).first()
-    promotion.replaces = held.version if held else None
-    promotion.save(update_fields=["replaces"])
+def _holder(promotion: Promotion) -> ModelVersion | None:
+    """Return what holds the alias: a rollback may have moved it since the request."""
+    return ModelVersion.objects.filter(aliases__model=promotion.model, aliases__name=promotion.alias).first()
 
 
 def _number(version: ModelVersion | None) -> int | None:

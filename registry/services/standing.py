@@ -23,7 +23,7 @@ from registry.models import (
     StandingApproval,
     StandingApprovalQuerySet,
 )
-from registry.services.deciding import close_quorum, follow, record, refuse_unmet
+from registry.services.deciding import carry_out, close_quorum, record, refuse_unmet
 from registry.services.rolling_out import locked
 from registry.states import PromotionState
 
@@ -46,7 +46,7 @@ def standing_approval_give(
         ConflictError: the model is not of tier 3, is retired, or has no agreed criteria.
         InvalidError: no reason was given, or it would hold too long.
     """
-    model = RegisteredModel.objects.select_for_update(of=("self",)).select_related("team").get(pk=model.pk)
+    model = RegisteredModel.objects.hold(model.pk)
     actor.require(model.team, Role.APPROVER, scope=ApiToken.Scope.DECIDE)
     if model.risk_tier != STANDING_TIER:
         raise ConflictError(
@@ -100,7 +100,7 @@ def standing_approval_end(*, actor: Actor, standing_id: int, reason: str) -> Sta
     actor.require(standing.model.team, *WRITERS)
     if not reason.strip():
         raise InvalidError("Say why it ends; it stays with it.", field="reason")
-    RegisteredModel.objects.select_for_update(of=("self",)).get(pk=standing.model_id)
+    RegisteredModel.objects.hold(standing.model_id)
     standing.refresh_from_db(fields=["ended_at"])
     if standing.ended_at:
         raise ConflictError("This standing approval has ended already.")
@@ -169,7 +169,7 @@ def promotion_approve_standing(*, promotion_id: int, policy: int, process: str) 
                          "policy": policy, "role": Role.APPROVER, "reason": standing.reason, "binding": binding.digest,
                          "state": promotion.state},
             )  # fmt: skip
-            follow(promotion, rules, standing.approver, actor=None, process=process)
+            carry_out(promotion, rules, standing.approver, actor=None, process=process)
     return promotion
 
 
