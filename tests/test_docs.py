@@ -167,3 +167,16 @@ def test_every_request_that_is_named_is_an_operation(operations):
 
     assert requests > 100
     assert unknown == []
+
+
+def test_every_step_of_the_flows_names_a_function_that_is_there():
+    named = [found for _, text in spans(pages()["docs/architecture.md"]) if (found := re.fullmatch(r"(\w[\w/]*\.py)::(\w+)", text))]  # fmt: skip
+
+    gone = [
+        found[0]
+        for found in named
+        if not (ROOT / found[1]).exists()
+        or not re.search(rf"^ *(?:async def|def|class) {found[2]}\b", (ROOT / found[1]).read_text(), re.MULTILINE)
+    ]
+    assert len(named) > 40
+    assert gone == []
