@@ -158,6 +158,7 @@ def test_worker_that_went_deaf_ends_and_the_next_one_does_its_work(broker_url, s
     with as_beat(broker_url) as tick:
         (first,) = make_jobs(1)
         wait_for(lambda: unfinished() == 0, tick)
+        wait_for(lambda: not psutil.Process(worker.pid).children(), tick)  # else it looks for more when that one ends
         with Celery(broker=broker_url) as app:  # from here on it hears nothing of the queue, and still answers a ping
             assert app.control.cancel_consumer(job_kinds.QUEUE, reply=True, timeout=20, limit=1)
         (second,) = make_jobs(1)
