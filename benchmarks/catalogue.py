@@ -87,4 +87,5 @@ def insert(model: "type[Model]", rows: str, /, **expressions: str) -> str:
             elif not field.primary_key:
                 default: Any = field.get_db_prep_save(field.get_default(), connection)
                 columns[field.column] = cursor.mogrify("%s", [default]).decode()
-    return f"INSERT INTO {model._meta.db_table} ({', '.join(map(str, columns))}) SELECT {', '.join(columns.values())} {rows}"
+    names = ", ".join(f'"{name}"' for name in columns)
+    return f"INSERT INTO {model._meta.db_table} ({names}) SELECT {', '.join(columns.values())} {rows}"

@@ -1,6 +1,8 @@
 """Pages of lists for people: cursors, so that a page costs the same however deep it lies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,13 +23,20 @@ class Page:
     previous: str | None
 
 
+class _Pages(CursorPagination):
+    """Cursors that also follow a relation, as in ``model__name``."""
+
+    def _get_position_from_instance(self, instance: Any, ordering: Sequence[str]) -> str:
+        return str(attrgetter(ordering[0].lstrip("-").replace("__", "."))(instance))
+
+
 def page_of(request: HttpRequest, rows: QuerySet[Any], *ordering: str, size: int = 50) -> Page:
     """Return the page that the address asks for with ``cursor``.
 
     Raises:
         Http404: the cursor was not made by this list.
     """
-    pages = CursorPagination()
+    pages = _Pages()
     pages.page_size = size
     pages.ordering = ordering
     try:

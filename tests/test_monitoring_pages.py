@@ -1,5 +1,6 @@
 """Pages, panels and the API of monitoring, asked for by people of different roles and teams."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -283,6 +284,18 @@ def test_other_teams_objects_are_not_found(client, champion):
     assert Slo.objects.filter(pk=slo.pk).exists()
     assert "flight-delay" not in client.get("/slos/").content.decode()
     assert "flight-delay" not in client.get("/drift/").content.decode()
+
+
+def test_objectives_of_many_models_are_listed_page_by_page(client, champion):
+    paths = {make_slo(make_model(champion.model.team, name=f"model-{n:02}")).path for n in range(26)}
+    sign_in(client, champion.model.team)
+
+    first = client.get("/slos/").content.decode()
+    rest = client.get("/slos/" + re.search(r'rel="next" href="([^"]+)"', first)[1]).content.decode()
+    shown = [{path for path in paths if f'href="{path}"' in page} for page in (first, rest)]
+
+    assert (len(shown[0]), len(shown[1])) == (25, 1)
+    assert shown[0] | shown[1] == paths
 
 
 def test_lists_ask_the_same_number_of_queries_for_more_rows(client, champion, django_assert_max_num_queries):

@@ -65,12 +65,10 @@ class Predictions(ApiView):
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         """Return what your teams' models were asked and answered under a request's id, and what became of it."""
+        models = RegisteredModel.objects.filter(team__in=self.actor.teams())
         if name := self.query.get("model"):
-            models = [find_model(self.actor, name)]
-        else:
-            models = list(RegisteredModel.objects.filter(team__in=self.actor.teams()).select_related("team"))
-        by_key = {model.pk: model for model in models}
-        found: Any = find_request(by_key, self.query["request_id"], day=self.query.get("day"))
+            models = models.filter(pk=find_model(self.actor, name).pk)
+        found: Any = find_request(models, self.query["request_id"], day=self.query.get("day"))
         if not found:
             raise Http404
         return Response(FoundSerializer(found, many=True).data)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max, Sum
+from django.db.models import Max, Q, Sum
 
 from experiments.models import DataContract, Dataset, DatasetVersion
 from monitoring.contracts import Lately, LiveResult, State, judge
@@ -60,7 +60,12 @@ class Judgement:
 
 def live_subjects(models: Iterable[RegisteredModel] | None = None) -> list[LiveSubject]:
     """Return every champion whose inputs are held to a contract, or those of ``models``, by a number of queries that does not grow."""
-    aliases = Alias.objects.filter(name=CHAMPION, version__model__archived_at__isnull=True)
+    held_to = DataContract.objects.values("dataset")
+    rows = DatasetVersion.objects.filter(dataset__in=held_to).values("digest")
+    aliases = Alias.objects.filter(
+        Q(model__live_contract__dataset__in=held_to) | Q(version__data_digest__in=rows),
+        name=CHAMPION, version__model__archived_at__isnull=True,
+    )  # fmt: skip
     if models is not None:
         aliases = aliases.filter(model__in=models)
     champions = [

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
+from django.db.models import QuerySet
 
 from monitoring.lookup import rows_of
 from monitoring.selectors.labels import Outcome, outcomes_of
@@ -83,23 +84,24 @@ class Found:
         return sorted({answer.row for answer in self.answers})
 
 
-def find_request(models: dict[int, RegisteredModel], request_id: str, *, day: date | None = None) -> list[Found]:
-    """Return what is recorded under a request's id for these models, by key; the latest request first.
+def find_request(models: QuerySet[RegisteredModel], request_id: str, *, day: date | None = None) -> list[Found]:
+    """Return what is recorded under a request's id for these models; the latest request first.
 
     Args:
         day: the only one to look at in the lake, where it is known.
     """
-    here = [(r.model_id, _waiting(r)) for r in waiting_records(request_id) if r.model_id in models]
-    shipped = [(r["model_id"], _shipped(r)) for r in rows_of(request_id, model_ids=models.keys(), day=day)]
+    keys = set(models.values_list("pk", flat=True))
+    here = [(r.model_id, _waiting(r)) for r in waiting_records(request_id) if r.model_id in keys]
+    shipped = [(r["model_id"], _shipped(r)) for r in rows_of(request_id, model_ids=keys, day=day)]
     by_model: dict[int, dict[tuple[Any, ...], Answer]] = {}
     for model_id, answer in here + shipped:  # what is in both was shipped between the two looks
         same = (answer.row, answer.at, answer.number, answer.arm, answer.status)
         by_model.setdefault(model_id, {})[same] = answer
-    found = []
+    found, asked = [], models.select_related("team").in_bulk(by_model)
     for model_id, answers in by_model.items():
         ordered = sorted(answers.values(), key=lambda a: (a.row, a.is_shadow, a.at))
         caller = ApiToken.objects.select_related("team").filter(pk=ordered[0].caller_id or 0).first()
-        model = models[model_id]
+        model = asked[model_id]
         found.append(Found(model, request_id, ordered, outcomes_of(model, request_id), caller))
     return sorted(found, key=lambda f: f.answers[0].at, reverse=True)
 

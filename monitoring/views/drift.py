@@ -4,7 +4,8 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Case, Exists, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Case, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models.functions import Least
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -14,11 +15,11 @@ from django.views.decorators.http import require_GET, require_POST
 from jobs.paging import page_of
 from monitoring import services
 from monitoring.drift import BREAK_WORDS, FIRST_LIMIT, FIRST_SHARE, METHOD_WORDS, FeatureDrift
-from monitoring.models import DriftReport, DriftWindow
+from monitoring.models import DAY_S, DriftReport, DriftWindow
 from monitoring.selectors.drift import FRESH, Standing, drift_standings
 from monitoring.views.drift_drawings import STATES, histogram
 from registry.access import WRITERS, Actor, actor_of
-from registry.models import Alias, RegisteredModel
+from registry.models import RegisteredModel
 from registry.views.models import visible_model
 from serving.contract import CHAMPION
 
@@ -60,22 +61,14 @@ def drift(request: HttpRequest) -> HttpResponse:
 
 def _ranked(actor: Actor, name: str, state: str) -> QuerySet[RegisteredModel]:
     """Return the models with a champion, each with the rank of what its latest looks found."""
-    champion = Alias.objects.filter(model=OuterRef("pk"), name=CHAMPION)
+    rank = Case(*(When(state=found, then=Value(rank)) for rank, found in RANKS.items()), output_field=IntegerField())
     looks = DriftWindow.objects.filter(
-        arm=CHAMPION, version__aliases__name=CHAMPION, version__model=OuterRef("pk"), judged_at__gte=timezone.now() - FRESH[True],
+        version=OuterRef("aliases__version"), arm=CHAMPION, judged_at__gte=timezone.now() - FRESH[True]
     )  # fmt: skip
-    latest = looks.order_by("-judged_at", "span").values("state")
-    by_day = looks.filter(span=86_400).order_by("-judged_at").values("state")
-    rows = RegisteredModel.objects.live().filter(Exists(champion), team__in=actor.teams()).select_related("team")
-    ranked = rows.annotate(latest=Subquery(latest[:1]), by_day=Subquery(by_day[:1])).annotate(
-        rank=Case(
-            *(
-                When(**{field: found}, then=Value(rank))
-                for rank, found in RANKS.items() for field in ("latest", "by_day")
-            ),
-            default=Value(UNSEEN), output_field=IntegerField(),
-        )
-    )  # fmt: skip
+    ranks = looks.order_by("-judged_at", "span").annotate(rank=rank).values("rank")
+    rows = RegisteredModel.objects.live().filter(aliases__name=CHAMPION, team__in=actor.teams()).select_related("team")
+    latest, by_day = Subquery(ranks[:1]), Subquery(ranks.filter(span=DAY_S)[:1])
+    ranked = rows.annotate(rank=Least(latest, by_day, Value(UNSEEN)))
     if name:
         ranked = ranked.filter(name__icontains=name)
     wanted = [rank for rank, found in RANKS.items() if found == state]

@@ -25,11 +25,10 @@ def predictions(request: HttpRequest) -> HttpResponse:
         day = date.fromisoformat(given["day"]) if given["day"] else None
     except ValueError:
         wrong = "The day is no day, and was left out. Write it as 2026-11-30."
+    models = RegisteredModel.objects.filter(team__in=actor.teams())
     if given["model"]:
-        models = [visible_model(actor, given["model"])]
-    else:
-        models = list(RegisteredModel.objects.filter(team__in=actor.teams()).select_related("team"))
-    found = find_request({m.pk: m for m in models}, given["request_id"], day=day) if given["request_id"] else []
+        models = models.filter(pk=visible_model(actor, given["model"]).pk)
+    found = find_request(models, given["request_id"], day=day) if given["request_id"] else []
     context = {
         "given": given,
         "wrong": wrong,
