@@ -1,10 +1,13 @@
 """Pages of the registry, asked for by people of different roles."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from registry import services
-from registry.models import AcceptanceCriterion, Alias, Promotion, RegisteredModel, Role
+from registry.models import AcceptanceCriterion, Alert, Alias, Promotion, RegisteredModel, Role
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -31,17 +34,19 @@ def test_inbox_shows_what_waits_for_an_approver(client, champion):
     assert promotion.path in page
 
 
-def test_long_inbox_shows_the_oldest_and_says_how_many_follow(client, champion, monkeypatch):
+def test_long_inbox_shows_the_oldest_before_warnings_and_says_how_many_follow(client, champion, monkeypatch):
     monkeypatch.setattr("registry.views.inbox.SHOWN", 2)
     team = champion.model.team
     for name in ("oldest", "middle", "newest"):
         factories.make_promotion(factories.make_model(team, name=name))
+    alert = Alert.objects.create(team=team, model=champion.model, kind="drift", title="It drifted", key="drift", group="1")
+    Alert.objects.filter(pk=alert.pk).update(raised_at=timezone.now() - timedelta(days=80))
     sign_in(client, team, Role.APPROVER)
 
     page, found = (client.get("/", {"q": q}).content.decode() for q in ("", "newest"))
 
-    assert "3 need your decision" in page
-    assert "The 2 oldest of 3." in page
+    assert "4 wait for you" in page
+    assert "The first 2 of 4." in page
     assert "middle v1 to champion" in page
     assert "newest v1 to champion" not in page
     assert "newest v1 to champion" in found

@@ -11,7 +11,7 @@ __all__ = ["OPEN", "Item", "in_flight", "last_decisions", "waiting"]
 
 
 def waiting(actor: Actor) -> list[Item]:
-    """Return what asks for a decision of ``actor``, oldest first."""
+    """Return what asks for a decision of ``actor``, oldest first; then the warnings that nobody has taken on, likewise."""
     teams = list(actor.teams())
     roles = dict(actor.user.memberships.filter(team__in=teams).values_list("team_id", "role"))
     held = policies_by_team(teams)
@@ -23,4 +23,4 @@ def waiting(actor: Actor) -> list[Item]:
         *upkeep.retirements(actor, roles), *upkeep.revalidations(actor, roles), *upkeep.standing(actor), *upkeep.alerts(actor, roles),
         *upkeep.webhooks(roles),
     ]  # fmt: skip
-    return sorted(items, key=lambda item: item.since)
+    return sorted(items, key=lambda item: (item.can_wait, item.since))

@@ -21,6 +21,11 @@ class Item:
     due: datetime | None = None
     actions: tuple[tuple[str, str], ...] = ()  # ways out, as label and path
 
+    @property
+    def can_wait(self) -> bool:
+        """Whether it is a warning that nobody has to decide on."""
+        return self.verb == "Alert" and self.mark == "warn" and not self.actions
+
 
 def rule(waiver: Waiver) -> str:
     """Return what a waiver is of, as people say it."""
