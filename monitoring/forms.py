@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from monitoring.models import SLICES, Slo
 from monitoring.quality_metrics import BY_KIND
 from monitoring.services import EDGES_MS, SPANS, WINDOW_DAYS, Terms, terms_of
-from registry.forms.controls import style_controls
+from registry.forms.controls import MODEL_NAME, style_controls
 from registry.models import ModelVersion, RegisteredModel
 
 WINDOWS = [
@@ -31,7 +31,10 @@ class SloForm(forms.Form):
 
     kind = ""
     own: tuple[str, ...] = ()  # asked first
-    model = forms.ModelChoiceField(RegisteredModel.objects.none(), to_field_name="name", empty_label="Choose a model")
+    model = forms.ModelChoiceField(
+        RegisteredModel.objects.none(), to_field_name="name", widget=forms.TextInput(MODEL_NAME),
+        error_messages={"invalid_choice": "None of the models whose objectives you may set is called %(value)s."},
+    )  # fmt: skip
     percent = forms.DecimalField(
         min_value=0, max_value=100, decimal_places=3, initial=Decimal("99.9"), label="Good requests, in per cent",
         help_text="99.9 leaves 43 minutes of complete failure in 30 days.",

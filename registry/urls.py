@@ -68,6 +68,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/policies/", policies.policies, name="policies"),
     path("models/", models.models, name="models"),
     path("models/new/", models.model_new, name="model_new"),
+    path("model-names/", models.model_names, name="model_names"),
     path("models/<str:name>/", models.model, name="model"),
     path("models/<str:name>/rollback/", models.rollback, name="rollback"),
     path("rollbacks/<int:pk>/review/", models.rollback_review, name="rollback_review"),

@@ -52,6 +52,20 @@ def test_long_inbox_shows_the_oldest_before_warnings_and_says_how_many_follow(cl
     assert "newest v1 to champion" in found
 
 
+def test_a_field_completes_names_of_models_of_the_readers_teams(client, champion):
+    factories.make_model(name="flight-of-another-team")
+    sign_in(client, champion.model.team, Role.ENGINEER)
+
+    names, none = (client.get("/model-names/", {"model": typed}).content.decode() for typed in ("FLIGHT", "x"))
+
+    assert names.strip() == '<option value="flight-delay"></option>'
+    assert not none.strip()
+    for page in ("/slos/new/", "/alerts/silences/", "/alerts/rules/change/", "/drift/"):
+        shown = client.get(page).content.decode()
+        assert 'list="model-names" hx-get="/model-names/"' in shown, page
+        assert ">flight-delay</option>" not in shown, page
+
+
 def test_inbox_never_asks_a_contributor(client, champion):
     promotion = factories.make_promotion(champion.model)
     author = promotion.version.created_by

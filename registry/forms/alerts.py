@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from registry.alerting import rules
 from registry.alerting.kinds import KINDS, Kind
-from registry.forms.controls import style_controls
+from registry.forms.controls import MODEL_NAME, style_controls
 from registry.models import Alert, AlertPreference, Channel, Membership, Role, Team
 
 ANY = ("", "Any")
@@ -73,7 +73,7 @@ class RuleForm(forms.Form):
 class SilenceForm(forms.Form):
     """A silence."""
 
-    model = forms.ChoiceField(required=False)
+    model = forms.CharField(required=False, widget=forms.TextInput(MODEL_NAME), help_text="Empty: any.")
     kind = forms.ChoiceField(choices=[ANY, *((k.name, k.words) for k in KINDS.values())], required=False)
     severity = forms.ChoiceField(choices=[ANY, *Alert.Severity.choices], required=False)
     starts_at = forms.DateTimeField(
@@ -87,12 +87,8 @@ class SilenceForm(forms.Form):
     minutes = forms.IntegerField(required=False, min_value=0, label="for so many minutes each time")
     reason = forms.CharField(widget=forms.Textarea({"rows": 2}), help_text="Such as the maintenance that goes on.")
 
-    def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = team.models.filter(archived_at__isnull=True).order_by("name").values_list("name", flat=True)
-        model = self.fields["model"]
-        assert isinstance(model, forms.ChoiceField)  # noqa: S101  declared above
-        model.choices = [ANY, *((name, name) for name in names)]
         style_controls(self)
 
     def values(self) -> dict[str, Any]:

@@ -97,9 +97,6 @@ def rule(request: HttpRequest) -> HttpResponse:
         "whose": _address(team),
         "kind": known,
         "model": model,
-        "models": team.models.filter(archived_at__isnull=True).order_by("name").values_list("name", flat=True)
-        if team
-        else [],
         "form": form,
         "own": own,
         "refused": refused,

@@ -18,6 +18,7 @@ from registry.selectors.alerts import grouped, leading
 from registry.states import revalidation_state
 
 OPEN = ("requested", "approved", "rolling_out")
+NAMES = 20  # offered to complete one
 SORTS = {"name": ("name", "id"), "-updated": ("-updated_at", "-id")}
 
 
@@ -78,6 +79,14 @@ def models(request: HttpRequest) -> HttpResponse:
     }
     template = "registry/models.html#list" if request.headers.get("HX-Request") else "registry/models.html"
     return render(request, template, context)
+
+
+@require_GET
+def model_names(request: HttpRequest) -> HttpResponse:
+    """Complete the name of a model that a field asks for, as the reader types it."""
+    rows = RegisteredModel.objects.live().filter(team__in=actor_of(request).teams())
+    names = rows.filter(name__icontains=request.GET.get("model", "")).order_by("name").values_list("name", flat=True)
+    return render(request, "partials/model_names.html", {"names": names[:NAMES]})
 
 
 @require_http_methods(["GET", "POST"])

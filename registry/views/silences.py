@@ -21,7 +21,7 @@ def silences(request: HttpRequest) -> HttpResponse:
     """List a team's silences, and make one."""
     actor, team, now = actor_of(request), own_team(request), timezone.now()
     given = {name: request.GET[name] for name in ("model", "kind", "severity") if request.GET.get(name)}
-    form = SilenceForm(request.POST or None, team=team, initial=given)
+    form = SilenceForm(request.POST or None, initial=given)
     if request.method == "POST":
         actor.require(team, *MANAGERS)
         if form.is_valid():
