@@ -39,7 +39,9 @@ def test_long_inbox_shows_the_oldest_before_warnings_and_says_how_many_follow(cl
     team = champion.model.team
     for name in ("oldest", "middle", "newest"):
         factories.make_promotion(factories.make_model(team, name=name))
-    alert = Alert.objects.create(team=team, model=champion.model, kind="drift", title="It drifted", key="drift", group="1")
+    alert = Alert.objects.create(
+        team=team, model=champion.model, kind="drift", title="It drifted", key="drift", group="1"
+    )
     Alert.objects.filter(pk=alert.pk).update(raised_at=timezone.now() - timedelta(days=80))
     sign_in(client, team, Role.APPROVER)
 
