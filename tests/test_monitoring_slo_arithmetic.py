@@ -2,7 +2,17 @@
 
 import pytest
 
-from monitoring.slo import bad_of_total, budget_left, budget_minutes, burn_down, burn_rate, good_share, slower_than
+from monitoring.slo import (
+    Standing,
+    bad_of_total,
+    budget_left,
+    budget_minutes,
+    burn_down,
+    burn_rate,
+    good_share,
+    slower_than,
+    standing,
+)
 from monitoring.telemetry import LATENCY_BINS, Counts
 
 
@@ -62,3 +72,19 @@ def test_burn_down_ends_at_the_budget_left():
 
     assert left == pytest.approx([1.0, 0.8, 0.8, 0.5])
     assert left[-1] == pytest.approx(budget_left(bad=5, total=1000, objective=0.99))
+
+
+@pytest.mark.parametrize(
+    ("left", "burning", "stands"),
+    [
+        (None, False, Standing.NO_DATA),
+        (None, True, Standing.NO_DATA),  # no data is not good data, and not bad data either
+        (0.5, False, Standing.MET),
+        (0.5, True, Standing.BURNING),
+        (0.0, False, Standing.MET),  # all of it is spent, and no more
+        (-0.01, False, Standing.MISSED),
+        (-0.01, True, Standing.MISSED),
+    ],
+)
+def test_an_objective_is_missed_once_more_than_its_budget_is_spent(left, burning, stands):
+    assert standing(left=left, burning=burning) is stands

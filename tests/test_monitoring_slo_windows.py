@@ -210,6 +210,7 @@ def test_how_soon_an_outage_calls_a_person_at_once():
     assert after(10) == timedelta(minutes=18)
     assert after(1) == timedelta(hours=3)  # by the rule that looks back six hours
     assert after(100_000) == timedelta(hours=1) * 0.01441
+    assert after(1, objective=0.93) == timedelta(hours=4)  # three of six may still be chance, four are not
     assert after(0) is None
     assert after(10, objective=0.8) is None  # 6 times 20% is more than all
 
@@ -341,3 +342,67 @@ def test_a_rolling_window_is_so_many_times_24_hours():
     now = datetime(2026, 3, 30, tzinfo=UTC)
 
     assert rolling(7, now=now, zone="Europe/Berlin").length == timedelta(days=7)
+
+
+def test_a_rolling_window_is_parted_by_the_days_of_its_zone_and_a_short_one_by_the_hour():
+    now = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
+    month, week = rolling(30, now=now, zone="Europe/Berlin"), rolling(7, now=now)
+
+    assert month.steps(now)[-2:] == [datetime(2026, 11, day, 23, tzinfo=UTC) for day in (23, 24)]
+    assert len(month.steps(now)) == 31
+    assert week.steps(now)[0] == datetime(2026, 11, 18, 12, tzinfo=UTC)
+    assert len(week.steps(now)) == 7 * 24 + 1
+    assert (rolling(8, now=now).by_hour, week.by_hour) == (False, True)
+
+
+def test_a_window_still_to_end_is_parted_up_to_now_and_one_that_ended_up_to_its_end():
+    day = calendar("day", zone="UTC", now=datetime(2026, 11, 25, 12, 30, tzinfo=UTC))
+
+    assert len(day.steps(datetime(2026, 11, 25, 12, 30, tzinfo=UTC))) == 13
+    assert day.steps(datetime(2026, 12, 24, tzinfo=UTC))[-1] == datetime(2026, 11, 25, 23, tzinfo=UTC)
+
+
+def test_look_backs_are_told_in_seconds():
+    assert [(rule.long_s, rule.short_s) for rule in RULES] == [
+        (3_600, 300), (21_600, 1_800), (86_400, 7_200), (259_200, 21_600),
+    ]  # fmt: skip
+    assert look((8, 10), (0, 1), (3, 4)).widened_s == 900
+
+
+@pytest.mark.parametrize(
+    ("status", "counts"),
+    [
+        (200, Tally(1)),
+        (399, Tally(1)),
+        (400, None),  # the caller's fault
+        (499, None),
+        (500, Tally(1, 1)),
+    ],
+)
+def test_a_failure_is_what_is_nobody_elses_fault(status, counts):
+    found = tally([make_record(status=status)], {1: [Counted(1, "availability")]})
+
+    assert list(found.values()) == ([counts] if counts else [])
+
+
+def test_answers_as_slow_as_allowed_are_not_slow():
+    of = {1: [Counted(1, "latency", threshold_us=50_000)]}
+
+    assert [next(iter(tally([make_record(latency_us=us)], of).values())) for us in (50_000, 50_001)] == [
+        Tally(1),
+        Tally(1, 1),
+    ]
+
+
+def test_the_rest_of_a_batch_cut_in_two_counts_its_rows_and_no_second_request():
+    rest = make_record(row=7, latency_us=9_000)
+
+    assert tally([rest], {1: [Counted(1, "availability"), Counted(2, "latency", threshold_us=50)]}) == {}
+    assert list(tally([rest], {1: [Counted(1, "cost")]}).values()) == [Tally(rows=1)]
+
+
+def test_a_failed_request_costs_its_time_and_made_no_prediction():
+    failed = make_record(status=503, latency_us=9_000)
+
+    assert list(tally([failed], {1: [Counted(1, "cost")]}).values()) == [Tally(1, 0, 0, 9_000)]
+    assert tally([failed], {1: [Counted(1, "latency", threshold_us=50)]}) == {}

@@ -206,6 +206,7 @@ def test_alpha_is_shared_out_equally_or_by_weight():
     assert split_alpha(0.06, ["errors", "latency", "cost"], {"errors": 4}) == pytest.approx(
         {"errors": 0.04, "latency": 0.01, "cost": 0.01}
     )
+    assert split_alpha(0.06, ["errors", "latency"], {"errors": 0.5}) == pytest.approx({"errors": 0.02, "latency": 0.04})
 
 
 @pytest.mark.parametrize(

@@ -288,6 +288,40 @@ def test_differences_on_the_same_requests():
     )
 
 
+@pytest.mark.parametrize(
+    ("mean", "higher", "outcome"),
+    [
+        (-0.1, True, Outcome.FAIL),
+        (0.1, True, Outcome.PASS),
+        (-0.1, False, Outcome.PASS),
+        (0.1, False, Outcome.FAIL),
+        (0.1, None, Outcome.FAIL),
+        (0.0, None, Outcome.PASS),
+        (-0.049, True, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_differences_on_the_same_requests_know_what_is_worse(mean, higher, outcome):
+    difference = alternating(400, mean)
+
+    verdict = judge_differences("Score", difference, alpha=ALPHA, allowed=0.05, higher_is_better=higher)
+
+    assert verdict.outcome is outcome
+    assert verdict.sentence.startswith("Score: ")
+    assert ("more pairs are expected" in verdict.sentence) == (outcome is Outcome.INCONCLUSIVE)
+
+
+def test_differences_pass_at_their_own_level_and_are_told_from_100_pairs_on():
+    difference = alternating(100, 0.0)
+
+    def judged(**options):
+        return judge_differences("Score", difference, alpha=0.05, allowed=0.062, higher_is_better=True, **options)
+
+    assert judged().difference is not None
+    assert judged().outcome is Outcome.PASS
+    assert judged(alpha_pass=0.0001).outcome is Outcome.INCONCLUSIVE
+    assert judged(alpha_pass=0.0001).pass_threshold == pytest.approx(math.log(10_000))
+
+
 JUDGED = judge_failures("Wrong", [Origin(0.5, 60, 60)], Exposure(6_000, 6_000), alpha=ALPHA)
 
 
@@ -318,6 +352,7 @@ def test_labels_that_are_missing_unevenly_are_no_data(coverage, reason):
 
     assert verdict.outcome is Outcome.NO_DATA
     assert verdict.reason.startswith(reason)
+    assert verdict.reason.endswith("has a label yet." if "No prediction" in reason else "make the arms incomparable.")
     assert verdict.sentence == f"Wrong: no data. {verdict.reason}"
     assert verdict.expected_more is None
     assert verdict.evidence_for == JUDGED.evidence_for
@@ -341,6 +376,7 @@ def test_the_tolerance_can_be_set():
 
     assert judge_labelled(JUDGED, coverage) is JUDGED
     assert judge_labelled(JUDGED, coverage, tolerance=0.01).outcome is Outcome.NO_DATA
+    assert judge_labelled(JUDGED, coverage, tolerance=0).outcome is Outcome.NO_DATA
     with pytest.raises(ValueError, match="tolerance=1"):
         judge_labelled(JUDGED, coverage, tolerance=1)
 
@@ -349,3 +385,8 @@ def test_the_tolerance_can_be_set():
 def test_labelled_predictions_are_some_of_those_answered(bad):
     with pytest.raises(ValueError, match="some of those answered"):
         Coverage(*bad)
+
+
+@pytest.mark.parametrize("sound", [(1, 0, 1, 0), (1, 1, 1, 1)])
+def test_none_or_all_of_those_answered_may_have_labels(sound):
+    assert Coverage(*sound).champion_answered == 1
