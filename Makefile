@@ -6,7 +6,7 @@ CHECK_ENV := DEPLOYMENT=test SECRET_KEY=check DATABASE_URL=postgresql://none@127
 
 .DEFAULT_GOAL := help
 SCENARIOS := good errors latency inconclusive drift
-.PHONY: help demo scenarios stop reset backup restore test ui check fmt bench conformance faults lock docs clean env dev-env chromium pango
+.PHONY: help demo scenarios stop reset backup restore test ui check fmt bench conformance faults mutants lock docs clean env dev-env chromium pango
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,9 @@ faults: dev-env ## Kill workers and web processes, wipe the broker, stop Postgre
 
 conformance: dev-env ## Compare with MLflow: calls, older clients, and its own tests where MLFLOW_TESTS names a checkout; ARGS="--url … --token …" asks a server that runs. Then fuzz the control plane and the gateway by their OpenAPI documents, and ask the gateway with KServe's and Triton's clients.
 	@failed=0; for part in "conformance $(ARGS)" conformance.api conformance.gateway; do $(BIN)/python -m $$part || failed=1; done; exit $$failed
+
+mutants: dev-env ## Put small faults into arithmetic and state tables, one at a time, and print those that no test notices; ARGS="verdicts slo" tries these alone.
+	@$(BIN)/python -m mutation $(ARGS)
 
 lock: dev-env ## Resolve requirements*.in into pinned requirements*.txt.
 	@for name in requirements requirements-dev; do $(BIN)/pip-compile -q --strip-extras --no-header --no-emit-index-url \

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def living():
 
 
 def sources(*patterns):
-    folders = (*reference.APPS, "tests", "benchmarks", "conformance", "deploy", "examples", ".ci")
+    folders = (*reference.APPS, "tests", "benchmarks", "conformance", "mutation", "deploy", "examples", ".ci")
     files = [file for folder in folders for pattern in patterns for file in (ROOT / folder).rglob(pattern)]
     return "\n".join(file.read_text() for file in files)
 
@@ -111,6 +112,14 @@ def test_every_file_and_module_that_is_named_is_there():
             gone.append(f"{where} {module}")
 
     assert gone == []
+
+
+def test_every_test_file_has_its_place_in_what_protects_what():
+    patterns = re.findall(r"`(test_[^`]*)`", pages()["docs/testing.md"])
+    files = [file.stem for file in (ROOT / "tests").glob("test_*.py")]
+
+    assert {file: places for file in files if len(places := [p for p in patterns if fnmatch(file, p)]) != 1} == {}
+    assert [pattern for pattern in patterns if not any(fnmatch(file, pattern) for file in files)] == []
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,58 @@
+"""What is mutated, and the tests that protect it: fast ones, without a database."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """Modules with the tests that have to notice a fault in them.
+
+    Attributes:
+        sources: files, as patterns; all lie in one package.
+        tests: files below ``tests/``.
+        functions: the only ones of these files that are mutated; all where empty.
+        deselected: tests that read the source itself, which is another one here.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    tests: tuple[str, ...]
+    functions: tuple[str, ...] = ()
+    deselected: tuple[str, ...] = ()
+
+    @property
+    def package(self) -> str:
+        """The package that they lie in."""
+        return self.sources[0].split("/")[0]
+
+
+TARGETS = (
+    Target(
+        "verdicts",
+        ("rollouts/verdicts/*.py",),
+        ("test_verdicts_failures.py", "test_verdicts_means.py", "test_verdicts_origins.py", "test_verdicts_pairs.py"),
+        deselected=("test_verdicts_origins.py::test_imports_numpy_and_the_standard_library_alone",),
+    ),
+    Target("decisions", ("rollouts/decisions.py", "rollouts/freezes.py"), ("test_rollouts_decisions.py",)),
+    Target(
+        "routing",
+        ("rollouts/routing.py",),
+        ("test_routing_words.py",),
+        functions=("_split", "_keys", "changes", "_difference", "_arms", "_arm"),
+    ),
+    Target(
+        "slo",
+        (
+            "monitoring/slo.py", "monitoring/slo_burn.py", "monitoring/slo_cost.py", "monitoring/slo_tally.py",
+            "monitoring/slo_windows.py",
+        ),
+        ("test_monitoring_slo_arithmetic.py", "test_monitoring_slo_windows.py"),
+    ),
+    Target(
+        "drifting",
+        ("monitoring/drifting/*.py",),
+        ("test_drifting.py", "test_drifting_exact.py", "test_drifting_classifier.py"),
+    ),
+    Target("jobs", ("jobs/states.py", "jobs/state_table.py"), ("test_jobs_states.py", "test_state_tables.py")),
+    Target("registry", ("registry/states.py",), ("test_state_tables.py",)),
+)  # fmt: skip
