@@ -141,3 +141,7 @@ def test_a_message_waits_four_times_longer_each_time_and_as_long_as_its_receiver
     attempt, jitter, asked_s, waits_s
 ):
     assert jobs.pause_s(attempt, first_s=10, jitter=jitter, asked_s=asked_s) == pytest.approx(waits_s)
+
+
+def test_a_receiver_that_asks_for_nothing_is_waited_for_no_longer():
+    assert jobs.pause_s(1, first_s=0.5, jitter=0.5) == pytest.approx(0.5)
