@@ -105,9 +105,6 @@ def test_what_is_open_is_what_still_moves_by_itself():
     }
     assert {state for state in rollouts.State if state.is_open} == {state for state, _ in rollouts.ROLLOUT}
     assert {state for state in retrainings.State if state.is_open} == {state for state, _ in retrainings.RETRAINING}
-    assert {state for state in retrainings.State if state.is_at_work} == {
-        state for state, event in retrainings.RETRAINING if event is retrainings.Event.FAIL
-    }
 
 
 @pytest.mark.parametrize(
