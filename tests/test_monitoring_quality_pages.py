@@ -241,7 +241,7 @@ def test_the_api_tells_points_and_estimates(served):
     assert found["points"][-1]["provisional"]
     assert "concept drift" in found["estimated_is"]
     assert api.get("models/flight-delay/quality?hours=24").json()["span_hours"] == 1
-    assert len(api.get("models/flight-delay/quality?hours=2000&slice=origin=JFK").json()["points"]) == 84
+    assert len(api.get("models/flight-delay/quality?hours=2016&slice=origin=JFK").json()["points"]) == 85
     problem(api.get("models/flight-delay/quality?metric=nonsense"), 400)
     problem(api.get("models/flight-delay/quality?hours=-1"), 400)
     problem(api.get("models/flight-delay/quality?hours=8000&span_hours=1"), 400)

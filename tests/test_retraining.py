@@ -180,7 +180,7 @@ def test_a_policy_that_is_switched_off_starts_nothing(model, champion):
     approver = make_actor(model.team, Role.APPROVER)
     off = retraining_policy_switch(actor=approver, model=model, enabled=False, reason="Not before the audit.")
 
-    assert reconcile_retrainings(now=timezone.now()) == set()
+    reconcile_retrainings(now=timezone.now())
     assert look(off) is None
     assert not Retraining.objects.exists()
     with pytest.raises(RoleError, match="engineer"):
@@ -376,8 +376,10 @@ def test_conditions_are_looked_at_no_more_often_than_the_policy_says(model, cham
     reconcile_retrainings(now=now)
     labelled(champion, 100)
 
-    assert reconcile_retrainings(now=now + timedelta(seconds=599)) == set()
-    assert reconcile_retrainings(now=now + timedelta(seconds=600)) == {"monitoring"}
+    reconcile_retrainings(now=now + timedelta(seconds=599))
+    assert not Retraining.objects.exists()
+    reconcile_retrainings(now=now + timedelta(seconds=600))
+    assert Retraining.objects.get().state == State.FREEZING
 
 
 def test_an_alert_of_what_a_policy_looks_at_says_where_that_is_seen_to(model):
@@ -435,16 +437,17 @@ def test_drift_that_a_look_finds_is_followed_at_once_and_what_was_known_is_not(m
     labelled(champion, 100)
     now = timezone.now()
     drift_window(champion, 3, judged_at=now - timedelta(seconds=1))
-    assert reconcile_retrainings(now=now) == set()
+    reconcile_retrainings(now=now)
     looked = RetrainingWatch.objects.get().looked_at
 
     DriftWindow.objects.update(
         judged_at=now + timedelta(seconds=5), drifted=3
     )  # two of five count: fewer than it asks for
-    assert reconcile_retrainings(now=now + timedelta(seconds=6)) == set()
+    reconcile_retrainings(now=now + timedelta(seconds=6))
+    assert not Retraining.objects.exists()
     assert RetrainingWatch.objects.get().looked_at == looked
     window = drift_window(champion, 4, judged_at=now + timedelta(seconds=10), span=86_400)
-    assert reconcile_retrainings(now=now + timedelta(seconds=12)) == {"monitoring"}
+    reconcile_retrainings(now=now + timedelta(seconds=12))
 
     made = Retraining.objects.get()
     assert (made.state, made.why) == (State.FREEZING, "drift: 3 of 5 features, limit 3")
