@@ -1,4 +1,4 @@
-"""The demo's callers: real rows in order of time, against a real gateway, shipped and counted."""
+"""The demo's callers: real rows against a real gateway, shipped and counted."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from django.utils import timezone
 from controlplane.demo.callers import Caller, Travellers
 from controlplane.demo.inference import infer_body
 from controlplane.demo.labels import LateLabels
-from controlplane.demo.traffic import Traffic
+from controlplane.demo.traffic import Traffic, replay
 from controlplane.embedded import free_port
 from monitoring import lake, selectors
 from monitoring.models import Label
@@ -66,8 +66,18 @@ def test_rows_after_training_reach_gateway_lake_and_windows(champion, tmp_path):
     asked = lake.latest_answers(
         model_id=champion.model_id, model="flight-delay", number=1, since=datetime(2026, 1, 1, tzinfo=UTC), limit=sent
     )
-    rows = flights()[0].iloc[264:]  # the data set's first full day after two thirds of its rows
-    assert [row["hour"] for row in reversed(asked.inputs)][:100] == rows["hour"].tolist()[:100]
+    replayed = [row["hour"] for row in replay(selectors.reference_of(champion))]
+    assert [row["hour"] for row in reversed(asked.inputs)][:100] == replayed[:100]
+
+
+def test_rows_after_training_are_replayed_in_an_order_that_is_not_that_of_time_and_always_the_same(champion):
+    after = flights()[0].iloc[264:]["hour"].tolist()  # the data set's first full day after two thirds of its rows
+
+    first, second = ([row["hour"] for row in replay(selectors.reference_of(champion))] for _ in range(2))
+
+    assert first == second
+    assert first != after
+    assert sorted(first) == sorted(after)
 
 
 def test_caller_backs_off_while_no_gateway_answers(champion):

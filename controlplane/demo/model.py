@@ -51,7 +51,8 @@ CRITERIA: list[dict[str, Any]] = [
 
 OBJECTIVES: list[dict[str, Any]] = [
     {"kind": "availability", "objective": "0.999", "window_days": 28},
-    {"kind": "latency", "objective": "0.99", "window_days": 28, "threshold_ms": 50.0},
+    # One machine serves while it trains.
+    {"kind": "latency", "objective": "0.99", "window_days": 28, "threshold_ms": 100.0},
     # Labels of the demo come within a minute; an hour of them is judged together.
     {
         "kind": "quality", "objective": "0.9", "window_days": 7, "metric": "brier_score", "slice_s": 3600, "slice_target": 0.1,

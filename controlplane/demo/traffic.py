@@ -1,4 +1,7 @@
-"""Callers for the demo: real rows of the months after training, sent to the gateway in the order in which they happened."""
+"""Callers for the demo: real rows of the months after training, sent to the gateway in a random but fixed order.
+
+In order of time the first hour would be one day of one weather, and each demo would begin with drift that means nothing.
+"""
 
 import itertools
 import logging
@@ -49,8 +52,8 @@ class Traffic:
     Attributes:
         rate: requests per second.
         data: whose rows are replayed; None: those of the champion's training data.
-        since: the first day that is replayed, in a random but fixed order; empty: all days, in theirs.
-        connections: how many requests are on their way at once; rows keep their order on a single one.
+        since: the first day that is replayed; empty: all.
+        connections: how many requests are on their way at once.
         labels: is told what became of each answered row.
         change: what a row, with its outcome, is changed to before it is sent.
         answers: HTTP statuses since the last report; 0 where the gateway could not be reached.
@@ -88,7 +91,7 @@ class Traffic:
             for row in itertools.chain.from_iterable(replay(data, self.since) for _ in itertools.count()):
                 if time.monotonic() - reported > REPORT_EVERY_S:
                     version = self._champion_after(version)
-                    self._report(row[data.time_column])
+                    self._report()
                     reported = time.monotonic()
                 free.acquire()  # so a caller who waits for an answer learns of trouble before asking again
                 due = max(due + 1 / self.rate, time.monotonic() - CATCH_UP_S)
@@ -130,20 +133,21 @@ class Traffic:
             connection.close()
             return version
 
-    def _report(self, at: Any) -> None:
+    def _report(self) -> None:
         with self._lock:
             told = ", ".join(f"{count} x {status or 'no answer'}" for status, count in sorted(self.answers.items()))
             self.answers.clear()
         if told:
             given = f"; {self.labels.given} outcomes told" if self.labels else ""
-            logger.info("%s: %s; now at flights of %s%s", self.caller.model, told, f"{at:%Y-%m-%d %H:%M}", given)
+            logger.info("%s: %s%s", self.caller.model, told, given)
 
 
 def replay(data: DatasetVersion, since: str = "") -> Iterator[Row]:
-    """Yield the rows that came after training in order of time; from ``since`` on, shuffled, where a day is given."""
-    rows = dataset_rows(data, SPLIT).sort_values(data.time_column, kind="stable")
+    """Yield the rows that came after training, from the day ``since`` on if one is given: in a random order, which is always the same."""
+    rows = dataset_rows(data, SPLIT)
     if since:
-        rows = rows[rows[data.time_column] >= pd.Timestamp(since, tz="UTC")].sample(frac=1.0, random_state=1)
+        rows = rows[rows[data.time_column] >= pd.Timestamp(since, tz="UTC")]
+    rows = rows.sort_values(data.time_column, kind="stable").sample(frac=1.0, random_state=1)
     columns = [str(name) for name in rows]
     for values in rows.itertuples(index=False, name=None):
         yield dict(zip(columns, values, strict=True))
