@@ -116,6 +116,7 @@ class RevalidationState(StrEnum):
 
 
 DUE_WITHIN = timedelta(days=30)
+GRACE = timedelta(days=14)  # after a material change
 
 
 def revalidation_state(due: date | None, today: date) -> RevalidationState:

@@ -142,6 +142,8 @@ def test_material_change_brings_the_date_forward_and_never_back(champion):
         actor=None, model=champion.model, why="Inputs drifted.", process="monitoring"
     )
     assert (model.revalidate_by, model.revalidate_why) == (due, "Inputs drifted.")
+    [item] = selectors.waiting(factories.make_actor(champion.model.team, Role.APPROVER))
+    assert item.since.date() == timezone.now().date()
     make_overdue(champion.model)
     again = services.revalidation_bring_forward(
         actor=factories.make_actor(champion.model.team), model=champion.model, why="An incident."

@@ -11,8 +11,8 @@ from registry.errors import FourEyesError, InvalidError
 from registry.models import Alert, ApiToken, RegisteredModel, Revalidation, RevalidationTrigger, Role
 from registry.services.alerts import alert_clear, alert_raise
 from registry.services.waivers import supported_by
+from registry.states import GRACE
 
-GRACE = timedelta(days=14)  # after a material change
 KEY = "revalidation"
 
 

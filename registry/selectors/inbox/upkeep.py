@@ -11,7 +11,7 @@ from registry.alerting.kinds import KINDS, RUNNING
 from registry.models import Alert, RegisteredModel, Retirement, Role, Rollback, StandingApproval, Webhook
 from registry.selectors.alerts import Group, grouped, leading
 from registry.selectors.inbox.items import Item
-from registry.states import DUE_WITHIN, RevalidationState, revalidation_state
+from registry.states import DUE_WITHIN, GRACE, RevalidationState, revalidation_state
 
 ENDS_WITHIN = timedelta(days=7)
 
@@ -61,7 +61,8 @@ def revalidations(actor: Actor, roles: dict[int, str]) -> list[Item]:
     for model in due:
         assert model.revalidate_by is not None  # noqa: S101  by the filter
         late = revalidation_state(model.revalidate_by, today) is RevalidationState.OVERDUE
-        asked = datetime.combine(model.revalidate_by - DUE_WITHIN, time(), UTC)
+        ahead = GRACE if model.revalidate_why else DUE_WITHIN
+        asked = max(datetime.combine(model.revalidate_by - ahead, time(), UTC), model.created_at)
         items.append(Item(
             "fail" if late else "pending", "Overdue" if late else "Re-validate", f"Re-validate {model.name}",
             model.revalidate_why or "The calendar asks for it.", f"{model.path}lifecycle/", model,
