@@ -5,9 +5,10 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 
+from experiments.measuring import measurable
 from experiments.models import BatchScoring, DatasetVersion, TrainingRun
 from experiments.params import Parameter, parameters
-from registry.models import RegisteredModel, Team
+from registry.models import ModelVersion, RegisteredModel, Team
 
 WIDGETS = {"class": "form-control"}
 
@@ -58,6 +59,30 @@ class DataForm(forms.Form):
         field.queryset = versions
         last = TrainingRun.objects.filter(version__model=model, dataset_version__in=versions).order_by("-id").first()
         field.initial = last and last.dataset_version_id
+
+
+class MeasureForm(forms.Form):
+    """Choose the rows to measure on; those of the version's training are offered first."""
+
+    dataset_version = forms.ModelChoiceField(
+        DatasetVersion.objects.none(),
+        label="Measure on",
+        empty_label=None,
+        widget=forms.Select({"class": "form-select"}),
+    )
+
+    def __init__(self, *args: Any, version: ModelVersion, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offered = measurable(version)
+        run = TrainingRun.objects.filter(version=version, dataset_version__in=offered).first()
+        field = self.fields["dataset_version"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above
+        field.queryset = (
+            DatasetVersion.objects.filter(pk__in=[data.pk for data in offered])
+            .select_related("dataset")
+            .order_by("-id")
+        )
+        field.initial = run and run.dataset_version_id
 
 
 class BatchForm(forms.Form):

@@ -20,6 +20,8 @@ ROLES = {
 REPEATED = ("feature", "ignored")  # all other roles are those of one column
 GRADES = 10  # whole numbers from 0 to this are grades; beyond it they are numbers
 
+HORIZON = "horizon"  # the column that says how far ahead a row looks, where each row is one step
+
 BINARY, GRADE, NUMBER, CATEGORY = "binary", "grade", "number", "category"
 TARGET_KINDS = {
     BINARY: "yes or no, as 1 and 0",

@@ -15,6 +15,7 @@ import skops.io
 from experiments.flavor import TRUSTED
 from experiments.metrics import Floats
 from experiments.retrieved import Found
+from experiments.roles import HORIZON
 from registry.children import run_child
 from registry.models import ArtifactState, ModelVersion, Task
 from registry.selectors import signature_of
@@ -42,7 +43,6 @@ class ScoringError(Exception):
 
 
 STEPPED_ROWS = 10_000  # likewise where each row is answered for many steps
-HORIZON = "horizon"  # the column that says how far ahead a row looks, where each row is one step
 
 
 def answers(version: ModelVersion, rows: pd.DataFrame) -> Floats:

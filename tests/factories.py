@@ -55,7 +55,7 @@ def make_model(team=None, *, actor=None, name="", **fields) -> RegisteredModel:
     return services.model_create(actor=actor, team=team, name=name or f"model-{next(_numbers)}", **fields)
 
 
-def make_version(model, *, actor=None, digest="", servable=True) -> ModelVersion:
+def make_version(model, *, actor=None, digest="", servable=True, inputs=()) -> ModelVersion:
     """Register a version and, unless told otherwise, settle it as a verified LightGBM artifact."""
     actor = actor or make_actor(model.team)
     version = services.version_create(actor=actor, model=model, source="runs:/abc/model", run_id="abc")
@@ -64,6 +64,7 @@ def make_version(model, *, actor=None, digest="", servable=True) -> ModelVersion
             artifact_state=ArtifactState.VERIFIED,
             artifact_digest=digest or f"sha256:{next(_numbers):064x}",
             format="lightgbm",
+            signature={"inputs": list(inputs)} if inputs else {},
         )
         version.refresh_from_db()
     return version

@@ -5,6 +5,7 @@ import pytest
 from django.urls import reverse
 
 from experiments.models import Evaluation, TrainingRun
+from experiments.suites import suite_for
 from jobs.models import Job
 from registry.models import ModelVersion, Role
 from registry.services import evidence_record
@@ -49,7 +50,7 @@ def make_run(data, *, value=0.43, main="average_precision", task="classification
         Job.objects.create(kind=kind, queue="training", scope=data.dataset.team.slug, title=kind, state="succeeded")
         for kind in ("train", "evaluate")
     )
-    Evaluation.objects.create(version=version, dataset_version=data, suite="s", job=measuring)
+    Evaluation.objects.create(version=version, dataset_version=data, suite=suite_for(task).name, job=measuring)
     detail = {"precision_recall": [[0.0, 1.0], [0.5, 0.6], [1.0, 0.1]]}
     evidence_record(
         version=version, job=measuring, metric=main, value=value, ci_low=value - 0.01, ci_high=value + 0.01,
@@ -232,13 +233,32 @@ def test_the_panel_of_a_version_from_outside_says_so(client, engineer, team):
     assert "Not trained here" in panel
 
 
+def test_the_panel_offers_rows_that_have_every_input_of_a_version_from_outside(client, engineer, data):
+    model = factories.make_model(data.dataset.team)
+    fits, lacks = (
+        factories.make_version(model, inputs=[{"name": name, "type": "double"} for name in names])
+        for names in (data.features(), ["unheard_of"])
+    )
+
+    offered, nothing = (client.get(f"{version.path}training-panel/").content.decode() for version in (fits, lacks))
+    refused = client.post(f"{lacks.path}evaluate/", {"dataset_version": data.pk}, follow=True).content.decode()
+    started = client.post(f"{fits.path}evaluate/", {"dataset_version": data.pk})
+    again = client.get(f"{fits.path}training-panel/").content.decode()
+
+    assert f'<option value="{data.pk}">{data}</option>' in offered
+    assert "has all its inputs" in nothing
+    assert "Choose rows on which it is not measured yet" in refused
+    assert Evaluation.objects.get(version=fits).job.path == started.url
+    assert "Measure on" not in again
+
+
 def test_the_panel_offers_to_measure_against_a_new_champion(client, engineer, data):
     run = make_run(data)
     before = client.get(f"{run.version.path}training-panel/").content.decode()
     champion = factories.make_champion(run.version.model)
 
     after = client.get(f"{run.version.path}training-panel/").content.decode()
-    started = client.post(f"{run.version.path}evaluate/")
+    started = client.post(f"{run.version.path}evaluate/", {"dataset_version": data.pk})
 
     job = Job.objects.filter(kind="evaluate").latest("id")
     assert "Measure" not in before.replace("Measured", "")

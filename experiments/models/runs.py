@@ -9,6 +9,7 @@ from django.db.models import Q
 from experiments.models.datasets import DatasetVersion
 from experiments.models.plans import EvaluationPlan
 from experiments.models.searches import SearchTrial
+from jobs.states import State
 from registry.models import ModelVersion, Team
 
 
@@ -67,6 +68,11 @@ class Evaluation(models.Model):
 
     def __str__(self) -> str:
         return f"evaluation of {self.version} on {self.dataset_version}"
+
+    @property
+    def stands(self) -> bool:
+        """Whether it measured, or goes on measuring; one that failed or was cancelled may be asked for again."""
+        return self.job.state not in (State.FAILED, State.CANCELLED)
 
 
 class BatchScoring(models.Model):

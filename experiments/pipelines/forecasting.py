@@ -20,9 +20,9 @@ from experiments.pipelines.choices import ForecastParams, SeasonalParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows
 from experiments.pipelines.encoding import encoder, gains_of, reporter, settings_of, with_words
 from experiments.pipelines.quantiles import calibrated, levels_of
+from experiments.roles import HORIZON
 from serving.contract import Quantiles
 
-HORIZON = "horizon"  # the column of a direct model, and the parameter of every forecast
 LONGEST = "max_horizon"
 MOST_BACKTESTED = 1_000_000  # forecasts that quantiles are learnt from
 LAG = re.compile(r"lag_([1-9]\d*)")

@@ -3,20 +3,16 @@
 from collections.abc import Iterable
 from typing import Any
 
+from experiments.measuring import Measuring
 from experiments.models import DatasetVersion, Evaluation, EvaluationPlan, plan_in_force
-from experiments.models.datasets import HELD_OUT
-from experiments.suites import Measurement, Plan, PlanError, read_plan, suite_for
+from experiments.suites import Measurement, Plan, PlanError, read_plan
 from jobs.models import Job
 from jobs.services import job_create
-from jobs.states import State
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError
 from registry.models import ArtifactState, Evidence, ModelVersion, RegisteredModel, Role
 from registry.services import evidence_record
-from serving.contract import CHAMPION
-
-GOLDEN = "+golden"  # in the name of a suite: of the rows that a golden mark says, and not of those held out
 
 
 @audited()
@@ -70,17 +66,12 @@ def evaluation_start(*, actor: Actor, version: ModelVersion, dataset_version: Da
     if version.artifact_state != ArtifactState.VERIFIED:
         raise ConflictError(f"{version} is not verified, so it cannot be measured. {version.refusal}".strip())
     RegisteredModel.objects.hold(version.model_id)  # champion and plan stay as they are
-    plan = plan_in_force(version.model)
-    _check_data(version.model, dataset_version, plan)
-    suite = suite_for(version.model.task).name + (f"+plan-{plan.number}" if plan else "")
-    if dataset_version.measured_split != HELD_OUT:
-        suite += GOLDEN
-    champion = ModelVersion.objects.filter(aliases__name=CHAMPION, aliases__model=version.model_id).first()
-    against = champion if champion != version else None
-    before = Evaluation.objects.filter(
-        version=version, dataset_version=dataset_version, suite=suite, against=against
-    ).first()
-    if before and before.job.state not in (State.FAILED, State.CANCELLED):
+    measuring = Measuring.of(version)
+    if refusal := measuring.refusal(dataset_version):
+        raise InvalidError(refusal, field="dataset_version")
+    suite, against = measuring.suite(dataset_version), measuring.against
+    before = measuring.before(dataset_version)
+    if before and before.stands:
         raise ConflictError(
             f"{version} is measured on {dataset_version} by job {before.job_id}, which has {before.job.state}."
         )
@@ -93,7 +84,7 @@ def evaluation_start(*, actor: Actor, version: ModelVersion, dataset_version: Da
         before.save(update_fields=["job"])
     else:
         Evaluation.objects.create(
-            version=version, dataset_version=dataset_version, suite=suite, plan=plan, against=against, job=job
+            version=version, dataset_version=dataset_version, suite=suite, plan=measuring.plan, against=against, job=job
         )
     audit(
         action="evaluation.start", subject=version.path, actor=actor, team=team.slug,
@@ -101,29 +92,6 @@ def evaluation_start(*, actor: Actor, version: ModelVersion, dataset_version: Da
                  "against": against.number if against else None},
     )  # fmt: skip
     return job
-
-
-def _check_data(model: RegisteredModel, data: DatasetVersion, plan: EvaluationPlan | None) -> None:
-    """Refuse data that lack a role or a column that measuring needs.
-
-    Raises:
-        InvalidError: says which.
-    """
-    if data.measured_split is None:
-        raise InvalidError(
-            f"{data} holds out no rows, so nothing can be measured on it. Choose a version with a split {HELD_OUT}, or mark this one as "
-            "golden and say which of its rows are measured on.",
-            field="dataset_version",
-        )  # fmt: skip
-    if refusal := suite_for(model.task).refusal(data.roles(), data.target_kind):
-        raise InvalidError(refusal, field="dataset_version")
-    known = {column["name"] for column in data.columns}
-    if missing := [name for name in (plan.plan.columns if plan else ()) if name not in known]:
-        raise InvalidError(
-            f"The plan of {model.name} names {', '.join(missing)}, which {data} does not have. Change the plan, or measure on "
-            "data with them.",
-            field="dataset_version",
-        )  # fmt: skip
 
 
 @audited()

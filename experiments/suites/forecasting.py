@@ -15,7 +15,7 @@ from experiments.bootstrap import OfTotals, differences_of_sums, intervals_of_su
 from experiments.metrics import Floats, Ints
 from experiments.metrics.arrays import added_up
 from experiments.metrics.forecasting import Forecasts, pinball, seasonal_scale, statistics, sums
-from experiments.roles import BINARY, GRADE, NUMBER
+from experiments.roles import BINARY, GRADE, HORIZON, NUMBER
 from experiments.suites.errors import error_table
 from experiments.suites.parts import (
     BOOTSTRAP,
@@ -32,7 +32,6 @@ from experiments.suites.samples import forecast_sample
 from experiments.suites.showing import series_shown
 from experiments.suites.slicing import candidates, worst
 
-HORIZON = "horizon"
 FEW_SERIES = 10  # with fewer, stretches of each series are drawn instead of whole ones
 MOST_HORIZONS = 24  # that are recorded one by one
 MOST_SERIES = 200  # whose own values are kept, the worst ones

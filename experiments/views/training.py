@@ -6,14 +6,14 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import services
 from experiments.charts import overlaid_reliability, precision_recall_chart, reliability_chart
 from experiments.drawing import drawn_across, drawn_down
 from experiments.forecast_drawing import series_drawn
-from experiments.forms import DataForm, DeclaredForm
+from experiments.forms import DataForm, DeclaredForm, MeasureForm
 from experiments.lineage import lineage_of
 from experiments.models import TrainingRun
 from experiments.params import parameters
@@ -114,15 +114,10 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
     curves = measured.curves
     evaluations = version.evaluations.select_related("job", "against", "plan", "dataset_version__dataset")
     champion = version.model.aliases.filter(name=CHAMPION).exclude(version=version).select_related("version").first()
-    data = run.dataset_version if run else None
-    compared = (
-        version.evaluations.filter(dataset_version=data, against=champion.version if champion else None)
-        if data
-        else None
-    )
     way = lineage_of(version, run)
     detail = measured.main.detail if measured.main else {}
     chosen_series = request.GET.get("series", "")
+    may_measure = version.is_servable and actor.role_in(version.model.team) == Role.ENGINEER
     context = {
         "version": version,
         "run": run,
@@ -141,14 +136,7 @@ def training_panel(request: HttpRequest, name: str, number: int) -> HttpResponse
         "routable": is_routable(version) and version.format != RETRIEVER,
         "live": any(not evaluation.job.is_final for evaluation in evaluations),
         "champion": champion.version if champion else None,
-        "may_evaluate": bool(
-            compared is not None
-            and data is not None
-            and data.measured_split is not None
-            and not compared.exists()
-            and version.is_servable
-            and actor.role_in(version.model.team) == Role.ENGINEER
-        ),
+        "measure_form": MeasureForm(version=version) if may_measure else None,
         "charts": [
             *([precision_recall_chart(curves["precision_recall"], curves["champion_precision_recall"])]
               if curves["precision_recall"] else []),
@@ -179,11 +167,14 @@ def _tried(detail: dict[str, Any]) -> dict[str, Any]:
 
 @require_POST
 def evaluate(request: HttpRequest, name: str, number: int) -> HttpResponse:
-    """Measure a version on the held-out rows of the data it was trained on, against the present champion."""
+    """Measure a version on rows of its team, against the present champion."""
     actor = actor_of(request)
     version = visible_version(actor, name, number)
-    run = get_object_or_404(TrainingRun.objects.select_related("dataset_version__dataset__team"), version=version)
-    job = services.evaluation_start(actor=actor, version=version, dataset_version=run.dataset_version)
+    form = MeasureForm(request.POST, version=version)
+    if not form.is_valid():
+        messages.error(request, "Choose rows on which it is not measured yet.")
+        return redirect(version.path)
+    job = services.evaluation_start(actor=actor, version=version, dataset_version=form.cleaned_data["dataset_version"])
     messages.success(request, f"{version} is being measured; its evidence appears on its page.")
     return redirect("job", pk=job.pk)
 

@@ -10,7 +10,7 @@ from registry.models import RegisteredModel, Task, Team
 class ModelForm(forms.Form):
     """Register a model."""
 
-    team = forms.ModelChoiceField(Team.objects.none(), help_text="Its members see and run the model.")
+    team = forms.ModelChoiceField(Team.objects.none(), empty_label=None, help_text="Its members see and run the model.")
     name = forms.CharField(max_length=256, help_text="Short and lasting, such as flight-delay. Callers use it.")
     task = forms.ChoiceField(choices=Task.choices)
     risk_tier = forms.TypedChoiceField(
@@ -27,7 +27,6 @@ class ModelForm(forms.Form):
         field = self.fields["team"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  declared above
         field.queryset = teams
-        field.initial = teams.first()
         style_controls(self)
 
 
