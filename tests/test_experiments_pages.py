@@ -230,7 +230,7 @@ def test_the_panel_of_a_version_from_outside_says_so(client, engineer, team):
 
     panel = client.get(f"{version.path}training-panel/").content.decode()
 
-    assert "Not trained here" in panel
+    assert "It was not trained here" in panel
 
 
 def test_the_panel_offers_rows_that_have_every_input_of_a_version_from_outside(client, engineer, data):
