@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.state_table import IllegalMoveError
-from rollouts.decisions import Action, Counts, Known, Situation, decide, duration
-from rollouts.freezes import frozen
+from rollouts.decisions import Action, Counts, Decision, Gate, Known, Situation, decide, duration, gates_of
+from rollouts.freezes import Frozen, frozen
 from rollouts.plan import Freeze, Guardrail, Plan, PlanError, Shadow, Step, check_plan, plan_document, read_plan
 from rollouts.states import ROLLOUT, Ask, Event, State
 from rollouts.verdicts import Outcome
@@ -133,6 +133,168 @@ def test_gates_ask_before_a_step_and_before_the_last():
     assert (before_end.action, before_end.ask) == (Action.ASK, Ask.PROMOTE)
 
 
+def test_conditions_of_a_step_are_told_by_name_with_what_there_is_and_what_is_asked():
+    asking = Step(1000, hold_s=7200, min_requests=2000, min_callers=100, min_failures=10)
+    plan = msgspec.structs.replace(PLAN, steps=[asking, PLAN.steps[1]], guardrails=[*PLAN.guardrails, ALIKE])
+    verdicts = [
+        Known(ERRORS, Outcome.NO_DATA, "", "No request failed or did not."),
+        Known(LATENCY, Outcome.NO_DATA, ""),
+        Known(ALIKE, Outcome.NO_DATA, ""),
+    ]
+    agreed = Gate("criterion:agreed", True, "Agreed.")
+    counts = Counts(requests=1500, callers=20, failures=3)
+    at = replace(FIRST, elapsed=timedelta(minutes=30), counts=counts, verdicts=verdicts, criteria=[agreed])
+    requests = Gate("requests", False, "1,500 of 2,000 answers by the candidate.")
+    unknown = (
+        Gate("data:errors", False, "errors: no data. No request failed or did not."),
+        Gate("data:latency", False, "latency: no data."),
+    )
+
+    assert gates_of(plan, at) == (
+        Gate("hold", False, "Holds for 2 h, 90 min to go."),
+        requests,
+        Gate("exposure", False, "20 of 100 callers met the candidate, or 3 of 10 failures of both arms."),
+        *unknown,
+        agreed,
+    )
+    for asked, exposure in (
+        ({"min_callers": 20}, [Gate("exposure", True, "20 of 20 callers met the candidate.")]),
+        ({"min_failures": 3}, [Gate("exposure", True, "3 of 3 failures of both arms.")]),
+        ({}, []),
+    ):
+        step = Step(1000, hold_s=1800, min_requests=2000, **asked)
+        plan = msgspec.structs.replace(plan, steps=[step, step])
+        held = Gate("hold", True, "Holds for 30 min.")
+        assert gates_of(plan, at) == (held, requests, *exposure, *unknown, agreed)
+
+
+def test_conditions_of_the_last_step_are_passes_of_what_decides():
+    verdicts = [Known(ERRORS, Outcome.INCONCLUSIVE, "errors: inconclusive."), Known(LATENCY, Outcome.INCONCLUSIVE, "")]
+    at = replace(LAST, verdicts=verdicts, criteria=[Gate("criterion:agreed", False, "Not agreed.")])
+
+    assert gates_of(PLAN, at)[2:] == (Gate("pass:latency", False, "latency has to pass."), *at.criteria)
+    assert gates_of(PLAN, replace(at, verdicts=known("pass")))[2] == Gate("pass:latency", True, "latency: pass.")
+
+
+def test_conditions_of_a_shadow_are_pairs_and_what_it_alone_can_know():
+    verdicts = [*known("no_data", "no_data"), Known(ALIKE, Outcome.NO_DATA, "")]
+    criteria = [Gate("criterion:agreed", True, "Agreed.")]
+    at = replace(
+        FIRST, state=State.SHADOW, is_shadow=True, verdicts=verdicts, criteria=criteria, counts=Counts(requests=99)
+    )
+
+    assert gates_of(SHADOWED, at) == (
+        Gate("hold", True, "Holds for 60 s."),
+        Gate("pairs", False, "99 of 100 pairs of answers."),
+        Gate("data:decisions", False, "decisions: no data."),
+        Gate("pass:decisions", False, "decisions has to pass."),
+        *criteria,
+    )
+
+
+FROZEN = Freeze("Stock-taking", starts_at="2026-11-25T10:00Z", ends_at="2026-11-25T13:30+01:00")
+PEOPLE = msgspec.structs.replace(
+    SHADOWED, promote_gate=True, steps=[msgspec.structs.replace(step, gate=True) for step in PLAN.steps]
+)
+SHADOW = replace(FIRST, state=State.SHADOW, is_shadow=True, verdicts=known("no_data", "no_data", "pass"))
+QUIET_NOW = Counts(quiet=timedelta(seconds=60))
+
+
+@pytest.mark.parametrize(
+    ("plan", "situation", "answer"),
+    [
+        (PLAN, replace(PENDING, paused=True, obstacle="Not loaded."), Decision(Action.HOLD, "Paused.")),
+        (PLAN, replace(PENDING, obstacle="Not loaded."), Decision(Action.HOLD, "Not loaded.")),
+        (PLAN, PENDING, Decision(Action.STEP, "Gateways have loaded the candidate.")),
+        (
+            PEOPLE,
+            SHADOW,
+            Decision(
+                Action.ASK,
+                "The shadow phase is complete, and no guardrail fails. The plan has a person let step 1 begin.",
+                ask=Ask.STEP,
+            ),
+        ),
+        (
+            SHADOWED,
+            PENDING,
+            Decision(Action.SHADOW, "Gateways have loaded the candidate; it is asked beside the champion."),
+        ),
+        (SHADOWED, SHADOW, Decision(Action.STEP, "The shadow phase is complete, and no guardrail fails.")),
+        (PLAN, replace(FIRST, verdicts=known()), Decision(Action.STEP, "Step 1 is complete, and no guardrail fails.", 1)),
+        (
+            PEOPLE,
+            replace(FIRST, verdicts=known()),
+            Decision(
+                Action.ASK,
+                "Step 1 is complete, and no guardrail fails. The plan has a person let step 2 begin.",
+                1,
+                Ask.STEP,
+            ),
+        ),
+        (
+            PLAN,
+            replace(LAST, verdicts=known("pass")),
+            Decision(Action.PROMOTE, "Every guardrail that decides has passed."),
+        ),
+        (
+            PEOPLE,
+            replace(LAST, verdicts=known("pass")),
+            Decision(
+                Action.ASK,
+                "Every guardrail that decides has passed. The plan has a person take the last step.",
+                ask=Ask.PROMOTE,
+            ),
+        ),
+        (
+            PLAN,
+            replace(FIRST, counts=QUIET_NOW, elapsed=timedelta(seconds=59), verdicts=known()),
+            Decision(Action.HOLD, "Holds for 60 s, 1 s to go. 0 of 100 answers by the candidate.", silent=True),
+        ),
+        (
+            PLAN,
+            replace(FIRST, counts=QUIET_NOW, deadline=NOON),
+            Decision(
+                Action.ASK,
+                "The time of the plan is over. 0 of 100 answers by the candidate.",
+                ask=Ask.DEADLINE,
+                silent=True,
+            ),
+        ),
+        (
+            PLAN,
+            replace(FIRST, state=State.AWAITING, counts=QUIET_NOW),
+            Decision(Action.HOLD, "A person decides; a fail still goes back.", silent=True),
+        ),
+        (
+            PLAN,
+            replace(FIRST, paused=True, counts=QUIET_NOW),
+            Decision(Action.HOLD, "Paused. A fail still goes back."),
+        ),
+        (
+            msgspec.structs.replace(PLAN, freezes=[FROZEN]),
+            FIRST,
+            Decision(Action.HOLD, "Frozen until 25 Nov 2026 13:30 UTC+01:00: Stock-taking"),
+        ),
+        (
+            msgspec.structs.replace(PLAN, freezes=[FROZEN]),
+            PENDING,
+            Decision(Action.HOLD, "Frozen until 25 Nov 2026 13:30 UTC+01:00: Stock-taking"),
+        ),
+    ],
+)  # fmt: skip
+def test_answer_is_told_whole_with_its_conditions(plan, situation, answer):
+    pending = situation.state is State.PENDING
+
+    assert decide(plan, situation) == replace(answer, gates=() if pending else gates_of(plan, situation))
+
+
+def test_all_that_fails_is_told():
+    decision = decide(PLAN, replace(FIRST, verdicts=known("fail", "fail")))
+
+    assert decision == Decision(Action.ROLL_BACK, "errors: fail. latency: fail.")
+
+
 FREEZE = Freeze("Black Friday", days=[2, 3], from_time="10:00", to_time="02:00", time_zone="Europe/Berlin")
 
 
@@ -167,6 +329,29 @@ def test_freeze_of_once_ends_at_its_instant():
 
     assert frozen([once], datetime(2026, 12, 24, 17, tzinfo=UTC)).reason == "Year's end"
     assert frozen([once], datetime(2027, 1, 2, 5, tzinfo=UTC)) is None
+    assert frozen([once], datetime(2026, 12, 24, 16, 59, 59, tzinfo=UTC)) is None
+
+
+def test_of_several_freezes_the_one_that_ends_last_is_told():
+    short, long = (
+        Freeze(reason, starts_at="2026-11-25T00:00Z", ends_at=f"2026-11-{day}T00:00Z")
+        for reason, day in (("short", 26), ("long", 28))
+    )
+
+    for freezes in ([short, long], [long, short]):
+        assert frozen(freezes, NOON) == Frozen("long", datetime(2026, 11, 28, tzinfo=UTC))
+
+
+def test_weekly_freeze_counts_days_where_it_holds():
+    saturday = Freeze("Weekend", days=[5], from_time="08:00", to_time="08:00", time_zone="Pacific/Auckland")
+    begins = datetime.fromisoformat("2026-11-28T08:00+13:00")  # a Friday in Greenwich
+
+    assert [frozen([saturday], begins + timedelta(hours=h)) is not None for h in (-1, 0, 23, 24)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +426,10 @@ def test_every_walk_ends_or_can_still_go_back(events):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (5400, "90 min"), (7200, "2 h"), (200_000, "2.31 d")],
-)
+    [
+        (-1, "0 s"), (0, "0 s"), (1.4, "1 s"), (119, "119 s"), (120, "2 min"), (5400, "90 min"), (7199, "120 min"), (7200, "2 h"),
+        (172_799, "48 h"), (172_800, "2 d"), (200_000, "2.31 d"),
+    ],
+)  # fmt: skip
 def test_spans_are_told_in_the_unit_people_would_take(seconds, words):
     assert duration(timedelta(seconds=seconds)) == words
