@@ -11,7 +11,7 @@ class Target:
         sources: files, as patterns; all lie in one package.
         tests: files below ``tests/``.
         functions: the only ones of these files that are mutated; all where empty.
-        deselected: tests that read the source itself, which is another one here.
+        deselected: tests that read the source itself, which is another one here; and long ones, which every mutant that is left would wait for.
     """
 
     name: str
@@ -51,7 +51,17 @@ TARGETS = (
     Target(
         "drifting",
         ("monitoring/drifting/*.py",),
-        ("test_drifting.py", "test_drifting_exact.py", "test_drifting_classifier.py"),
+        (
+            "test_drifting.py", "test_drifting_chance.py", "test_drifting_classifier.py", "test_drifting_exact.py",
+            "test_drifting_figures.py", "test_drifting_samples.py",
+        ),
+        deselected=(
+            "test_drifting.py::test_a_quarter_of_a_standard_deviation_is_found_in_500_rows",
+            "test_drifting.py::test_clean_windows_seldom_alarm",
+            "test_drifting.py::test_many_features_are_allowed_for",
+            "test_drifting_exact.py::test_evidently_mode_is_evidentlys_own_decision",
+            "test_drifting_exact.py::test_other_statistics_are_evidentlys_too",
+        ),
     ),
     Target("jobs", ("jobs/states.py", "jobs/state_table.py"), ("test_jobs_states.py", "test_state_tables.py")),
     Target("registry", ("registry/states.py",), ("test_state_tables.py",)),

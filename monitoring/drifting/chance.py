@@ -45,12 +45,15 @@ class Chance:
 
     def critical(self, level: float) -> float:
         """Return the distance beyond which the p-value is at most ``level``."""
-        if self._share(_FAR) > level:
-            start, rate = self._tail()
-            return float(self._scale * (start + np.log(self._share(_FAR) / level) / rate if rate else start))
         shares = self._share(np.arange(self._drawn.size + 1))
-        beyond = int(np.searchsorted(shares, level, side="right")) - 1
-        return float(self._scale * self._drawn[-1 - beyond])
+        beyond = (
+            int(np.searchsorted(shares, level, side="right")) - 1
+        )  # the most draws that are rare enough; -1 where none is
+        found = self._drawn[-1 - beyond] if beyond >= 0 else np.inf
+        if beyond < _FAR:
+            start, rate = self._tail()
+            found = min(found, start + np.log(self._share(_FAR) / level) / rate if rate else self._drawn[-1])
+        return float(self._scale * found)
 
     def _share(self, beyond: int | Integers) -> float:
         """Return the p-value that so many draws beyond stand for."""

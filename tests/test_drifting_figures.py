@@ -1,0 +1,369 @@
+"""Drift in figures that can be worked out by hand, or by SciPy from the same counts. No database."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.spatial.distance import jensenshannon
+
+from monitoring.drifting import Binned, EffectFloor, Reference, binned_of, distances, judge, reference_of
+from monitoring.drifting.breaks import KINDS, shares_of
+from monitoring.drifting.judging import ranked
+from monitoring.drifting.places import MOST_GROUPS, inside, line_of
+from monitoring.features import BROKEN, MISSING, UNSEEN, features_of
+from registry.histograms import category_histogram, number_histogram
+
+BEFORE, NOW = np.array([50, 30, 20]), np.array([40, 80, 80])  # shares 0.5, 0.3, 0.2 and 0.2, 0.4, 0.4
+
+
+def numbers(counts, **others):
+    """Return a reference of whole numbers from 0 on, with so many of each."""
+    edges = np.array([0.0, *np.arange(1, len(counts)) - 0.5, len(counts) - 1])
+    binned = Binned(np.array([0, *counts, 0]), **others)
+    return Reference("x", "number", edges, (), binned)
+
+
+def categories(counts, **others):
+    return Reference(
+        "c", "category", np.empty(0), tuple(f"c{i:03}" for i in range(len(counts))), Binned(np.array(counts), **others)
+    )
+
+
+def test_distances_of_three_bins():
+    assert distances.differences(BEFORE, NOW) == pytest.approx([-0.3, 0.1, 0.2])
+    assert distances.wasserstein(BEFORE, NOW, np.array([1.0, 2.0])) == pytest.approx(0.3 * 1 + 0.2 * 2)
+    assert distances.kolmogorov_smirnov(BEFORE, NOW) == pytest.approx(0.3)
+    assert distances.kolmogorov_smirnov(BEFORE[:1], NOW[:1]) == 0
+    assert distances.total_variation(BEFORE, NOW) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(("before", "now"), [(BEFORE, NOW), (np.array([7, 0, 3]), np.array([0, 5, 6]))])
+def test_distances_that_others_define_too(before, now):
+    halves = [(side + 0.5) / (side.sum() + 1.5) for side in (before, now)]
+
+    assert distances.jensen_shannon(before, now) == pytest.approx(jensenshannon(before, now))
+    assert distances.population_stability(before, now) == pytest.approx(
+        stats.entropy(*halves) + stats.entropy(*halves[::-1])
+    )
+    assert distances.chi_squared(before, now) == pytest.approx(
+        stats.chi2_contingency([before, now], correction=False).statistic
+    )
+
+
+def test_a_category_that_neither_side_has_adds_nothing():
+    with_none = np.insert(BEFORE, 1, 0), np.insert(NOW, 1, 0)
+
+    assert distances.chi_squared(*with_none) == pytest.approx(distances.chi_squared(BEFORE, NOW))
+    assert distances.jensen_shannon(*with_none) == pytest.approx(distances.jensen_shannon(BEFORE, NOW))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "ordered", "pooled"),
+    [
+        ([5, 5, 5], [5, 5, 5], True, ([5, 5, 5], [5, 5, 5])),  # just enough
+        ([4, 6, 5], [5, 4, 6], True, ([10, 5], [9, 6])),  # 9 of 30, where 10 are to be expected
+        ([5, 5, 4], [5, 5, 6], True, ([14], [16])),  # what is left over is too little for a second
+        ([6, 6, 3], [6, 4, 5], True, ([6, 9], [6, 9])),  # what is left over joins the last
+        ([5, 5, 5], [50, 50, 50], True, ([5, 5, 5], [50, 50, 50])),
+        ([1, 90, 2, 60, 3], [1, 90, 2, 60, 3], False, ([90, 60, 6], [90, 60, 6])),
+        ([2, 1], [3, 3], True, ([3], [6])),
+        ([0, 0], [3, 3], True, ([0], [6])),
+        ([10] * 40, [10] * 40, True, ([20] * 20, [20] * 20)),
+        ([10] * 40, [10] * 40, False, ([10] * 19 + [210], [10] * 19 + [210])),
+    ],
+)
+def test_bins_are_pooled_until_five_rows_are_expected_on_either_side(before, now, ordered, pooled):
+    found = distances.pooled(np.array(before), np.array(now), ordered=ordered)
+
+    assert [side.tolist() for side in found] == list(pooled)
+
+
+def line(edges, counts):
+    """Return where each bin stands, from the first one's place on."""
+    found = line_of(np.array(edges, float), np.array(counts))
+    return np.cumsum([0, *found.steps])
+
+
+@pytest.mark.parametrize(
+    ("edges", "counts", "places"),
+    [
+        ([0, 1, 2, 4], [1, 2, 1], [0, 1.5, 3]),  # the last bin reaches no further than its neighbour is wide
+        ([0, 5, 6, 7], [3, 1, 1], [4, 5.5, 7]),
+        ([0, 1, 3, 9], [1, 1, 2], [0, 2, 5]),
+        ([0, 1, 4], [1, 3], [0, 4]),
+        ([0, 0.5, 1.5, 2.5, 3], [5, 3, 1, 1], [0, 1, 2, 3]),
+        ([0, 1, 2, 3, 1e6, 2e6], [5, 3, 0, 3, 0], None),
+        ([0, 1, 2, 1000, 2000], [499, 500, 0, 1], [0, 1.5, 1.5 + 7485 / 490, 1.5 + 7485 / 490]),  # 10 (748.5 + x) / 500
+        ([-2000, -1000, 0, 1, 2], [1, 0, 500, 499], [0, 0, 7485 / 490, 7485 / 490 + 1.5]),
+    ],
+)
+def test_bins_stand_at_their_middle_and_never_far_out(edges, counts, places):
+    found = line(edges, counts)
+    standing = np.repeat(found, counts)
+
+    assert standing.std() == pytest.approx(1)
+    if places:
+        away = np.array(places) - places[0]
+        assert found == pytest.approx(away / np.repeat(away, counts).std(), rel=1e-5)
+    middle = np.sort(standing)[(standing.size - 1) // 2]
+    assert np.abs(found - middle).max() <= 10.001 * np.abs(standing[standing != middle] - middle).mean()
+
+
+def test_a_constant_has_no_steps():
+    assert line_of(np.array([3.0, 3.0]), np.array([9])).steps.tolist() == []
+    assert line_of(np.array([0.0, 1, 2, 3]), np.array([0, 9, 0])).steps.tolist() == [0, 0]
+    assert np.isfinite(line_of(np.array([0.0, 1, 2, 3]), np.array([0, 0, 0])).steps).all()
+
+
+def test_what_is_out_of_range_is_taken_into_the_outermost_bins():
+    assert inside(np.array([1, 2, 3, 4, 5])).tolist() == [3, 3, 9]
+    assert inside(np.array([1, 2, 3])).tolist() == [6]
+
+
+@pytest.mark.parametrize("bins", [1, 2, 3, 64, 65, 128, 130, 256])
+def test_neighbouring_bins_are_grouped_and_each_step_goes_to_the_nearest_border(bins):
+    counts = np.arange(1, bins + 1)
+
+    found = line_of(np.arange(bins + 1.0), counts)
+
+    wide = -(-bins // MOST_GROUPS)
+    assert found.starts.tolist() == list(range(0, bins, wide))
+    assert found.grouped(counts).tolist() == [counts[at : at + wide].sum() for at in found.starts]
+    borders = found.starts[1:]
+    taken = np.zeros(borders.size)
+    for at, step in enumerate(found.steps.tolist(), start=1):
+        taken[np.abs(borders - at).argmin()] += step
+    assert found.group_steps == pytest.approx(taken)
+
+
+def test_shares_are_those_of_fishers_test():
+    known = numbers([400, 600], missing=30, broken=2)
+    window = Binned(np.array([3, 150, 150, 2]), missing=17, broken=4)
+    named = categories([600, 300, 98, 1, 1], unseen=3)
+    other = Binned(np.array([100, 50, 30, 0, 0]), missing=1, unseen=6)
+
+    found = shares_of([(known, window), (named, other)], alpha=0.01, fdr=0.05, floor=0.005)
+
+    def p(hit, rows, hit_then, rows_then, side="greater"):
+        return stats.fisher_exact([[hit, rows - hit], [hit_then, rows_then - hit_then]], side).pvalue
+
+    missing = min(2 * min(p(17, 326, 30, 1032, side) for side in ("greater", "less")), 1)
+    fewer = min(2 * min(p(1, 187, 0, 1003, side) for side in ("greater", "less")), 1)
+    expected = [
+        [missing, 1, p(5, 305, 1, 1000), p(4, 326, 2, 1032)],
+        [fewer, p(6, 186, 3 + 2, 1003), 1, 1],
+    ]
+    assert [[one.p_value for one in shares] for shares in found] == [pytest.approx(row) for row in expected]
+    assert [one.adjusted_p for shares in found for one in shares] == pytest.approx(
+        stats.false_discovery_control(np.ravel(expected))
+    )
+    assert [(one.reference, one.current) for one in found[0]] == [
+        (30 / 1032, 17 / 326),
+        (0, 0),
+        (0, 5 / 305),
+        (2 / 1032, 4 / 326),
+    ]
+    assert [(one.reference, one.current) for one in found[1]] == [(0, 1 / 187), (3 / 1003, 6 / 186), (0, 0), (0, 0)]
+    assert shares_of([], alpha=0.01, fdr=0.05, floor=0.005) == []
+
+
+def broke(reference, current, *, alpha=0.01, fdr=0.05, floor=0.005):
+    [shares] = shares_of([(reference, current)], alpha=alpha, fdr=fdr, floor=floor)
+    return dict(zip(KINDS, shares, strict=True))
+
+
+def test_a_share_breaks_from_its_thresholds_on():
+    reference, window = numbers([5000, 5000]), Binned(np.array([0, 990, 1000, 0]), missing=10)
+    share = broke(reference, window)["missing"]
+
+    assert share.broke
+    for rule, least in (("alpha", share.p_value / 0.05), ("fdr", share.adjusted_p), ("floor", 10 / 2000)):
+        assert broke(reference, window, **{rule: least})["missing"].broke
+        assert not broke(reference, window, **{rule: least * (1.001 if rule == "floor" else 0.999)})["missing"].broke
+
+
+def test_fewer_missing_values_are_a_break_too():
+    reference, window = numbers([500, 500], missing=1000), Binned(np.array([0, 100, 100, 0]))
+
+    assert broke(reference, window)["missing"].broke
+    assert not broke(numbers([500, 500], broken=1000), window)["type"].broke
+
+
+def test_without_rows_no_share_breaks():
+    empty, full = Binned(np.zeros(4, np.int64)), Binned(np.array([0, 10, 10, 0]), missing=500, broken=500)
+    nothing = replace(numbers([0, 0]), binned=empty)
+
+    for pair in ((numbers([5, 5]), empty), (nothing, full)):
+        assert [(one.p_value, one.broke) for one in broke(*pair).values()] == [(1, False)] * 4
+
+
+def test_a_reference_without_values_has_all_numbers_beyond_it():
+    none = Reference("x", "number", np.empty(0), (), Binned(np.empty(0, np.int64), missing=100))
+
+    found = judge([(none, Binned(np.empty(0, np.int64), missing=50, unseen=50))])[0]
+
+    assert (found.n, found.reference_n, found.enough, found.drifted) == (0, 0, False, False)
+    assert (found.out_of_range.reference, found.out_of_range.current, found.out_of_range.p_value) == (0, 1, 1)
+    assert found.breaks == ("missing",)
+
+
+def test_a_window_is_what_its_histogram_names():
+    number, category = number_histogram([1.0, 2.0, None, 2.0]), category_histogram(["a", "b", "b", None])
+    x, c = sorted(features_of({"x": number, "c": category}), key=lambda feature: feature.name, reverse=True)
+
+    assert binned_of(x, {0: 1, 2: 3, MISSING: 4, BROKEN: 5, UNSEEN: 6}) == Binned(np.array([1, 0, 3, 0]), 4, 6, 5)
+    assert binned_of(c, {1: 3, UNSEEN: 6}) == Binned(np.array([0, 3]), unseen=6)
+    told = reference_of(x, number, 0.5)
+    assert (told.name, told.kind, told.categories, told.std, told.importance) == (
+        "x",
+        "number",
+        (),
+        number["std"],
+        0.5,
+    )
+    assert told.edges.tolist() == number["edges"]
+    assert told.binned == Binned(np.array([0, 1, 2, 0]), missing=1)
+    told = reference_of(c, category)
+    assert (told.name, told.kind, told.categories, told.std, told.importance) == (
+        "c",
+        "category",
+        ("a", "b"),
+        None,
+        None,
+    )
+    assert told.binned == Binned(np.array([1, 2]), missing=1)
+
+
+def test_windows_are_the_same_in_all_or_not_at_all():
+    one = Binned(np.array([1, 2]), 3, 4, 5)
+
+    assert one == Binned(np.array([1, 2]), 3, 4, 5)
+    assert one.rows == 15
+    assert one + one == Binned(np.array([2, 4]), 6, 8, 10)
+    for other in (
+        Binned(np.array([2, 2]), 3, 4, 5),
+        *(replace(one, **{k: 9}) for k in ("missing", "unseen", "broken")),
+        1,
+    ):
+        assert one != other
+
+
+WIDE = EffectFloor(number=0.01, ks=0.01, category=0.01)
+
+
+def test_a_number_is_told_in_standard_deviations_with_its_threshold():
+    reference, window = numbers([400, 400, 200]), Binned(np.array([0, 300, 400, 300, 0]), missing=9)
+    std = np.repeat([0, 1, 2], [400, 400, 200]).std()
+
+    [found] = judge([(reference, window)], floor=WIDE)
+
+    assert (found.name, found.kind, found.method) == ("x", "number", "wasserstein")
+    assert found.distance == found.effect == pytest.approx(0.2 / std)
+    assert (found.n, found.reference_n, found.effect_floor) == (1000, 1000, 0.01)
+    assert found.statistics == pytest.approx(
+        {
+            "psi": distances.population_stability(np.array([400, 400, 200]), np.array([300, 400, 300])),
+            "ks": 0.1,
+            "wasserstein": 0.2 / std,
+            "jensen_shannon": distances.jensen_shannon(np.array([400, 400, 200]), np.array([300, 400, 300])),
+            "chi2": stats.chi2_contingency([[400, 400, 200], [300, 400, 300]], correction=False).statistic,
+        }
+    )
+    # Its 1% of which four fifths are the shape's and half of these this method's: the distance that a normal sum has so rarely.
+    assert 0.05 < found.threshold < 0.15 / std
+    assert found.p_value == found.adjusted_p < 0.008
+    assert (found.alone, found.drifted, found.enough) == (True, True, True)
+    [bounded] = judge([(reference, window)], floor=replace(WIDE, number=0.5, ks=0.5))
+    assert (bounded.threshold, bounded.effect_floor, bounded.alone) == (0.5, 0.5, False)
+
+
+def test_a_rare_category_is_told_by_cohens_w_with_the_share_that_moved():
+    reference = categories([10_000] * 10 + [50])
+    now = np.array([90] * 10 + [60])
+    were, shares = (side / side.sum() for side in (reference.binned.counts, now))
+    both = (reference.binned.counts + now) / (reference.binned.counts + now).sum()
+
+    [found] = judge([(reference, Binned(now))])
+
+    assert (found.method, found.drifted, found.effect_floor) == ("chi2", True, 0.05)
+    assert found.distance == pytest.approx(np.sqrt(((shares - were) ** 2 / both).sum()))
+    assert found.effect == pytest.approx(np.abs(shares - were).sum() / 2)
+    assert found.threshold < found.distance
+    assert found.statistics["ks"] is found.statistics["wasserstein"] is None
+    [bounded] = judge([(reference, Binned(now))], floor=EffectFloor(category=0.5))
+    assert (bounded.method, bounded.alone, bounded.effect_floor) == ("total_variation", False, 0.5)
+    assert bounded.distance == bounded.effect == found.effect
+
+
+@pytest.mark.parametrize(("rows", "enough"), [(49, False), (50, True)])
+def test_fifty_rows_of_either_side_are_enough(rows, enough):
+    few, many = [0, rows, 0], [200, 200, 200]
+
+    for reference, current in ((few, many), (many, few)):
+        [found] = judge([(numbers(reference), Binned(np.array([0, *current, 0])))])
+        assert (found.enough, found.drifted, found.alone) == (enough, enough, enough)
+
+
+def test_a_side_without_values_is_no_drift():
+    for reference, size, method, floor in (
+        (numbers([9, 9]), 4, "wasserstein", 0.1),
+        (categories([9, 9]), 2, "total_variation", 0.05),
+    ):
+        [found] = judge([(reference, Binned(np.zeros(size, np.int64)))])
+        assert (found.method, found.distance, found.p_value, found.threshold) == (method, 0, 1, floor)
+        assert (found.effect, found.effect_floor, found.n, found.reference_n) == (0, floor, 0, 18)
+        assert (found.alone, found.drifted, found.adjusted_p) == (False, False, 1)
+        assert found.statistics == dict.fromkeys(("psi", "ks", "wasserstein", "jensen_shannon", "chi2"))
+
+
+def test_features_with_few_rows_do_not_count_among_those_looked_at():
+    reference = numbers([200, 200, 200])
+    windows = [Binned(np.array([0, *counts, 0])) for counts in ([60, 60, 90], [60, 60, 100], [5, 5, 5], [70, 60, 70])]
+
+    found = judge([(replace(reference, name=str(i)), one) for i, one in enumerate(windows)])
+
+    told = sorted((one for one in found if one.enough), key=lambda one: one.name)
+    assert [one.name for one in told] == ["0", "1", "3"]
+    assert [one.adjusted_p for one in told] == pytest.approx(
+        stats.false_discovery_control([one.p_value for one in told])
+    )
+    assert next(one for one in found if not one.enough).adjusted_p == 1
+
+
+@pytest.mark.parametrize(("alpha", "fdr"), [(0, 0.1), (1, 0.1), (0.1, 0), (0.1, 1), (float("nan"), 0.1)])
+def test_rates_out_of_range_are_refused(alpha, fdr):
+    with pytest.raises(ValueError, match=rf"^alpha={alpha} fdr={fdr}$"):
+        judge([], alpha=alpha, fdr=fdr)
+
+
+def test_likeliest_causes_come_first():
+    [plain] = judge([(numbers([9, 9]), Binned(np.zeros(4, np.int64)))])
+
+    def of(name, distance, importance, *, drifted=True, breaks=(), threshold=0.1):
+        return replace(
+            plain,
+            name=name,
+            distance=distance,
+            threshold=threshold,
+            importance=importance,
+            drifted=drifted,
+            breaks=breaks,
+        )
+
+    known = [
+        of("far", 0.4, 0.1), of("near", 0.2, 0.3), of("unknown", 0.3, None), of("broken", 0.0, 0.2, drifted=False, breaks=("range",)),
+        of("still", 0.05, 0.9, drifted=False), of("calm", 0.01, 0.9, drifted=False), of("bare", 0.0, 0.0, drifted=False, threshold=0.0),
+    ]  # fmt: skip
+    total = 0.1 + 0.3 + 0.4 + 0.2 + 0.9 + 0.9 + 0.0  # the unknown one has the mean of the six known
+
+    found = ranked(known)
+
+    assert [one.name for one in found] == ["unknown", "near", "far", "broken", "still", "calm", "bare"]
+    assert [one.cause for one in found] == pytest.approx(
+        [0.4 * 0.75 / total, 0.3 * 0.5 / total, 0.1 / total, 0.2 * 0.25 / total, 0, 0, 0]
+    )
+    assert [one.cause for one in ranked([of("b", 0.2, None), of("a", 0.2, None)])] == [0.5, 0.25]
+    assert [one.cause for one in ranked([of("a", 0.2, 0.0)])] == [0]
+    assert [one.name for one in ranked([of(name, 0.05, 1, drifted=False) for name in "ba"])] == ["a", "b"]
+    assert ranked([]) == []
