@@ -33,7 +33,7 @@ def test_no_traffic_is_no_good_data():
 
 @pytest.mark.parametrize(("bad", "total", "objective"), [(2, 1, 0.9), (-1, 1, 0.9), (0, 1, 0.0), (0, 1, 1.0)])
 def test_burn_rate_refuses_what_cannot_be(bad, total, objective):
-    with pytest.raises(ValueError, match="bad="):
+    with pytest.raises(ValueError, match=f"^bad={bad} total={total} objective={objective}$"):
         burn_rate(bad=bad, total=total, objective=objective)
 
 
@@ -52,10 +52,13 @@ def test_slow_requests_are_counted_by_whole_bins():
     assert slower_than(histogram, 50) == LATENCY_BINS - 1
 
 
-@pytest.mark.parametrize("threshold_us", [0, 51, 30_000])
-def test_a_threshold_within_a_bin_is_refused(threshold_us):
-    with pytest.raises(ValueError, match="threshold_us="):
-        slower_than([0] * LATENCY_BINS, threshold_us)
+@pytest.mark.parametrize(
+    ("threshold_us", "bins"),
+    [(0, LATENCY_BINS), (51, LATENCY_BINS), (30_000, LATENCY_BINS), (50, LATENCY_BINS - 1), (50, LATENCY_BINS + 1)],
+)
+def test_a_threshold_within_a_bin_and_bins_of_another_histogram_are_refused(threshold_us, bins):
+    with pytest.raises(ValueError, match=f"^threshold_us={threshold_us} bins={bins}$"):
+        slower_than([0] * bins, threshold_us)
 
 
 def test_latency_objectives_look_at_answered_requests_alone():

@@ -24,7 +24,7 @@ from monitoring.slo_burn import (
     rules_for,
 )
 from monitoring.slo_cost import Price, Used, cost, per_1000, price_at
-from monitoring.slo_tally import Counted, Tally, is_stale, plus, tally, text_of
+from monitoring.slo_tally import Counted, CountKey, Tally, is_stale, plus, tally, text_of
 from monitoring.slo_windows import Calendar, calendar, midnight, rolling
 from tests.factories import NOON, make_record
 
@@ -224,9 +224,62 @@ def test_the_bound_of_chance_is_never_below_the_exact_tail(total, share, data):
     assert exact <= chance_at_most(bad, total, share) * (1 + 1e-9)
 
 
-def test_chances_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="bad=2"):
-        chance_at_most(2, 1, 0.5)
+@pytest.mark.parametrize(
+    ("bad", "total", "share", "chance"),
+    [
+        (10, 10, 0.5, 0.5**10),  # all of them
+        (3, 4, 0.25, (1 / 3) ** 3 * 3),
+        (1, 1, 0.01, 0.01),
+        (5, 10, 0.5, 1),  # no more than was to be expected
+        (6, 10, 0.5, (5 / 6) ** 6 * (5 / 4) ** 4),
+        (0, 10, 0.5, 1),
+        (0, 0, 0.5, 1),
+    ],
+)
+def test_the_bound_of_chance_is_hoeffdings(bad, total, share, chance):
+    assert chance_at_most(bad, total, share) == pytest.approx(chance)
+
+
+@pytest.mark.parametrize(("bad", "total", "share"), [(2, 1, 0.5), (-1, 1, 0.5), (1, 1, 0.0), (1, 1, 1.0)])
+def test_chances_out_of_range_are_refused(bad, total, share):
+    with pytest.raises(ValueError, match=f"^bad={bad} total={total} share={share}$"):
+        chance_at_most(bad, total, share)
+
+
+def test_what_burned_for_three_days_calls_nobody_once_it_has_stopped():
+    burned, since = LookBack(20, 720, 20), LookBack(0, 60, 0)
+
+    [found] = burns([RULES[3]], {"days": Seen(burned, since, since)}, objective=0.99)
+
+    assert (found.is_fast, found.is_thin, found.burning) == (False, False, False)
+    assert (found.long, found.short, found.counted, found.widened) == (
+        pytest.approx(20 / 7.2),
+        0,
+        burned,
+        RULES[3].short,
+    )
+
+
+@pytest.mark.parametrize("long", [(0, 0), (0, 30)])
+def test_without_failures_nothing_burns(long):
+    [found] = burns([RULES[3]], {"days": Seen(LookBack(*long, 0))}, objective=0.99)
+
+    assert (found.is_fast, found.is_thin) == (False, False)
+    assert found.widened == (RULES[3].long if long[1] else RULES[3].short)
+    assert burns([RULES[3]], {}, objective=0.99)[0].counted == LookBack()
+
+
+def test_an_outage_is_told_for_tickets_too_and_by_the_rules_that_have_traffic():
+    counted = {rule.name: Seen(LookBack(0, 10 * rule.long_s // 3600, 0)) for rule in RULES}
+    by_slow_alone = {"slow": counted["slow"]}
+
+    def after(counted, **of):
+        return outage_calls_after(burns(RULES, counted, objective=0.99), objective=0.99, **of)
+
+    assert after(counted) == timedelta(hours=1) * (3 / 10)
+    assert after(by_slow_alone) == timedelta(hours=6) * (5 / 60)  # four of 60 burn fast enough, and may still be chance
+    assert after(counted, severity=Severity.TICKET) == timedelta(hours=24) * (9 / 240)
+    assert after(by_slow_alone, severity=Severity.TICKET) is None
 
 
 records = st.lists(
@@ -353,6 +406,9 @@ def test_a_rolling_window_is_parted_by_the_days_of_its_zone_and_a_short_one_by_t
     assert week.steps(now)[0] == datetime(2026, 11, 18, 12, tzinfo=UTC)
     assert len(week.steps(now)) == 7 * 24 + 1
     assert (rolling(8, now=now).by_hour, week.by_hour) == (False, True)
+    assert rolling(30, now=now).steps(now)[-1] == datetime(2026, 11, 25, tzinfo=UTC)
+    uneven = now.replace(second=59, microsecond=999_999)
+    assert rolling(1, now=uneven).steps(uneven)[0] == datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def test_a_window_still_to_end_is_parted_up_to_now_and_one_that_ended_up_to_its_end():
@@ -406,3 +462,40 @@ def test_a_failed_request_costs_its_time_and_made_no_prediction():
 
     assert list(tally([failed], {1: [Counted(1, "cost")]}).values()) == [Tally(1, 0, 0, 9_000)]
     assert tally([failed], {1: [Counted(1, "latency", threshold_us=50)]}) == {}
+
+
+def test_counts_are_kept_by_objective_version_arm_and_five_minutes():
+    of = {1: [Counted(8, "availability"), Counted(9, "latency", threshold_us=50_000)]}
+    rows = [
+        make_record(number=3, arm="canary", after=299, latency_us=900),
+        make_record(number=3, arm="canary", after=299, latency_us=900, model_id=2),  # nothing is promised of this one
+        make_record(number=3, arm="canary", after=299, pinned=True),
+    ]
+    began = datetime.fromtimestamp(NOON, UTC)
+
+    assert tally(rows, of) == {CountKey(slo, 1, 3, "canary", began): Tally(1) for slo in (8, 9)}
+
+
+@pytest.mark.parametrize("other", [{"request_id": "s"}, {"number": 4}, {"arm": "shadow"}, {"after": 1.0}])
+def test_requests_that_differ_in_anything_count_each(other):
+    rows = [make_record(request_id="r"), make_record(**{"request_id": "r"} | other)]
+
+    assert sum(counts.total for counts in tally(rows, {1: [Counted(1, "availability")]}).values()) == 2
+
+
+def test_a_row_of_a_slice_counts_where_it_is_in_all_of_it():
+    of = {1: [Counted(1, "availability", {"origin": "JFK", "dest": "LAX"})]}
+
+    def counted(**inputs):
+        return len(tally([make_record(inputs=inputs)], of))
+
+    assert counted(origin="JFK", dest="LAX") == 1
+    assert counted(origin="JFK", dest="EWR") == counted(dest="LAX") == counted() == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(60, False), (60.5, True), (-5, False), ("60", True), (None, True), (float("nan"), True), ("hashed:00", None)],
+)
+def test_an_age_is_stale_by_itself(value, expected):
+    assert is_stale(Counted(1, "freshness", column="t", holds="age", max_age_s=60), value, at=NOON) is expected
