@@ -17,8 +17,8 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score
 
 from benchmarks.report import Row, arguments, finish
-from experiments.bootstrap import paired_average_precision, paired_average_precision_binned
 from experiments.metrics import Interval
+from experiments.metrics.bootstrap import paired_average_precision, paired_average_precision_binned
 
 ROWS, RESAMPLES, ROUNDS = 100_000, 2_000, 3
 QUICK = 60  # resamples of the usual way

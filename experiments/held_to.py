@@ -12,8 +12,8 @@ from experiments.contracts.results import CheckResult, broken, failures_first
 from experiments.contracts.rules import Rule
 from experiments.contracts.sources import rows_in
 from experiments.contracts.standard import standard_rules, together
-from experiments.leakage import leaks
 from experiments.models import DatasetVersion
+from experiments.rows.leakage import leaks
 
 MOST_CELLS = 30_000_000  # that a person waits for
 

@@ -25,7 +25,7 @@ def dataset_ingest(ctx: JobContext) -> None:
 @job_kind("contract_propose", queue="training", timeout_s=900, memory_mb=2048, max_attempts=2)
 def contract_propose(ctx: JobContext) -> None:
     """Read a draft of a contract off a data set version."""
-    from experiments import contract_jobs
+    from experiments.handlers import contracts as contract_jobs
 
     contract_jobs.contract_propose(ctx)
 
@@ -33,7 +33,7 @@ def contract_propose(ctx: JobContext) -> None:
 @job_kind("contract_check", queue="training", timeout_s=1800, memory_mb=2048, max_attempts=2)
 def contract_check(ctx: JobContext) -> None:
     """Hold a data set version to a contract, and keep what was found."""
-    from experiments import contract_jobs
+    from experiments.handlers import contracts as contract_jobs
 
     contract_jobs.contract_check(ctx)
 
@@ -81,6 +81,6 @@ def evaluate(ctx: JobContext) -> None:
 @job_kind("batch_score", queue="evaluation", timeout_s=6 * 3600, memory_mb=3072, max_attempts=2)
 def batch_score(ctx: JobContext) -> None:
     """Score a whole file or table with a version, into a Delta table."""
-    from experiments import batch
+    from experiments.scoring import batch
 
     batch.batch_score(ctx)

@@ -5,7 +5,7 @@ from typing import Self
 
 from experiments.models import DatasetVersion, Evaluation, EvaluationPlan, plan_in_force
 from experiments.models.datasets import HELD_OUT
-from experiments.roles import HORIZON
+from experiments.rows.roles import HORIZON
 from experiments.suites import suite_for
 from registry.models import ModelVersion
 from serving.contract import CHAMPION, RETRIEVER

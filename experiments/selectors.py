@@ -9,8 +9,6 @@ import pandas as pd
 from django.db.models import Case, Count, Max, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 
 from experiments.contracts.sources import rows_in
-from experiments.frames import load_frame
-from experiments.golden_rows import GoldenRows
 from experiments.intake.staging import ROW_KEY
 from experiments.models import (
     BatchScoring,
@@ -23,8 +21,10 @@ from experiments.models import (
     TrainingRun,
     TrialState,
 )
-from experiments.profile import in_interval
-from experiments.splitting import mask
+from experiments.rows.frames import load_frame
+from experiments.rows.golden import GoldenRows
+from experiments.rows.profile import in_interval
+from experiments.rows.splitting import mask
 from experiments.suites import SUITES, suite_for
 from experiments.target_shown import policy_words
 from registry.access import Actor

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.models import DatasetVersion
-from experiments.splitting import SplitPolicy, by_time
+from experiments.rows.splitting import SplitPolicy, by_time
 
 
 @dataclass(frozen=True)

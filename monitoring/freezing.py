@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from experiments.frames import load_frame
 from experiments.models import Dataset, DatasetVersion
+from experiments.rows.frames import load_frame
 from experiments.selectors import split_rows, training_data_of
 from experiments.services import dataset_version_freeze
 from jobs.kinds import JobContext

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.models import DatasetVersion
-from experiments.scoring import predict
+from experiments.scoring.predicting import predict
 from experiments.selectors import dataset_rows
 from jobs.kinds import JobContext
 from monitoring.estimating import direct

@@ -5,9 +5,9 @@ import pandas as pd
 from django.conf import settings
 from django.utils import timezone
 
-from experiments.builders import Builder, describe
-from experiments.frames import save_frame
+from experiments.builders.catalogue import Builder, describe
 from experiments.models import SearchTrial, TrialState
+from experiments.rows.frames import save_frame
 from experiments.services import (
     dataset_create,
     dataset_version_add,

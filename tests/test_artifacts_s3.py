@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from django.utils import timezone
 
 from controlplane.embedded import free_port
-from experiments.scoring import predict
+from experiments.scoring.predicting import predict
 from registry import services
 from registry.adapters import read_source
 from registry.artifacts import ArtifactError

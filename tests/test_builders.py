@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 from django.utils import timezone
 
-from experiments import library_docs, rankings
-from experiments.builders import BUILDERS, describe
-from experiments.flights import load_tables
-from experiments.frames import save_frame
-from experiments.params import parse
-from experiments.retrieval import joined, parted, read_retrieval
+from experiments.builders import library_docs, rankings
+from experiments.builders.catalogue import BUILDERS, describe
+from experiments.builders.flights import load_tables
+from experiments.rows.frames import save_frame
+from experiments.rows.retrieval import joined, parted, read_retrieval
+from experiments.training.params import parse
 from registry.errors import InvalidError
 
 

@@ -9,11 +9,11 @@ import pytest
 from mlflow.models import Model
 from sklearn.isotonic import IsotonicRegression
 
-from experiments import flavor
-from experiments.fitting import fit
-from experiments.params import parse
 from experiments.pipelines.calibrating import CalibrationError, set_apart
 from experiments.pipelines.catalogue import PIPELINES
+from experiments.training import flavor
+from experiments.training.fitting import fit
+from experiments.training.params import parse
 from registry.errors import InvalidError
 from serving.categories import with_categories
 from serving.contract import Calibration, Column, calibrated_text, calibration_of_text, read_calibration

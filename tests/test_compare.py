@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from experiments.compare import chosen, comparison_of
-from experiments.compare_curves import charts_and_sections
-from experiments.comparison import Facts, Value, compare
+from experiments.comparing.chosen import chosen, comparison_of
+from experiments.comparing.comparison import Facts, Value, compare
+from experiments.comparing.curves import charts_and_sections
 from experiments.models import TrainingRun
 from jobs.models import Job
 from registry import services

@@ -17,8 +17,8 @@ from experiments.contracts.checking import Circumstances, check
 from experiments.contracts.results import brief
 from experiments.contracts.sources import rows_in, rows_of
 from experiments.contracts.standard import standard_rules, together
-from experiments.frames import table_of
-from experiments.splitting import by_time, split_facts
+from experiments.rows.frames import table_of
+from experiments.rows.splitting import by_time, split_facts
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 AROUND = Circumstances(now=NOW, key=["id"])

@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from experiments.builders import BUILDERS, Builder
+from experiments.builders.catalogue import BUILDERS, Builder
 from experiments.contracts.document import Contract, read_contract
 from experiments.models import ContractCheck, ContractDraft, DataContract
 from experiments.services import (

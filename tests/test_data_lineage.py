@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from django.urls import reverse
 
-from experiments.data_lineage import data_lineage, drawn_of, uses_shown
-from experiments.drawing import NARROW, Node, drawn_across, drawn_down
+from experiments.drawing.boxes import NARROW, Node, drawn_across, drawn_down
+from experiments.lineage.rows import data_lineage, drawn_of, uses_shown
 from experiments.models import DatasetSource, DatasetVersion, Evaluation, TrainingRun
 from jobs.models import Job
 from registry.models import ModelVersion, Role

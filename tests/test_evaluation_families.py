@@ -11,9 +11,9 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from experiments.builders import Builder, describe
-from experiments.frames import save_frame
+from experiments.builders.catalogue import Builder, describe
 from experiments.models import Evaluation, EvaluationPlan
+from experiments.rows.frames import save_frame
 from experiments.services import (
     dataset_create,
     dataset_version_add,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from deltalake import DeltaTable
 
-from experiments.batch import BatchFailedError
 from experiments.models import BatchScoring, inputs_of
+from experiments.scoring.batch import BatchFailedError
 from experiments.services import batch_start
 from jobs.models import Job
 from jobs.states import State

@@ -3,9 +3,9 @@
 import pytest
 from django.utils import timezone
 
-from experiments.builders import BUILDERS, describe
-from experiments.flights import FlightsParams
-from experiments.frames import save_frame
+from experiments.builders.catalogue import BUILDERS, describe
+from experiments.builders.flights import FlightsParams
+from experiments.rows.frames import save_frame
 from experiments.services import dataset_create, dataset_version_add
 from tests import factories
 from tests.browser import check_page, log_in

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import flights as f
+from experiments.builders import flights as f
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from experiments.scoring import CHILD_ROWS, ScoringError, predict
+from experiments.scoring.predicting import CHILD_ROWS, ScoringError, predict
 from experiments.selectors import dataset_rows
 from experiments.services import evaluation_start
 from jobs.states import State
@@ -148,7 +148,7 @@ def test_what_is_no_probability_a_row_is_not_measured(verified_onnx, graph, miss
 @pytest.mark.django_db
 def test_rows_are_answered_in_parts_and_in_their_order(verified_onnx, monkeypatch):
     version, given = verified_onnx(score_graph(1))
-    monkeypatch.setattr("experiments.scoring.CHILD_ROWS", 3)
+    monkeypatch.setattr("experiments.scoring.predicting.CHILD_ROWS", 3)
 
     assert CHILD_ROWS > 3
     assert predict(version, given).tolist() == given["b"].tolist()

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from experiments.contracts.sources import rows_of
-from experiments.frames import DataChangedError, load_frame, save_frame, table_of
-from experiments.profile import profile_of
-from experiments.splitting import by_time, split_facts
+from experiments.rows.frames import DataChangedError, load_frame, save_frame, table_of
+from experiments.rows.profile import profile_of
+from experiments.rows.splitting import by_time, split_facts
 
 
 def rows():

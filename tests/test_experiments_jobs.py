@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from experiments.builders import BUILDERS, describe
-from experiments.flights import FlightsParams
-from experiments.frames import save_frame
+from experiments.builders.catalogue import BUILDERS, describe
+from experiments.builders.flights import FlightsParams
 from experiments.models import Evaluation, TrainingRun
-from experiments.params import parse
-from experiments.scoring import ScoringError, predict
+from experiments.rows.frames import save_frame
+from experiments.scoring.predicting import ScoringError, predict
 from experiments.selectors import dataset_rows
 from experiments.services import (
     dataset_build_start,
@@ -23,6 +22,7 @@ from experiments.services import (
     training_start,
 )
 from experiments.services.training import TrainingResult
+from experiments.training.params import parse
 from jobs.leases import LeaseLostError
 from jobs.models import Job
 from jobs.states import State

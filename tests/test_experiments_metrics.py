@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sk
 
 from experiments import metrics as m
-from experiments.bootstrap import (
+from experiments.metrics.bootstrap import (
     differences_of_sums,
     intervals,
     intervals_of_sums,

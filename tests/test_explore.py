@@ -10,7 +10,7 @@ import pytest
 from mlflow.entities import Metric, Param
 from playwright.sync_api import expect
 
-from experiments.exploring import (
+from experiments.comparing.exploring import (
     RunRow,
     columns_of,
     completed,
@@ -19,10 +19,10 @@ from experiments.exploring import (
     ordered,
     read_choice,
 )
-from experiments.exploring_plots import best_of, runs_in_parallel, scatter
-from experiments.logged_runs import learning_curves, logged_runs
-from experiments.plots import axis_of
-from experiments.snippets import compare_snippet, runs_snippet
+from experiments.comparing.logged_runs import learning_curves, logged_runs
+from experiments.comparing.snippets import compare_snippet, runs_snippet
+from experiments.drawing.plots import axis_of
+from experiments.drawing.runs import best_of, runs_in_parallel, scatter
 from registry import services
 from registry.errors import InvalidError
 from registry.models import ExperimentOwner, ModelVersion, Role

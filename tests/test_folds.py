@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.fitting import cross_validated
-from experiments.folds import FoldError, in_time, plan_folds
-from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES
+from experiments.rows.folds import FoldError, in_time, plan_folds
+from experiments.training.fitting import cross_validated
+from experiments.training.params import parse
 from tests.test_pipelines import Quiet, rows_of
 
 ROLES = {"time": "time", "entity": "card"}

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from experiments.frames import load_frame
 from experiments.models import ContractCheck, DataContract, DatasetVersion
+from experiments.rows.frames import load_frame
 from experiments.services import ContractBrokenError, dataset_create, dataset_version_freeze
 from registry.errors import InvalidError, RoleError
 from registry.models import AuditEvent, Role

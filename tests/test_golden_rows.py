@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from experiments import services
 from experiments.contracts.sources import rows_of
-from experiments.golden_rows import GoldenRows, golden_in_training
 from experiments.handlers.evaluating import _Rows
 from experiments.models import ContractCheck, Evaluation, GoldenMark
+from experiments.rows.golden import GoldenRows, golden_in_training
 from experiments.services.contracts import ContractBrokenError
 from jobs.states import State
 from registry.errors import ConflictError, InvalidError

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from experiments.drawing import NARROW, Box, Node, drawn_across, drawn_down
-from experiments.lineage import lineage_of
+from experiments.drawing.boxes import NARROW, Box, Node, drawn_across, drawn_down
+from experiments.lineage.versions import lineage_of
 from experiments.models import TrainingRun
 from jobs.models import Job
 from registry.models import Role

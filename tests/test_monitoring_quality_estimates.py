@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from django.utils import timezone
 
-from experiments.builders import Builder, describe
-from experiments.frames import save_frame
+from experiments.builders.catalogue import Builder, describe
+from experiments.rows.frames import save_frame
 from experiments.services import dataset_create, dataset_version_add
 from jobs.states import State
 from monitoring.models import QualityPairs, QualityReference, QualityWindow, Span, TelemetryHour

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments import bootstrap, metrics
+from experiments import metrics
+from experiments.metrics import bootstrap
 from monitoring.quality_metrics import Measured
 from monitoring.quality_pairs import BINS, add_pairs, compare, number_pairs, probability_pairs, unpaired
 from monitoring.quality_sums import Kind

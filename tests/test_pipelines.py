@@ -16,13 +16,13 @@ import skops.io
 import xgboost
 from mlflow.models import Model
 
-from experiments import flavor
-from experiments.params import parse
 from experiments.pipelines import forecast_baselines
 from experiments.pipelines.catalogue import PIPELINES, PLUG_INS, TrainingPipeline, _all, pipelines_for
 from experiments.pipelines.contract import TrainingRows
 from experiments.pipelines.repeatable import repeatable
-from experiments.validating import validated
+from experiments.training import flavor
+from experiments.training.params import parse
+from experiments.training.validating import validated
 from serving.categories import with_categories
 from serving.contract import QUANTILES_FILE, Column
 from serving.loading import load

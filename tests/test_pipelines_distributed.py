@@ -9,9 +9,9 @@ import pytest
 from distributed import LocalCluster
 from mlflow.models import Model
 
-from experiments import flavor
 from experiments.pipelines.distributed import ClusterError, Stop, _cuts, _sizes, best_round, cluster
-from experiments.validating import validated
+from experiments.training import flavor
+from experiments.training.validating import validated
 from serving.contract import Column
 from serving.runtimes import lightgbm_text
 from tests.test_pipelines import FEW, flights, rows_of, trained

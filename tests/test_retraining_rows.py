@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from experiments.frames import load_frame
 from experiments.models import DatasetVersion
+from experiments.rows.frames import load_frame
 from experiments.selectors import dataset_rows
 from jobs.models import Job
 from monitoring.labelled_rows import count_labelled_rows, labelled_rows

@@ -16,15 +16,16 @@ import pytest
 from bm25s.tokenization import Tokenized
 from mlflow.models import Model
 
-from experiments import flavor, library_docs
+from experiments.builders import library_docs
 from experiments.metrics.ranking import per_query
 from experiments.metrics.retrieval import contexts
 from experiments.pipelines import retrieving
 from experiments.pipelines.contract import TrainingRows
 from experiments.pipelines.retrieving_params import DenseParams, HybridParams, LexicalParams
-from experiments.retrieval import DOCUMENT_ID, documents_of, joined
-from experiments.retrieved import Found, candidates
+from experiments.rows.retrieval import DOCUMENT_ID, documents_of, joined
+from experiments.scoring.retrieved import Found, candidates
 from experiments.suites import SUITES, Answers, Material, Plan, PlanError, Took, read_plan
+from experiments.training import flavor
 from serving.artifacts import ArtifactError
 from serving.contract import Column, File
 from serving.contract import retriever as contract

@@ -3,11 +3,11 @@
 import pytest
 from django.utils import timezone
 
-from experiments import library_docs
-from experiments.builders import BUILDERS, describe
-from experiments.frames import save_frame
+from experiments.builders import library_docs
+from experiments.builders.catalogue import BUILDERS, describe
 from experiments.models import TrainingRun
-from experiments.retrieval import joined
+from experiments.rows.frames import save_frame
+from experiments.rows.retrieval import joined
 from experiments.services import (
     batch_start,
     dataset_create,

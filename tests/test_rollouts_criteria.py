@@ -9,7 +9,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.compare import _latest
+from experiments.comparing.chosen import _latest
 from experiments.metrics import wilson_interval
 from monitoring.models import QualityWindow
 from monitoring.quality_sums import Kind, probabilities

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.params import parameters
 from experiments.pipelines.catalogue import OURS
 from experiments.pipelines.choices import BoostedParams, RegressedParams
 from experiments.pipelines.contract import TrainingRows
@@ -12,6 +11,7 @@ from experiments.searching.folds import folds_of
 from experiments.searching.optimizing import ask, importances, judge
 from experiments.searching.space import check_space, declared_space
 from experiments.searching.told import Plan, Told
+from experiments.training.params import parameters
 from registry.errors import InvalidError
 
 SPACE = {

@@ -15,7 +15,7 @@ from django.utils.html import escape
 from pypdf import PdfReader
 
 from controlplane.review_pack import printing, review_pack
-from experiments.scoring import ScoringError, predict
+from experiments.scoring.predicting import ScoringError, predict
 from registry.errors import ConflictError
 from registry.models import Alias, Approval, AuditEvent, Evidence, Promotion, Role
 from registry.selectors import signature_of

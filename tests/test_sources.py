@@ -13,10 +13,10 @@ from django.db import connection
 from django.utils import timezone
 
 from experiments import services
-from experiments.forms_sources import guess_roles
-from experiments.frames import load_frame
+from experiments.forms.sources import guess_roles
 from experiments.intake import database
 from experiments.models import Dataset, DatasetSource, DatasetUpload
+from experiments.rows.frames import load_frame
 from jobs.models import Job
 from jobs.states import State
 from registry.errors import ConflictError, InvalidError, RoleError

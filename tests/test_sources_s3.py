@@ -6,7 +6,7 @@ import pytest
 
 from experiments import services
 from experiments.intake.places import s3_options
-from experiments.retrieval import parted
+from experiments.rows.retrieval import parted
 from experiments.selectors import load_frame
 from registry.errors import InvalidError
 from tests import factories

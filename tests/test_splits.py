@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.contracts.sources import rows_of
-from experiments.leakage import leaks
-from experiments.roles import BINARY, CATEGORY, GRADE, NUMBER, check_columns, target_kind
-from experiments.splitting import SHARES, SPLIT_COLUMN, SplitPolicy, assigned, by_time, cuts_by_share, split_facts
+from experiments.rows.leakage import leaks
+from experiments.rows.roles import BINARY, CATEGORY, GRADE, NUMBER, check_columns, target_kind
+from experiments.rows.splitting import SHARES, SPLIT_COLUMN, SplitPolicy, assigned, by_time, cuts_by_share, split_facts
 from registry.errors import InvalidError
 
 BY_ENTITY = SplitPolicy("entity", "customer", shares=SHARES, seed=7)

@@ -13,7 +13,7 @@ from controlplane.demo.playing import Ended, Play, succeeded
 from controlplane.demo.starting import refuse_open
 from controlplane.demo.traffic import Change, Row, champion_of
 from controlplane.demo.winter import season_of
-from experiments.flights import CATEGORICAL
+from experiments.builders.flights import CATEGORICAL
 from experiments.models import Dataset, DatasetVersion
 from experiments.services import dataset_create, training_start
 from monitoring.models import Retraining

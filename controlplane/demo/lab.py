@@ -17,9 +17,9 @@ from controlplane.demo import description
 from controlplane.demo.model import DATASET
 from controlplane.demo.people import TRAVEL, person
 from controlplane.demo.playing import Named
-from experiments.builders import BUILDERS, describe
-from experiments.frames import load_frame, save_frame
+from experiments.builders.catalogue import BUILDERS, describe
 from experiments.models import Dataset, DatasetVersion
+from experiments.rows.frames import load_frame, save_frame
 from experiments.selectors import dataset_rows
 from experiments.services import dataset_create, dataset_version_add
 from registry.errors import ConflictError

@@ -8,8 +8,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from experiments.compare import chosen, comparison_of
-from experiments.comparison import FEWEST, MOST
+from experiments.comparing.chosen import chosen, comparison_of
+from experiments.comparing.comparison import FEWEST, MOST
 from registry.api.base import ApiView, Query
 from registry.errors import InvalidError
 

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from experiments.api.lookup import find_dataset_version
-from experiments.data_lineage import DataLineage, data_lineage, origin_of, uses_shown, ways
+from experiments.lineage.rows import DataLineage, data_lineage, origin_of, uses_shown, ways
 from experiments.models import DatasetVersion
 from registry.api.base import ApiView, ListQuery
 from registry.models import ModelVersion, Promotion

@@ -16,7 +16,7 @@ from experiments.api.serializers import (
     EvaluationSerializer,
     TrainingRunSerializer,
 )
-from experiments.builders import BUILDERS
+from experiments.builders.catalogue import BUILDERS
 from experiments.pipelines.catalogue import PIPELINES
 from jobs.api import JobSummarySerializer
 from jobs.models import Job

@@ -12,7 +12,7 @@ from experiments.contracts.rules import (
     Unique,
     Varies,
 )
-from experiments.roles import BINARY
+from experiments.rows.roles import BINARY
 
 MOST_MISSING = 0.9
 
@@ -24,7 +24,7 @@ def standard_rules(
 
     Args:
         time_column: empty where rows have no time.
-        target_kind: of ``experiments.roles.TARGET_KINDS``.
+        target_kind: of ``experiments.rows.roles.TARGET_KINDS``.
         by_time: whether the splits are intervals of time.
     """
     timed: list[Rule] = [

@@ -6,13 +6,13 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from experiments.builders import BUILDERS, describe
-from experiments.frames import save_frame
+from experiments.builders.catalogue import BUILDERS, describe
 from experiments.handlers.asking import actor_of
 from experiments.models import ContractCheck, Dataset
-from experiments.params import parse
+from experiments.rows.frames import save_frame
 from experiments.selectors import golden_sets
 from experiments.services import contract_check_record, dataset_version_add, stop_where_broken
+from experiments.training.params import parse
 from jobs.kinds import JobContext
 from jobs.models import Job
 

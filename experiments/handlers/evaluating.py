@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.frames import load_frame
 from experiments.handlers.retrieving import answered_by_retrievers
 from experiments.metrics import Floats
 from experiments.models import DatasetVersion, Evaluation
-from experiments.scoring import answers, quantiles
+from experiments.rows.frames import load_frame
+from experiments.scoring.predicting import answers, quantiles
 from experiments.selectors import dataset_rows, split_rows, training_data_of
 from experiments.services import evaluation_record
 from experiments.suites import Answers, Material, Plan, UnmeasurableError, suite_for

@@ -2,8 +2,8 @@
 
 from experiments.contracts.results import broken
 from experiments.contracts.sources import rows_in
-from experiments.golden_rows import golden_in_training
 from experiments.models import DatasetVersion
+from experiments.rows.golden import golden_in_training
 from experiments.selectors import golden_sets
 from jobs.kinds import JobContext
 from registry.errors import ConflictError

@@ -8,15 +8,15 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from experiments.describing import describe_rows
 from experiments.handlers.asking import actor_of
 from experiments.intake.staging import stage
 from experiments.models import ContractCheck, DatasetSource
+from experiments.rows.describing import describe_rows
+from experiments.rows.splitting import SplitPolicy
 from experiments.selectors import golden_sets
 from experiments.services import contract_check_record, stop_where_broken
 from experiments.services.sources import ingest_record
 from experiments.sourcing.fetching import fetching
-from experiments.splitting import SplitPolicy
 from jobs.kinds import JobContext
 from jobs.models import Job
 

@@ -5,9 +5,9 @@ import pandas as pd
 
 from experiments.metrics import Floats
 from experiments.models import DatasetVersion
-from experiments.retrieval import QUERY, documents_of
-from experiments.retrieved import Found, candidates
-from experiments.scoring import ScoringError, retrieved
+from experiments.rows.retrieval import QUERY, documents_of
+from experiments.scoring.predicting import ScoringError, retrieved
+from experiments.scoring.retrieved import Found, candidates
 from experiments.suites import Answers, Took, UnmeasurableError
 from jobs.kinds import JobContext
 from registry.models import ModelVersion

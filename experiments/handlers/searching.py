@@ -7,21 +7,22 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from experiments import services, tracking
-from experiments.fitting import fit
-from experiments.frames import load_frame
+from experiments import services
 from experiments.handlers.asking import actor_of
 from experiments.handlers.guarding import refuse_golden_rows
 from experiments.handlers.training import log_outcome, mlflow_run, mlflow_token, training_rows
 from experiments.models import Search, SearchState, SearchTrial, TrialState
-from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES
 from experiments.pipelines.contract import TrainingRows
+from experiments.rows.frames import load_frame
 from experiments.searching import optimizing
 from experiments.searching.folds import folds_of
 from experiments.searching.objectives import Objective, objective_of
 from experiments.services.trials import plan_of, search_lock
-from experiments.validating import validated
+from experiments.training import tracking
+from experiments.training.fitting import fit
+from experiments.training.params import parse
+from experiments.training.validating import validated
 from jobs.kinds import JobContext
 from registry.errors import RefusedError
 

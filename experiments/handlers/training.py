@@ -14,21 +14,21 @@ import pandas as pd
 from django.conf import settings
 from django.utils import timezone
 
-from experiments import tracking
-from experiments.fitting import CrossValidation, cross_validated, fit
-from experiments.frames import load_frame
 from experiments.handlers.asking import actor_of
 from experiments.handlers.guarding import refuse_golden_rows
 from experiments.models import DatasetVersion
-from experiments.params import parse
 from experiments.pipelines.calibrating import Checked
 from experiments.pipelines.catalogue import PIPELINES, TrainingPipeline
 from experiments.pipelines.contract import Trained, TrainingRows
-from experiments.retrieval import documents_of
+from experiments.rows.frames import load_frame
+from experiments.rows.retrieval import documents_of
 from experiments.selectors import split_rows
 from experiments.services import training_register
 from experiments.services.training import TrainingResult
-from experiments.validating import validated
+from experiments.training import tracking
+from experiments.training.fitting import CrossValidation, cross_validated, fit
+from experiments.training.params import parse
+from experiments.training.validating import validated
 from jobs.kinds import JobContext
 from jobs.models import Job
 from registry.adapters import read_source

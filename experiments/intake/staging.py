@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from experiments.contracts.sources import Rows, rows_in
-from experiments.frames import GROUP_ROWS, SavedFrame, save_file
-from experiments.freezing import KINDS
-from experiments.roles import the_column
-from experiments.splitting import SPLIT_COLUMN, SplitPolicy, assigned, cuts_by_share
+from experiments.rows.frames import GROUP_ROWS, SavedFrame, save_file
+from experiments.rows.freezing import KINDS
+from experiments.rows.roles import the_column
+from experiments.rows.splitting import SPLIT_COLUMN, SplitPolicy, assigned, cuts_by_share
 from registry.errors import InvalidError
 
 ROW_KEY = "row_id"

@@ -12,8 +12,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from experiments.contracts.sources import BATCH_ROWS
-from experiments.freezing import KINDS
 from experiments.intake.found import Found
+from experiments.rows.freezing import KINDS
 from registry.errors import InvalidError
 
 PREVIEW_ROWS = 1_000

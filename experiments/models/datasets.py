@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
 
-from experiments.roles import BINARY, TARGET_KINDS
+from experiments.rows.roles import BINARY, TARGET_KINDS
 from registry.models import Team
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class DatasetVersion(models.Model):
 
     @property
     def split_kind(self) -> str:
-        """How its rows were split, of ``experiments.splitting.POLICIES``."""
+        """How its rows were split, of ``experiments.rows.splitting.POLICIES``."""
         return str(self.split_policy.get("kind", "time"))
 
     def features(self) -> list[str]:

@@ -18,9 +18,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from experiments import metrics
-from experiments.folds import chance, in_time, instants
 from experiments.metrics import Floats
 from experiments.pipelines.contract import Trained, TrainingRows
+from experiments.rows.folds import chance, in_time, instants
 from serving.contract import Calibration
 from serving.contract.calibration import EDGE
 

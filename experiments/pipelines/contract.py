@@ -66,7 +66,7 @@ class Report(Protocol):
         """Tell one point of a learning curve; may raise to stop a training that is not worth going on.
 
         A search for good parameters stops trials early by the curve of its objective on the validation rows: ``validation_average_precision``,
-        ``validation_l1`` and the like (``experiments.objectives`` lists them), with rounds counted from 1.
+        ``validation_l1`` and the like (``experiments.searching.objectives`` lists them), with rounds counted from 1.
         """
 
 

@@ -20,7 +20,7 @@ from experiments.pipelines.choices import ForecastParams, SeasonalParams
 from experiments.pipelines.contract import Report, Trained, TrainingRows
 from experiments.pipelines.encoding import encoder, gains_of, reporter, settings_of, with_words
 from experiments.pipelines.quantiles import calibrated, levels_of
-from experiments.roles import HORIZON
+from experiments.rows.roles import HORIZON
 from serving.contract import Quantiles
 
 LONGEST = "max_horizon"

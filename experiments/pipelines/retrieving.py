@@ -17,8 +17,8 @@ from experiments.metrics import ranking
 from experiments.metrics.ranking import per_query
 from experiments.pipelines.contract import Report, Trained, TrainingRows
 from experiments.pipelines.retrieving_params import DenseParams, HybridParams, LexicalParams
-from experiments.retrieval import DOCUMENT_ID, QUERY, TEXT, TITLE
-from experiments.retrieved import Found, candidates
+from experiments.rows.retrieval import DOCUMENT_ID, QUERY, TEXT, TITLE
+from experiments.scoring.retrieved import Found, candidates
 from serving.contract.retriever import (
     DENSE,
     HYBRID,

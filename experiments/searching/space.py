@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.params import Parameter, parameters
+from experiments.training.params import Parameter, parameters
 from registry.errors import InvalidError
 
 LOG = "log"

@@ -8,10 +8,10 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from experiments.builders import BUILDERS
-from experiments.describing import Description
+from experiments.builders.catalogue import BUILDERS
 from experiments.models import Dataset, DatasetVersion
-from experiments.params import parse
+from experiments.rows.describing import Description
+from experiments.training.params import parse
 from jobs.models import Job
 from jobs.services import job_create
 from registry.access import Actor

@@ -10,15 +10,15 @@ from django.conf import settings
 from django.utils import timezone
 
 from experiments.contracts.sources import rows_of
-from experiments.describing import Description, describe_rows
-from experiments.frames import save_table
-from experiments.freezing import frozen_table
 from experiments.models import ContractCheck, Dataset, DatasetVersion
-from experiments.roles import BINARY, check_columns, the_column
+from experiments.rows.describing import Description, describe_rows
+from experiments.rows.frames import save_table
+from experiments.rows.freezing import frozen_table
+from experiments.rows.roles import BINARY, check_columns, the_column
+from experiments.rows.splitting import by_time
 from experiments.selectors import golden_sets
 from experiments.services.contracts import contract_check_record, stop_where_broken
 from experiments.services.datasets import version_make, version_of_rows
-from experiments.splitting import by_time
 from jobs.models import Job
 from registry.access import Actor
 from registry.audit_trail import audit, audited
@@ -44,7 +44,7 @@ def dataset_version_freeze(
         splits: {name: (from, until)}; half-open, as ISO days or instants, UTC.
         query: what the rows were asked for, as JSON: window, predicate, versions of the lake's tables.
         parent: the version that they follow; the latest one if left out.
-        target_kind: what the target is; see ``experiments.roles.TARGET_KINDS``.
+        target_kind: what the target is; see ``experiments.rows.roles.TARGET_KINDS``.
 
     Raises:
         RoleError: the actor is no engineer of the team.

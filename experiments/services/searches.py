@@ -7,11 +7,11 @@ from typing import Any
 from django.utils import timezone
 
 from experiments.models import UNFINISHED, DatasetVersion, Search, SearchState, SearchTrial, TrialState
-from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES
 from experiments.searching.objectives import OBJECTIVES
 from experiments.searching.space import check_space, declared_space
 from experiments.services.training import check_trainable, training_start
+from experiments.training.params import parse
 from jobs.models import Job
 from jobs.services import job_cancel, job_create
 from registry.access import Actor

@@ -7,9 +7,9 @@ from experiments.intake import database
 from experiments.intake.dialects import DECIMALS, ENCODINGS, SEPARATORS
 from experiments.intake.places import checked_place
 from experiments.models import Dataset, DatasetSource
-from experiments.roles import the_column
+from experiments.rows.roles import the_column
+from experiments.rows.splitting import SPLIT_COLUMN, SplitPolicy
 from experiments.sourcing.connections import connections_of
-from experiments.splitting import SPLIT_COLUMN, SplitPolicy
 from registry.access import Actor
 from registry.errors import InvalidError
 from registry.models import Role

@@ -6,15 +6,15 @@ from typing import Any
 
 from django.db.models import F
 
-from experiments.describing import Description
 from experiments.intake.turns import check_cron, turn_due
 from experiments.models import Dataset, DatasetSource, DatasetVersion
-from experiments.roles import check_columns, the_column
+from experiments.rows.describing import Description
+from experiments.rows.roles import check_columns, the_column
+from experiments.rows.splitting import SPLIT_COLUMN, SplitPolicy
 from experiments.services.datasets import dataset_version_add
 from experiments.services.source_terms import checked_config, policy_for
 from experiments.sourcing.documents import retrieval_columns
 from experiments.sourcing.fetching import Fetched
-from experiments.splitting import SPLIT_COLUMN, SplitPolicy
 from jobs.models import Job
 from jobs.services import job_create
 from jobs.states import State

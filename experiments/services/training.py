@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from experiments.models import DatasetVersion, SearchTrial, TrainingRun
-from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES, pipelines_for
 from experiments.services.evaluation import evaluation_start
+from experiments.training.params import parse
 from jobs.models import Job
 from jobs.services import job_create
 from registry.access import Actor

@@ -1,7 +1,7 @@
 """Documents, queries and judgements: their columns are known before they are read."""
 
-from experiments.retrieval import FEATURES, GRADE, GRADE_MEANING, KEY, ROLES, TITLE
-from experiments.splitting import SPLIT_COLUMN
+from experiments.rows.retrieval import FEATURES, GRADE, GRADE_MEANING, KEY, ROLES, TITLE
+from experiments.rows.splitting import SPLIT_COLUMN
 
 
 def retrieval_columns() -> list[dict[str, str]]:

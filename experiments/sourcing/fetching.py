@@ -14,8 +14,8 @@ from experiments.contracts.sources import rows_in
 from experiments.intake import database, delimited, tables
 from experiments.intake.dialects import dialect_of
 from experiments.models import DatasetSource, DatasetUpload, DatasetVersion
-from experiments.retrieval import joined, read_retrieval
-from experiments.roles import GRADE as GRADED
+from experiments.rows.retrieval import joined, read_retrieval
+from experiments.rows.roles import GRADE as GRADED
 from experiments.sourcing.connections import address_of
 from experiments.sourcing.opening import dialect_in, files_of, query_of, retrieval_folder, table_of, upload_of
 

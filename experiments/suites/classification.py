@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from experiments import metrics
-from experiments.bootstrap import (
+from experiments.metrics import Floats, Interval, Ints
+from experiments.metrics.arrays import added_up
+from experiments.metrics.bootstrap import (
     differences_of_sums,
     intervals,
     paired_average_precision,
     paired_average_precision_binned,
 )
-from experiments.metrics import Floats, Interval, Ints
-from experiments.metrics.arrays import added_up
-from experiments.roles import BINARY
+from experiments.rows.roles import BINARY
 from experiments.suites.deciding import decisions, paid_by_both
 from experiments.suites.errors import error_table
 from experiments.suites.parts import SEED, Material, Measurement, Suite, UnmeasurableError, decided, measurement

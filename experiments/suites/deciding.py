@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from experiments import metrics
-from experiments.bootstrap import intervals_of_sums
 from experiments.metrics import Floats, Interval, Ints
 from experiments.metrics.arrays import added_up
+from experiments.metrics.bootstrap import intervals_of_sums
 from experiments.metrics.costs import RowCosts, cheapest_threshold, paid, row_costs
 from experiments.suites.parts import SEED, Answers, Mask, Material, Measurement, UnmeasurableError, decided, measurement
 from experiments.suites.slicing import Gap, gap

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from experiments.bootstrap import OfTotals, differences_of_sums, intervals_of_sums
 from experiments.metrics import Floats, Ints
 from experiments.metrics.arrays import added_up
+from experiments.metrics.bootstrap import OfTotals, differences_of_sums, intervals_of_sums
 from experiments.metrics.forecasting import Forecasts, pinball, seasonal_scale, statistics, sums
-from experiments.roles import BINARY, GRADE, HORIZON, NUMBER
+from experiments.rows.roles import BINARY, GRADE, HORIZON, NUMBER
 from experiments.suites.errors import error_table
 from experiments.suites.parts import (
     BOOTSTRAP,

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from experiments.bootstrap import RESAMPLES
 from experiments.metrics import Floats, Interval, Ints
-from experiments.roles import TARGET_KINDS
+from experiments.metrics.bootstrap import RESAMPLES
+from experiments.rows.roles import TARGET_KINDS
 from experiments.suites.plan import Plan
 
 SEED = 20130101
@@ -132,7 +132,7 @@ class Suite:
 
     Attributes:
         name: with its version: a suite whose numbers change gets a new one, since evidence is recorded once by name.
-        targets: kinds of target that it can measure, of ``experiments.roles.TARGET_KINDS``.
+        targets: kinds of target that it can measure, of ``experiments.rows.roles.TARGET_KINDS``.
         needs: roles that columns of the data set must have.
         metrics: what it gives of all rows, where the rows allow.
         compared: in which of them two versions are compared on the same rows, the main one first.

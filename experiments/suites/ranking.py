@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bootstrap import differences_of_sums, intervals_of_sums
 from experiments.metrics import Floats, ranking
+from experiments.metrics.bootstrap import differences_of_sums, intervals_of_sums
 from experiments.metrics.ranking import CUTOFFS, MEASURES, PerQuery, per_query
 from experiments.metrics.retrieval import contexts
-from experiments.roles import BINARY, GRADE
+from experiments.rows.roles import BINARY, GRADE
 from experiments.suites.errors import error_table
 from experiments.suites.parts import (
     BOOTSTRAP,

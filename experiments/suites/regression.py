@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bootstrap import differences_of_sums, intervals_of_sums
 from experiments.metrics import Floats, Interval
 from experiments.metrics.arrays import added_up
+from experiments.metrics.bootstrap import differences_of_sums, intervals_of_sums
 from experiments.metrics.regression import STATISTICS, sums
-from experiments.roles import BINARY, GRADE, NUMBER
+from experiments.rows.roles import BINARY, GRADE, NUMBER
 from experiments.suites.errors import error_table
 from experiments.suites.parts import SEED, Material, Measurement, Suite, UnmeasurableError, decided, measurement
 from experiments.suites.slicing import candidates, worst

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bootstrap import RESAMPLES
 from experiments.metrics import Floats
-from experiments.retrieval import QUERY, TEXT
+from experiments.metrics.bootstrap import RESAMPLES
+from experiments.rows.retrieval import QUERY, TEXT
 from experiments.suites.errors import MOST_TEXT, WITHHELD
 from experiments.suites.parts import BOOTSTRAP, SEED, Material, Measurement
 

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from experiments import services
-from experiments.forms import BatchForm
+from experiments.forms.data import BatchForm
 from experiments.models import DatasetVersion, inputs_of
 from jobs.paging import page_of
 from registry.access import actor_of

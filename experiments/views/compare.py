@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from experiments.compare import Column, chosen, comparison_of
-from experiments.compare_curves import charts_and_sections
-from experiments.comparison import FEWEST, MOST, Cell
-from experiments.snippets import compare_snippet
+from experiments.comparing.chosen import Column, chosen, comparison_of
+from experiments.comparing.comparison import FEWEST, MOST, Cell
+from experiments.comparing.curves import charts_and_sections
+from experiments.comparing.snippets import compare_snippet
 from experiments.views.explore import safe
 from registry.access import actor_of
 from registry.errors import InvalidError

@@ -14,9 +14,9 @@ from experiments.contracts.comparing import changes
 from experiments.contracts.document import Contract
 from experiments.contracts.rules import KINDS, Rule
 from experiments.contracts.text import ContractTextError, contract_from_yaml, contract_to_yaml
+from experiments.forms.rules import RuleForm, initial_of, kinds, without
 from experiments.held_to import rules_for, trial
 from experiments.models import ContractCheck, ContractDraft, DataContract, Dataset, DatasetVersion
-from experiments.rule_forms import RuleForm, initial_of, kinds, without
 from experiments.views.datasets import visible_dataset
 from jobs.paging import Page
 from registry.access import actor_of

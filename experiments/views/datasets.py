@@ -9,15 +9,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import services
-from experiments.builders import BUILDERS
-from experiments.charts import histogram
-from experiments.data_lineage import DRAWN_ONE_BY_ONE, data_lineage, drawn_of, uses_shown, ways
-from experiments.drawing import drawn_across, drawn_down
-from experiments.forms import DatasetForm, DeclaredForm
+from experiments.builders.catalogue import BUILDERS
+from experiments.drawing.boxes import drawn_across, drawn_down
+from experiments.drawing.charts import histogram
+from experiments.forms.data import DatasetForm, DeclaredForm
+from experiments.lineage.rows import DRAWN_ONE_BY_ONE, data_lineage, drawn_of, uses_shown, ways
 from experiments.models import ContractDraft, Dataset, DatasetVersion
 from experiments.models.datasets import HELD_OUT
+from experiments.rows.splitting import order
 from experiments.selectors import datasets_of
-from experiments.splitting import order
 from experiments.target_shown import policy_words, split_shown
 from jobs.paging import page_of
 from registry.access import Actor, actor_of

@@ -10,8 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from experiments.explore import MOST_RUNS, Experiment, experiments_of, rows_of
-from experiments.exploring import (
+from experiments.comparing.explored import MOST_RUNS, Experiment, experiments_of, rows_of
+from experiments.comparing.exploring import (
     GROUPS,
     MOST_AXES,
     Choice,
@@ -24,8 +24,8 @@ from experiments.exploring import (
     ordered,
     read_choice,
 )
-from experiments.exploring_plots import best_of, runs_in_parallel, scatter
-from experiments.snippets import runs_snippet
+from experiments.comparing.snippets import runs_snippet
+from experiments.drawing.runs import best_of, runs_in_parallel, scatter
 from registry.access import Actor, actor_of
 
 PAGE = 50

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from experiments import services
-from experiments.forms_plans import PlanForm
+from experiments.forms.plans import PlanForm
 from experiments.models import DatasetVersion, EvaluationPlan
 from experiments.plan_words import Change, changes, said
 from experiments.suites import Plan, suite_for

@@ -9,15 +9,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from experiments import search_charts as charts
 from experiments import services
-from experiments.forms import DataForm
-from experiments.forms_searches import SearchForm, SpaceForm
+from experiments.drawing import searches as charts
+from experiments.forms.data import DataForm
+from experiments.forms.searches import SearchForm, SpaceForm
 from experiments.models import UNFINISHED, Search, SearchState, TrainingRun, TrialState
-from experiments.params import parameters
 from experiments.pipelines.catalogue import PIPELINES, pipelines_for
 from experiments.searching.objectives import OBJECTIVES, objective_of
 from experiments.selectors import best_trial, searches_of, trainable, trial_counts
+from experiments.training.params import parameters
 from jobs.paging import page_of
 from registry.access import actor_of
 from registry.criteria import metric_label

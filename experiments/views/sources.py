@@ -13,14 +13,14 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import services
-from experiments.forms_sources import ColumnsForm, DialectForm, FilesForm, QueryForm, SplitForm, UploadForm
+from experiments.forms.sources import ColumnsForm, DialectForm, FilesForm, QueryForm, SplitForm, UploadForm
 from experiments.intake.found import Found
 from experiments.intake.incoming import TooLargeError
+from experiments.intake.upload_handler import ArrivingFile, declared_too_large, drain
 from experiments.models import Dataset, DatasetSource, source_folder
 from experiments.sourcing.connections import connections_of
 from experiments.sourcing.looking import preview
 from experiments.target_shown import policy_words_of
-from experiments.upload_handler import ArrivingFile, declared_too_large, drain
 from experiments.views.datasets import visible_dataset
 from jobs.paging import page_of
 from registry.access import Actor, actor_of

@@ -10,15 +10,15 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import services
-from experiments.charts import overlaid_reliability, precision_recall_chart, reliability_chart
-from experiments.drawing import drawn_across, drawn_down
-from experiments.forecast_drawing import series_drawn
-from experiments.forms import DataForm, DeclaredForm, MeasureForm
-from experiments.lineage import lineage_of
+from experiments.drawing.boxes import drawn_across, drawn_down
+from experiments.drawing.charts import overlaid_reliability, precision_recall_chart, reliability_chart
+from experiments.drawing.forecasts import series_drawn
+from experiments.forms.data import DataForm, DeclaredForm, MeasureForm
+from experiments.lineage.versions import lineage_of
 from experiments.models import TrainingRun
-from experiments.params import parameters
 from experiments.pipelines.catalogue import PIPELINES, pipelines_for
 from experiments.selectors import measured_of, runs_of, trainable
+from experiments.training.params import parameters
 from jobs.paging import page_of
 from registry.access import actor_of
 from registry.criteria import metric_label

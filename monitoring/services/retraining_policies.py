@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from experiments.models import Dataset, plan_in_force
-from experiments.params import parse
 from experiments.pipelines.catalogue import PIPELINES
 from experiments.suites import FORMER, suite_for
+from experiments.training.params import parse
 from monitoring.models import RetrainingPolicy
 from monitoring.retraining.checks import policy_document, read_policy
 from monitoring.retraining.parts import Policy, PolicyError

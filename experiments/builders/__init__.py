@@ -1,0 +1,1 @@
+"""Data sets that the product knows how to make."""

@@ -1,0 +1,1 @@
+"""Where versions and rows come from, and what came of them."""

@@ -1,0 +1,1 @@
+"""Rows and what is true of them: files, splits, folds, roles, leaks."""

@@ -1,0 +1,1 @@
+"""What versions answer to rows."""

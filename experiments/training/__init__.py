@@ -1,0 +1,1 @@
+"""What a training job does around a pipeline: parameters, fitting, artifact, run."""
