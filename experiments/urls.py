@@ -21,6 +21,7 @@ from experiments.views import batch, compare, contracts, datasets, explore, gold
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("datasets/", datasets.datasets, name="datasets"),
+    path("evidence-data/", datasets.dataset_of, name="dataset_of"),
     path("datasets/new/", datasets.dataset_new, name="dataset_new"),
     path("datasets/<slug:name>/", datasets.dataset, name="dataset"),
     path("datasets/<slug:name>/build/", datasets.dataset_build, name="dataset_build"),

@@ -162,3 +162,16 @@ def test_hundreds_of_uses_are_drawn_by_model_and_listed_by_page(client, team, da
     assert only.count('data-l="Serves as"') == 1
     rows = Api(team).get(f"datasets/{data.dataset.name}/versions/1/uses", model="model-3").json()["results"]
     assert [row["model"] for row in rows] == ["model-3"]
+
+
+def test_evidence_leads_to_the_rows_that_it_names(client, team, data):
+    client.force_login(factories.make_user(team, Role.VIEWER))
+
+    def led(**named):
+        return client.get(reverse("dataset_of"), named).headers["Location"]
+
+    assert led(name=data.dataset.name, digest=data.digest) == data.path
+    assert led(name=data.dataset.name, digest="sha256:other") == data.dataset.path
+    assert led(name="not here", digest=data.digest) == "/datasets/?q=not+here"
+    client.force_login(factories.make_user(factories.make_team(), Role.VIEWER))
+    assert led(name=data.dataset.name, digest=data.digest) == f"/datasets/?q={data.dataset.name}"

@@ -3,7 +3,8 @@
 What a reader is shown and told is bounded: the nearest versions before and after, the models that use it most, each with counts.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,14 +62,18 @@ class DataLineage:
     use_count: int
 
 
-def uses_of(data: DatasetVersion) -> QuerySet[ModelVersion]:
-    """Return the versions of models that were trained on these rows, registered with their digest, or measured on them."""
-    trained = TrainingRun.objects.filter(dataset_version=data).values("version")
-    measured = Evaluation.objects.filter(dataset_version=data).values("version")
-    registered = ModelVersion.objects.filter(
-        model__team=data.dataset.team_id, data_digest=data.digest, training_run=None
-    ).values("pk")
-    return ModelVersion.objects.filter(Q(pk__in=trained) | Q(pk__in=measured) | Q(pk__in=registered))
+def uses_of(data: DatasetVersion, among: Collection[int] | None = None) -> QuerySet[ModelVersion]:
+    """Return the versions of models that were trained on these rows, registered with their digest, or measured on them.
+
+    Args:
+        among: keys of the versions that matter; all without it.
+    """
+    these = {} if among is None else {"version__in": among}
+    trained = TrainingRun.objects.filter(dataset_version=data, **these).values("version")
+    measured = Evaluation.objects.filter(dataset_version=data, **these).values("version")
+    found = ModelVersion.objects.all() if among is None else ModelVersion.objects.filter(pk__in=among)
+    registered = found.filter(model__team=data.dataset.team_id, data_digest=data.digest, training_run=None).values("pk")
+    return found.filter(Q(pk__in=trained) | Q(pk__in=measured) | Q(pk__in=registered))
 
 
 def uses_shown(data: DatasetVersion) -> QuerySet[ModelVersion]:
@@ -94,27 +99,31 @@ def ways(version: Any) -> list[str]:
 
 
 def data_lineage(data: DatasetVersion) -> DataLineage:
-    """Read the lineage of a version, in a number of queries that does not grow."""
-    uses = uses_of(data)
-    groups = (
-        uses.values("model")
+    """Read the lineage of a version, in a number of queries that does not grow.
+
+    Who used the rows is looked for once, over all versions of all models; what else is told of a use, among those named alone.
+    """
+    groups = list(
+        uses_of(data).values("model")
         .annotate(
-            versions=Count("pk", distinct=True), latest=Max("pk"),
-            trained=Count("pk", distinct=True, filter=Q(training_run__dataset_version=data)),
-            measured=Count("pk", distinct=True, filter=Q(evaluations__dataset_version=data)),
-            registered=Count("pk", distinct=True, filter=Q(training_run=None, data_digest=data.digest)),
+            versions=Count("pk"), latest=Max("pk"),
+            trained=Count("pk", filter=Q(training_run__dataset_version=data)),
+            measured=Count("pk", filter=Q(pk__in=Evaluation.objects.filter(dataset_version=data).values("version"))),
+            registered=Count("pk", filter=Q(training_run=None, data_digest=data.digest)),
         )
         .order_by("-versions", "-latest")
     )  # fmt: skip
-    named = list(groups[:MOST_MODELS])
+    named = groups[:MOST_MODELS]
     keys = [group["model"] for group in named]
     models = RegisteredModel.objects.in_bulk(keys)
-    promotions = dict(
-        Promotion.objects.filter(version__in=uses, model__in=keys).values_list("model").annotate(Count("pk")).order_by()
+    asked = list(Promotion.objects.filter(model__in=keys).values_list("model", "version"))
+    serving = list(
+        Alias.objects.filter(name=CHAMPION, model__in=keys).values_list("model", "version", "version__number")
     )
-    champions = dict(
-        Alias.objects.filter(name=CHAMPION, version__in=uses, model__in=keys).values_list("model", "version__number")
-    )
+    among = {version for _, version in asked} | {version for _, version, _ in serving}
+    used = set(uses_of(data, among).values_list("pk", flat=True))
+    promotions = Counter(model for model, version in asked if version in used)
+    champions = {model: number for model, version, number in serving if version in used}
     before = _ancestors(data)
     children = data.children.order_by("-number")
     return DataLineage(
@@ -123,11 +132,11 @@ def data_lineage(data: DatasetVersion) -> DataLineage:
         models=[
             ModelUse(
                 models[group["model"]], group["versions"], group["trained"], group["registered"], group["measured"],
-                promotions.get(group["model"], 0), champions.get(group["model"]),
+                promotions[group["model"]], champions.get(group["model"]),
             )
             for group in named
         ],
-        model_count=uses.values("model").distinct().count(), use_count=uses.count(),
+        model_count=len(groups), use_count=sum(group["versions"] for group in groups),
     )  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 """Data sets: the list, one data set, one version, and asking for a new one."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import services
@@ -46,6 +48,17 @@ def datasets(request: HttpRequest) -> HttpResponse:
     context = {"page": page_of(request, rows, "name"), "q": sought, "may_create": _engineers_teams(actor).exists()}
     template = "experiments/datasets.html#list" if request.headers.get("HX-Request") else "experiments/datasets.html"
     return render(request, template, context)
+
+
+@require_GET
+def dataset_of(request: HttpRequest) -> HttpResponse:
+    """Go on to the rows that evidence names: the version with its digest, else the data set, else the list of such names."""
+    name, digest = request.GET.get("name", ""), request.GET.get("digest", "")
+    found = datasets_of(actor_of(request)).filter(name=name).first()
+    if found is None:
+        return redirect(f"{reverse('datasets')}?{urlencode({'q': name})}")
+    version = found.versions.filter(digest=digest).first() if digest else None
+    return redirect((version or found).path)
 
 
 @require_http_methods(["GET", "POST"])
@@ -122,7 +135,8 @@ def dataset_version(request: HttpRequest, name: str, number: int) -> HttpRespons
 def _lineage(request: HttpRequest, version: DatasetVersion) -> dict[str, Any]:
     """Return the lineage as a drawing and in words, and one page of what uses the version, of one model where it is asked for."""
     found, uses = data_lineage(version), uses_shown(version)
-    trunk, branches = drawn_of(found, list(uses.order_by("-id")[:DRAWN_ONE_BY_ONE]))
+    few = list(uses.order_by("-id")) if found.use_count <= DRAWN_ONE_BY_ONE else []
+    trunk, branches = drawn_of(found, few)
     model = request.GET.get("model", "")
     page = page_of(request, uses.filter(model__name=model) if model else uses, "-id", size=25)
     return {
