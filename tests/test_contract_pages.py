@@ -221,7 +221,25 @@ def test_a_list_of_many_asks_no_more_questions(live, client, django_assert_max_n
         make_data(live.model.team, pd.DataFrame(TRAINED))
 
     with django_assert_max_num_queries(16):
-        client.get("/data-quality/")
+        client.get("/data-quality/?of=datasets")
+
+
+def test_the_list_of_models_goes_on_by_pages_the_worst_first(live, client, monkeypatch, django_assert_max_num_queries):
+    monkeypatch.setattr("monitoring.views.contracts.MODELS", 2)
+    looked_at(live)
+    others = [
+        make_trained_champion(make_model(live.model.team, name=f"a-{n}"), live.data_digest, INPUTS) for n in range(3)
+    ]
+    make_trained_champion(make_model(name="b"), live.data_digest, INPUTS)  # of a team that has no such rows
+    client.force_login(make_actor(live.model.team).user)
+
+    with django_assert_max_num_queries(16):
+        first = client.get("/data-quality/").context
+    then = client.get("/data-quality/", {"cursor": first["page"].next}).context
+
+    names = [[row.subject.version.model.name for row in shown["models"]] for shown in (first, then)]
+    assert names == [["flight-delay", "a-0"], [others[1].model.name, "a-2"]]
+    assert then["page"].next is None
 
 
 def test_300_columns_are_shown_without_more_questions(client, django_assert_max_num_queries):

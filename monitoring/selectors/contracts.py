@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max, Q, Sum
+from django.db.models import Case, CharField, Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.functions import Concat
 
 from experiments.models import DataContract, Dataset, DatasetVersion
 from monitoring.contracts import Lately, LiveResult, State, judge
@@ -16,6 +17,13 @@ from serving.contract import CHAMPION, SHADOW
 
 WINDOW = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
+WORST_FIRST = [
+    LiveCheck.State.BROKEN,
+    LiveCheck.State.NOTED,
+    LiveCheck.State.UNSURE,
+    LiveCheck.State.NO_DATA,
+    LiveCheck.State.HELD,
+]
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,23 @@ def live_subjects(models: Iterable[RegisteredModel] | None = None) -> list[LiveS
         for version in champions
         if (dataset := held[version.pk]) and (contract := contracts.get(dataset))
     ]
+
+
+def models_held(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+    """Return those of ``models`` that have :func:`live_subjects`, with their ``place``: the worst by the last look first, then by name."""
+    held_to = DataContract.objects.values("dataset")
+    champion = Alias.objects.filter(model=OuterRef("pk"), name=CHAMPION)
+    trained_on = DatasetVersion.objects.filter(
+        dataset__in=held_to, dataset__team=OuterRef("model__team"), digest=OuterRef("version__data_digest")
+    )
+    looks = LiveCheck.objects.filter(model=OuterRef("pk")).order_by("-at")
+    ranks = [When(last=state, then=Value(str(place))) for place, state in enumerate(WORST_FIRST)]
+    held = models.filter(
+        Q(Exists(champion.filter(Exists(trained_on)))) | Q(Exists(champion), live_contract__dataset__in=held_to)
+    )
+    return held.annotate(last=Subquery(looks.values("state")[:1])).annotate(
+        place=Concat(Case(*ranks, default=Value("9")), "name", output_field=CharField())
+    )
 
 
 def live_subject(model: RegisteredModel) -> LiveSubject | None:

@@ -1,6 +1,7 @@
 """Data quality: over models and data sets, one model's live inputs, and the panel of a model's page."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.db.models import OuterRef, Subquery
@@ -15,18 +16,20 @@ from jobs.paging import page_of
 from monitoring import services
 from monitoring.contracts import MIN_ROWS, State
 from monitoring.models import LiveCheck, LiveContract
-from monitoring.selectors.contracts import WINDOW, LiveSubject, dataset_of, live_judgement, live_subject, live_subjects
-from registry.access import WRITERS, actor_of
+from monitoring.selectors.contracts import (
+    WINDOW,
+    LiveSubject,
+    dataset_of,
+    live_judgement,
+    live_subject,
+    live_subjects,
+    models_held,
+)
+from registry.access import WRITERS, Actor, actor_of
 from registry.models import RegisteredModel
 from registry.views.models import visible_model
 
-ORDER = [
-    LiveCheck.State.BROKEN,
-    LiveCheck.State.NOTED,
-    LiveCheck.State.UNSURE,
-    LiveCheck.State.NO_DATA,
-    LiveCheck.State.HELD,
-]
+MODELS = 50
 STRIP = 120  # looks, one a minute
 
 
@@ -40,18 +43,28 @@ class ModelRow:
 
 @require_GET
 def data_quality(request: HttpRequest) -> HttpResponse:
-    """List models by how their live inputs stand, and data sets by how their newest versions do; the worst first."""
+    """List models by how their live inputs stand, the worst first; or data sets by how their newest versions do."""
     actor = actor_of(request)
-    sought = request.GET.get("q", "")
+    of = "datasets" if request.GET.get("of") == "datasets" else "models"
+    listed = _datasets if of == "datasets" else _models
+    sought = request.GET.get("q", "").strip()
+    context = {"q": sought, "of": of, **listed(request, actor, sought)}
+    return render(request, "monitoring/data_quality.html", context)
+
+
+def _models(request: HttpRequest, actor: Actor, sought: str) -> dict[str, Any]:
     models = RegisteredModel.objects.live().filter(team__in=actor.teams(), name__icontains=sought)
-    subjects = live_subjects(models)
-    checks = {
-        check.model_id: check
-        for check in LiveCheck.objects.filter(model__in=[s.version.model_id for s in subjects])
-        .order_by("model_id", "-at")
-        .distinct("model_id")
+    page = page_of(request, models_held(models), "place", size=MODELS)
+    last = LiveCheck.objects.filter(model__in=page.rows).order_by("model_id", "-at").distinct("model_id")
+    checks = {check.model_id: check for check in last}
+    subjects = {subject.version.model_id: subject for subject in live_subjects(page.rows)}
+    return {
+        "page": page,
+        "models": [ModelRow(subjects[m.pk], checks.get(m.pk)) for m in page.rows if m.pk in subjects],
     }
-    rows = [ModelRow(subject, checks.get(subject.version.model_id)) for subject in subjects]
+
+
+def _datasets(request: HttpRequest, actor: Actor, sought: str) -> dict[str, Any]:
     newest = DatasetVersion.objects.filter(dataset=OuterRef("pk")).order_by("-number")
     last = ContractCheck.objects.filter(dataset=OuterRef("pk")).order_by("-id")
     numbered = DataContract.objects.filter(dataset=OuterRef("pk")).order_by("-number")
@@ -62,14 +75,7 @@ def data_quality(request: HttpRequest) -> HttpResponse:
         noted=Subquery(last.values("noted")[:1]), held=Subquery(last.values("held")[:1]),
         checked_at=Subquery(last.values("created_at")[:1]), checked=Subquery(last.values("version__number")[:1]),
     )  # fmt: skip
-    context = {
-        "q": sought,
-        "models": sorted(
-            rows, key=lambda row: ORDER.index(LiveCheck.State(row.check.state)) if row.check else len(ORDER)
-        )[:100],
-        "page": page_of(request, datasets, "name"),
-    }
-    return render(request, "monitoring/data_quality.html", context)
+    return {"page": page_of(request, datasets, "name")}
 
 
 @require_http_methods(["GET", "POST"])
