@@ -23,6 +23,12 @@ def _number(**more: Any) -> forms.FloatField:
     return forms.FloatField(widget=forms.NumberInput({"class": "form-control", "step": "any"}), **more)
 
 
+def _plain(value: float) -> float:
+    """Return a number as people write it: four digits after the point tell each second of an hour, and whole numbers have none."""
+    rounded = round(value, 4)
+    return int(rounded) if rounded.is_integer() else rounded
+
+
 class QualityPolicyForm(forms.Form):
     """What a label is compared with, when it is due, and what is watched."""
 
@@ -66,9 +72,9 @@ class QualityPolicyForm(forms.Form):
     def __init__(self, data: Any = None, *, policy: QualityPolicy) -> None:
         initial = {
             "kind": policy.kind, "output": policy.output, "threshold": policy.threshold, "tolerance": policy.tolerance,
-            "maturity_hours": policy.maturity_s / HOURS, "min_coverage_percent": 100 * policy.min_coverage,
+            "maturity_hours": _plain(policy.maturity_s / HOURS), "min_coverage_percent": _plain(100 * policy.min_coverage),
             "slices": slices_said(policy.slices, "\n"), "metric": policy.metric, "limit": policy.limit,
-            "watched_hours": policy.watched_s / HOURS,
+            "watched_hours": _plain(policy.watched_s / HOURS),
         }  # fmt: skip
         super().__init__(data, initial=initial)
         kind, metric = self.fields["kind"], self.fields["metric"]

@@ -190,6 +190,15 @@ def test_the_policy_is_changed_on_its_page(champion, client):
     assert held.slices == {"carrier": ["AA"], "origin": ["JFK", "LGA"]}
     assert "maturity: 36 hours → 2 hours" in client.get(path).content.decode()
 
+    assert client.post(path, form | {"reason": "Sooner.", "maturity_hours": "0.0833"}).status_code == 302
+    assert (
+        QualityPolicy.objects.latest("number").maturity_s == 300
+    )  # five minutes, also once it is saved as it is shown
+    shown = {
+        name: client.get(path).context["form"][name].value() for name in ("maturity_hours", "min_coverage_percent")
+    }
+    assert shown == {"maturity_hours": 0.0833, "min_coverage_percent": 60}
+
 
 def test_a_viewer_reads_the_policy_and_changes_nothing(champion, client):
     client.force_login(make_user(champion.model.team, Role.VIEWER))
