@@ -146,7 +146,15 @@ def test_whole_promotion_by_pages(client):
     model = factories.make_model()
     factories.make_criteria(model)
     version = factories.make_version(model)
-    services.evidence_record(version=version, metric="roc_auc", value=0.8, ci_low=0.78, ci_high=0.82)
+    services.evidence_record(
+        version=version,
+        metric="roc_auc",
+        value=0.8,
+        ci_low=0.78,
+        ci_high=0.82,
+        data_set="flights",
+        data_digest="sha256:1",
+    )
     sign_in(client, model.team, Role.ENGINEER)
     asked = client.post(f"{version.path}promote/", {"description": "First one."})
     promotion = Promotion.objects.get()
@@ -155,6 +163,10 @@ def test_whole_promotion_by_pages(client):
     sign_in(client, model.team, Role.APPROVER)
     shown = client.get(promotion.path)
     assert "Ready for your decision" in shown.content.decode()
+    assert '<a href="/evidence-data/?name=flights&amp;digest=sha256%3A1">flights</a>' in shown.content.decode()
+    awaited = [rule.text for rule in shown.context["rules"] if rule.lacking]
+    assert awaited == [shown.context["rules"][-1].text] == ["0 of 1 approval given by approvers"]
+    assert shown.context["then"].startswith("Approving moves the alias")
     decision = {"action": "approve", "reason": "Looked.", "seen": shown.context["binding"].digest}
     decided = client.post(reverse("promotion_decide", args=[promotion.pk]), decision)
 

@@ -110,6 +110,11 @@ def approvals_given(promotion: Promotion, binding: Binding) -> Counter[str]:
     return Counter(role for role, _ in set(counting.values_list("role", "approver")))
 
 
+def has_approved(promotion: Promotion, actor: Actor, binding: Binding) -> bool:
+    """Tell whether the actor has approved exactly this binding, so that others decide now."""
+    return promotion.approvals.counting().filter(binding_digest=binding.digest, approver=actor.user).exists()
+
+
 def wants_rollout(promotion: Promotion, policy: Policy) -> bool:
     """Tell whether the version is to reach callers by a rollout: by policy, a plan, or criteria that only a rollout can show, where a champion can go on meanwhile.
 
@@ -130,12 +135,17 @@ def can_go_on(version: ModelVersion) -> bool:
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of the decision box: a rule, whether it is met, and who can clear it."""
+    """One line of the decision box: a rule, whether it is met, and who can clear it.
+
+    Attributes:
+        lacking: approvals that are still awaited (count); no obstacle to the reader's own, which may be what meets the rule.
+    """
 
     met: bool
     text: str
     who: str = ""
     key: str = ""
+    lacking: int = 0
 
 
 def spent_budgets(model: RegisteredModel, policy: Policy) -> list[ErrorBudget]:
@@ -220,11 +230,14 @@ def decision_rules(promotion: Promotion, actor: Actor, checks: list[Check]) -> l
         else Rule(False, "You contributed to this version, so another person decides", f"Another {asked}.")
     )
     if wants_rollout(promotion, policy):
-        rules.append(Rule(True, "A rollout follows the last approval; the champion goes on until it has passed"))
+        rules.append(
+            Rule(True, "A rollout follows the last approval; the champion goes on until it has passed", key="rollout")
+        )
     given = approvals_given(promotion, binding)
     for name, needed in policy.required.items():
-        rules.append(Rule(True, f"{given[name]} of {needed} {Role(name).label.lower()} approvals given"))
-    return sorted(rules, key=lambda rule: rule.met)
+        have = f"{given[name]} of {needed} approval{'' if needed == 1 else 's'} given by {Role(name).label.lower()}s"
+        rules.append(Rule(True, have, lacking=max(needed - given[name], 0)))
+    return sorted(rules, key=lambda rule: (rule.met, rule.lacking > 0))
 
 
 def _told(checks: list[Check]) -> str:

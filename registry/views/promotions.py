@@ -63,6 +63,15 @@ def promotion_decide(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("promotion", pk=pk)
 
 
+def _then(rules: list[selectors.Rule]) -> str:
+    """Return what an approval given now brings about, for who is about to give it."""
+    if sum(rule.lacking for rule in rules) > 1:
+        return "Your approval is kept; nothing moves until the others are given too."
+    if any(rule.key == "rollout" for rule in rules):
+        return "Approving begins the rollout; the champion goes on until it has passed."
+    return "Approving moves the alias; the gateway follows within seconds."
+
+
 def _after_approval(promotion: Promotion) -> str:
     if promotion.state == PromotionState.COMPLETED:
         return f"v{promotion.version.number} is {promotion.alias} now; the gateway follows within seconds."
@@ -101,6 +110,8 @@ def promotion_page(
         "tally": _tally(checks),
         "rules": rules,
         "unmet": (unmet := sum(not rule.met for rule in rules)),
+        "has_approved": is_open and selectors.has_approved(found, actor, binding),
+        "then": _then(rules),
         "unmet_words": f"{unmet} rule{'' if unmet == 1 else 's'} unmet",
         "binding": binding,
         "signature": selectors.signature_record(found.version),

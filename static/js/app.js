@@ -74,6 +74,13 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (event.detail.triggeringEvent?.type === "hx:poll:trigger") event.detail.headers["X-Poll"] = "1";
 });
 
+// The dock of a phone leads to the decision; while that is in view it would only cover it.
+const dock = document.querySelector(".dock");
+if (dock) {
+  const box = document.getElementById("decision");
+  new IntersectionObserver(([seen]) => { dock.hidden = seen.isIntersecting; }).observe(box);
+}
+
 // A file that is too large is refused before it is sent.
 document.addEventListener("change", ({ target }) => {
   const { mostBytes, tooLarge } = target.form?.dataset ?? {};
