@@ -71,6 +71,7 @@ class Job(models.Model):
             models.Index(fields=["queue", "-priority", "id"], name="job_waiting", condition=Q(state="queued")),
             models.Index(fields=["lease_expires_at"], name="job_leases", condition=Q(state="running")),
             models.Index(fields=["scope", "-id"], name="job_by_scope"),
+            models.Index(fields=["scope", "kind"], name="job_kinds_by_scope"),
             models.Index(fields=["subject", "-id"], name="job_by_subject"),
             models.Index(fields=["kind", "-id"], name="job_durations", condition=Q(state="succeeded")),
         ]
