@@ -1,9 +1,13 @@
 """A classifier that tells a window's rows from the reference's, or cannot. No database."""
 
+from math import sqrt
+
 import numpy as np
 import polars as pl
 import pytest
 
+from experiments.metrics import Interval
+from monitoring.drifting import classifier
 from monitoring.drifting.classifier import tell_apart
 
 COLUMNS = {"a": "number", "b": "number", "c": "category"}
@@ -53,6 +57,47 @@ def test_sides_that_share_no_value_are_wholly_apart():
     assert found.high <= 1
 
 
-def test_too_few_rows_are_refused():
-    with pytest.raises(ValueError, match="249 and 400 rows of 3 columns"):
-        tell_apart(rows(249, 1), rows(400, 2), COLUMNS)
+def test_a_category_that_goes_missing_tells_the_sides_apart():
+    gone = rows(1_000, 9).with_columns(c=pl.lit(None, pl.String))
+
+    found = tell_apart(rows(1_000, 8), gone, COLUMNS)
+
+    assert found.drifted
+    assert next(iter(found.importances.items())) == ("c", pytest.approx(1, abs=0.1))
+    assert tell_apart(gone, gone, {"c": "category"}).importances == {"c": 0}
+
+
+@pytest.mark.parametrize(
+    ("area", "low", "high"),
+    [
+        (Interval(0.8, 0.7, 0.85), 0.8 - 0.1 / sqrt(5), 0.8 + 0.1 / sqrt(5)),  # five parts that share no row
+        (Interval(0.8, 0.75, 0.9), 0.8 - 0.1 / sqrt(5), 0.8 + 0.1 / sqrt(5)),
+        (Interval(0.02, 0.0, 0.5), 0, 0.02 + 0.48 / sqrt(5)),
+        (Interval(0.98, 0.5, 1.0), 0.98 - 0.48 / sqrt(5), 1),
+    ],
+)
+def test_the_area_is_the_mean_of_the_parts_with_an_interval_by_all_of_them(area, low, high, monkeypatch):
+    monkeypatch.setattr(classifier, "roc_auc", lambda labels, scores: area)
+    sides = rows(250, 1), rows(260, 2)
+
+    found = tell_apart(*sides, COLUMNS)
+
+    assert (found.auc, found.low, found.high) == pytest.approx((area.value, low, high))
+    assert list(found.importances.items()) == [("a", 0), ("b", 0), ("c", 0)]
+    assert (found.reference_n, found.n) == (250, 260)
+    for floor, drifted in ((found.low - 0.5 - 1e-9, True), (found.low - 0.5 + 1e-9, False)):
+        assert tell_apart(*sides, COLUMNS, floor=floor).drifted == drifted
+
+
+def test_of_many_columns_those_are_asked_after_that_the_trees_made_most_of(monkeypatch):
+    monkeypatch.setattr(classifier, "TELLING", 1)
+
+    assert tell_apart(rows(400, 6), rows(400, 7, shift=1), COLUMNS).importances == {"b": 1}
+
+
+@pytest.mark.parametrize(("n", "m", "columns"), [(249, 400, COLUMNS), (400, 249, COLUMNS), (400, 400, {})])
+def test_too_few_rows_and_no_columns_are_refused(n, m, columns):
+    words = f"^{n} and {m} rows of {len(columns)} columns, where 250 and one are asked for$"
+
+    with pytest.raises(ValueError, match=words):
+        tell_apart(rows(n, 1), rows(m, 2), columns)
