@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import re
 import sys
 import time
 import tomllib
@@ -47,7 +48,11 @@ def _tried(target: Target, sample: int, seed: int) -> int:
         for line in lines
     }
     alive = [(mutant, *workshop.change(mutant, folder)) for mutant in mutants if not mutant.is_killed]
-    left = [(mutant, out, into) for mutant, out, into in alive if (mutant.place, into) not in explained]
+    left = [
+        (mutant, out, into)
+        for mutant, out, into in alive
+        if (mutant.place, into) not in explained and _unguarded(out) != _unguarded(into)
+    ]
     for mutant, out, into in left:
         untested = ", which no test calls" if mutant.code in workshop.UNTESTED else ""
         sys.stdout.write(f"{mutant.place}{untested}\n  - {out}\n  + {into}\n")
@@ -58,6 +63,11 @@ def _tried(target: Target, sample: int, seed: int) -> int:
     )
     sys.stdout.flush()
     return len(left)
+
+
+def _unguarded(line: str) -> str:
+    """Return a line without what guards a ``zip`` whose sides are equally long anyway."""
+    return re.sub(r",\s*(?=\))", "", re.sub(r",?\s*strict=\w+", "", line))
 
 
 if __name__ == "__main__":

@@ -152,9 +152,9 @@ def test_clean_windows_seldom_alarm(shape, n):
 def test_a_quarter_of_a_standard_deviation_is_found_in_500_rows():
     random = draw(6)
 
-    found = judge([(REFERENCE, window(REFERENCE, random.normal(0.25, 1, 500))) for _ in range(100)], fdr=0.99)
+    found = judge([(REFERENCE, window(REFERENCE, random.normal(0.25, 1, 500))) for _ in range(40)], fdr=0.99)
 
-    assert sum(one.alone for one in found) >= 95
+    assert sum(one.alone for one in found) >= 38
 
 
 def test_a_shift_under_a_long_tail_is_found_where_single_values_are_louder_than_it():

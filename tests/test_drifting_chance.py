@@ -141,6 +141,7 @@ def test_where_few_rows_decide_they_are_dealt_out_anew():
         ("total_variation", [500, 500], [50, 50], [], False),
         ("total_variation", [990, 10], [56, 4], [], True),
         ("total_variation", [500, 500, 1], [100, 100, 3], [], False),  # a rare one makes little of the distance
+        ("total_variation", [490, 490, 20], [29, 29, 2], [], True),
         ("chi2", [500, 500, 1], [100, 100, 3], [], True),  # and of this distance a third
         ("ks", [500, 500], [20, 30], [1.0], False),
         ("ks", [990, 10], [56, 4], [1.0], True),

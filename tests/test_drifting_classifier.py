@@ -67,6 +67,22 @@ def test_a_category_that_goes_missing_tells_the_sides_apart():
     assert tell_apart(gone, gone, {"c": "category"}).importances == {"c": 0}
 
 
+def test_names_of_categories_tell_no_order():
+    random = np.random.default_rng(10)
+    places = [random.integers(0, 30, 1_000) * 2 + (random.random(1_000) < odd) for odd in (0.3, 0.7)]
+    by_turns = {place: f"v{place:02}" for place in range(60)}
+    in_blocks = {place: f"v{place // 2 + place % 2 * 30:02}" for place in range(60)}
+
+    one, two = (
+        tell_apart(
+            *[pl.DataFrame({"c": [names[place] for place in side.tolist()]}) for side in places], {"c": "category"}
+        )
+        for names in (by_turns, in_blocks)
+    )
+
+    assert one.auc == pytest.approx(two.auc, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("area", "low", "high"),
     [
@@ -93,6 +109,14 @@ def test_of_many_columns_those_are_asked_after_that_the_trees_made_most_of(monke
     monkeypatch.setattr(classifier, "TELLING", 1)
 
     assert tell_apart(rows(400, 6), rows(400, 7, shift=1), COLUMNS).importances == {"b": 1}
+
+
+def test_more_trees_tell_the_sides_apart_better(monkeypatch):
+    sides = rows(600, 6, together=0.0), rows(600, 7)
+    many = tell_apart(*sides, COLUMNS).auc
+    monkeypatch.setattr(classifier, "TREES", 1)
+
+    assert tell_apart(*sides, COLUMNS).auc < many - 0.02
 
 
 @pytest.mark.parametrize(("n", "m", "columns"), [(249, 400, COLUMNS), (400, 249, COLUMNS), (400, 400, {})])

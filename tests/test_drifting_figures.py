@@ -113,6 +113,7 @@ def test_bins_stand_at_their_middle_and_never_far_out(edges, counts, places):
 def test_a_constant_has_no_steps():
     assert line_of(np.array([3.0, 3.0]), np.array([9])).steps.tolist() == []
     assert line_of(np.array([0.0, 1, 2, 3]), np.array([0, 9, 0])).steps.tolist() == [0, 0]
+    assert line_of(np.array([0.0, 1, 2, 3]), np.array([0, 1, 0])).steps.tolist() == [0, 0]
     assert np.isfinite(line_of(np.array([0.0, 1, 2, 3]), np.array([0, 0, 0])).steps).all()
 
 
