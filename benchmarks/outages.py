@@ -19,8 +19,8 @@ from benchmarks.gateway_faults import Outcome, asking, outcome, records, until
 from controlplane.embedded import Postgres, free_port
 from monitoring import lake
 from monitoring.shipping import ship
-from rollouts.callers import callers_publish
-from rollouts.gateway_tokens import gateway_token_create
+from rollouts.gateways.callers import callers_publish
+from rollouts.gateways.tokens import gateway_token_create
 from rollouts.routing import routing_publish
 from tests.factories import make_model, make_team
 from tests.gateways import ROOT, RunningGateway

@@ -288,7 +288,7 @@ SPECTACULAR_SETTINGS = {
         "TrialState": "experiments.models.TrialState",
         "WebhookStatus": "registry.models.Webhook.Status",
         "PromotionState": "registry.api.serializers.promotions.PROMOTION_STATES",
-        "RolloutState": "rollouts.rollout_serializers.STATES",
+        "RolloutState": "rollouts.api.serializers.STATES",
     },
 }
 

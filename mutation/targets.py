@@ -33,7 +33,7 @@ TARGETS = (
         ("test_verdicts_failures.py", "test_verdicts_means.py", "test_verdicts_origins.py", "test_verdicts_pairs.py"),
         deselected=("test_verdicts_origins.py::test_imports_numpy_and_the_standard_library_alone",),
     ),
-    Target("decisions", ("rollouts/decisions.py", "rollouts/freezes.py"), ("test_rollouts_decisions.py",)),
+    Target("decisions", ("rollouts/decisions.py", "rollouts/plans/freezes.py"), ("test_rollouts_decisions.py",)),
     Target(
         "routing",
         ("rollouts/routing.py",),

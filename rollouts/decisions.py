@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rollouts.freezes import Frozen, frozen
-from rollouts.plan_parts import Guardrail, Plan
+from rollouts.plans.freezes import Frozen, frozen
+from rollouts.plans.parts import Guardrail, Plan
 from rollouts.states import Ask, State
 from rollouts.verdicts import Outcome
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 
 from registry.forms.controls import style_controls
-from rollouts import units
-from rollouts.plan import Freeze, Guardrail, Plan, PlanError, Shadow, Step, read_plan
-from rollouts.plan_checks import MEANT_FOR, MOST_FREEZES, MOST_GUARDRAILS, MOST_STEPS
-from rollouts.plan_parts import Kind
-from rollouts.plan_text import SPELLED
+from rollouts.plans import units
+from rollouts.plans.checks import MEANT_FOR, MOST_FREEZES, MOST_GUARDRAILS, MOST_STEPS
+from rollouts.plans.parts import Kind
+from rollouts.plans.plan import Freeze, Guardrail, Plan, PlanError, Shadow, Step, read_plan
+from rollouts.plans.text import SPELLED
 
 KINDS: dict[Kind, str] = {
     "errors": "Errors: the server's faults",

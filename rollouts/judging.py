@@ -8,7 +8,7 @@ from monitoring.guards import EVENTS, Guard
 from monitoring.guards import Kind as CountedKind
 from monitoring.selectors import PairSums
 from rollouts import verdicts
-from rollouts.plan_parts import Guardrail, Plan
+from rollouts.plans.parts import Guardrail, Plan
 from rollouts.verdicts import Coverage, Exposure, Origin, Pairs, Sample, Verdict
 from serving.contract import BASIS_POINTS
 

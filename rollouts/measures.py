@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from experiments.metrics import Z_95, wilson_interval
 from rollouts.judging import Counted, Sums, by_weight
-from rollouts.plan_parts import Guardrail, Plan
+from rollouts.plans.parts import Guardrail, Plan
 from rollouts.verdicts import Sample
 
 METRICS = {"errors": "error_rate", "timeouts": "timeout_rate", "slow": "slow_rate", "agreement": "agreement"}

@@ -5,7 +5,7 @@ from typing import Any
 from registry.models import Promotion
 from registry.review_pack import moment
 from rollouts.models import Rollout
-from rollouts.plan_text import plan_to_yaml
+from rollouts.plans.text import plan_to_yaml
 
 
 def rollouts_record(promotion: Promotion) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from monitoring.selectors import RecordedWindow, recorded, trial_series
 from monitoring.telemetry import LATENCY_BINS, WINDOW_SECONDS, quantile
 from registry.models import RegisteredModel
-from rollouts.dry_run import ArmSpan, Span
 from rollouts.judging import Sums
 from rollouts.models import Rollout
-from rollouts.plan import Guardrail, Plan
-from rollouts.planning import Recorded
+from rollouts.plans.dry_run import ArmSpan, Span
+from rollouts.plans.expected import Recorded
+from rollouts.plans.plan import Guardrail, Plan
 from serving.contract import CANARY, SHADOW
 
 KEPT = timedelta(hours=48)

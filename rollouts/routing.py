@@ -2,7 +2,7 @@
 
 PostgreSQL is the truth. A change is first a row; then the newest row is mirrored to the file. Either step may be
 interrupted or run twice, by several processes at once, and the next run completes it. Gateways of other hosts get the row itself:
-the transaction that writes it wakes those that wait (rollouts/publishing.py).
+the transaction that writes it wakes those that wait (rollouts/gateways/publishing.py).
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from registry.models import Alias, AliasMove, ArtifactState, ModelVersion, Promo
 from registry.selectors import bundles_of, conversions_of
 from registry.selectors.servables import is_routable, served_version
 from registry.states import PromotionState
-from rollouts.gateways import living_gateways
+from rollouts.gateways.reports import living_gateways
 from rollouts.models import Rollout, RoutingTable
 from rollouts.states import OPEN as OPEN_ROLLOUTS
 from serving import contract

@@ -6,7 +6,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from jobs.tasks import Hint
-from rollouts import callers, gateway_watch, gateways, routing
+from rollouts import routing
+from rollouts.gateways import callers, reports, watch
 from rollouts.services import reconciling
 
 _turns = threading.BoundedSemaphore(2)  # one that publishes, and one that sees what came after that one looked
@@ -40,11 +41,11 @@ def publish_callers() -> None:
 @shared_task
 def observe_gateways() -> None:
     """Note what gateways serve, what they would not load, what they should not have, and who called them."""
-    gateways.states_note(gateways.states_here(), token=None)
-    gateways.unknown_observe()
-    gateways.callers_observe()
-    gateways.refusals_observe(now=timezone.now())
-    gateway_watch.gateways_watch(now=timezone.now())
+    reports.states_note(reports.states_here(), token=None)
+    reports.unknown_observe()
+    reports.callers_observe()
+    reports.refusals_observe(now=timezone.now())
+    watch.gateways_watch(now=timezone.now())
 
 
 @shared_task(base=Hint)

@@ -2,7 +2,10 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from rollouts import api, gateway_api, plan_api, rollout_api
+from rollouts.api import gateways as gateway_api
+from rollouts.api import plans as plan_api
+from rollouts.api import rollouts as rollout_api
+from rollouts.api import routing as routing_api
 from rollouts.views import acts, dry_runs, gateways, links, plan_editor, plans, rollouts
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -26,10 +29,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("models/<str:name>/rollout-plan/take-back/", plans.rollout_plan_take_back, name="rollout_plan_take_back"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
-    path("routing", api.Routing.as_view(), name="api_routing"),
+    path("routing", routing_api.Routing.as_view(), name="api_routing"),
     path("gateways/published", gateway_api.Published.as_view(), name="api_gateways_published"),
     path("gateways/states", gateway_api.States.as_view(), name="api_gateways_states"),
-    path("gateways", api.Gateways.as_view(), name="api_gateways"),
+    path("gateways", routing_api.Gateways.as_view(), name="api_gateways"),
     path("rollouts", rollout_api.Rollouts.as_view(), name="api_rollouts"),
     path("rollouts/<int:pk>", rollout_api.RolloutOne.as_view(), name="api_rollout"),
     path("rollouts/<int:pk>/status", rollout_api.RolloutStatus.as_view(), name="api_rollout_status"),

@@ -10,7 +10,7 @@ from monitoring.models import TelemetryWindow, TrialDisagreement, TrialPairs, Tr
 from monitoring.telemetry import LATENCY_BINS
 from monitoring.trial_tally import REQUESTS
 from rollouts.models import Rollout, RolloutAct, RolloutVerdict
-from rollouts.plan import Guardrail, Plan, Shadow, Step, plan_document
+from rollouts.plans.plan import Guardrail, Plan, Shadow, Step, plan_document
 from rollouts.services.carrying import begin_shadow, begin_step
 from rollouts.services.moves import locked
 from rollouts.services.observing import observe

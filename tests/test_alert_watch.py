@@ -9,7 +9,7 @@ import pytest
 from jobs.models import Attempt, Job
 from registry.models import Alert, AuditCheck, Evidence
 from registry.services import alert_watch
-from rollouts.gateway_watch import gateways_watch
+from rollouts.gateways.watch import gateways_watch
 from rollouts.models import GatewayProcess, RoutingTable
 from serving.contract import GatewayState
 from tests import factories

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from registry import services
 from registry.models import ApiToken, AuditEvent, Membership
-from rollouts.callers import callers_publish
-from rollouts.gateways import callers_observe
+from rollouts.gateways.callers import callers_publish
+from rollouts.gateways.reports import callers_observe
 from rollouts.tasks import publish_callers
 from serving.contract import callers_path, read_callers
 from tests.api import Api, problem

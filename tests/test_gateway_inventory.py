@@ -13,8 +13,8 @@ from playwright.sync_api import expect
 
 from registry import services
 from registry.models import Alert
-from rollouts.gateway_tokens import gateway_token_create
-from rollouts.gateways import living_gateways
+from rollouts.gateways.reports import living_gateways
+from rollouts.gateways.tokens import gateway_token_create
 from rollouts.models import GatewayProcess
 from rollouts.routing import routing_publish
 from rollouts.tasks import observe_gateways

@@ -19,9 +19,9 @@ from django.test import Client
 from jobs import nudges
 from registry import services
 from registry.models import AuditEvent
-from rollouts import publishing
-from rollouts.callers import callers_publish
-from rollouts.gateway_tokens import gateway_token_create
+from rollouts.gateways import publishing
+from rollouts.gateways.callers import callers_publish
+from rollouts.gateways.tokens import gateway_token_create
 from rollouts.models import GatewayToken, PublishedCallers
 from rollouts.models import RoutingTable as RoutingTableRow
 from rollouts.routing import routing_publish

@@ -14,8 +14,8 @@ from django.utils import timezone
 from controlplane.embedded import free_port
 from registry import services
 from registry.models import Role
-from rollouts.callers import callers_publish
-from rollouts.gateway_tokens import gateway_token_create
+from rollouts.gateways.callers import callers_publish
+from rollouts.gateways.tokens import gateway_token_create
 from rollouts.routing import routing_publish
 from serving.contract import read_table
 from tests.factories import make_model, make_team, make_user

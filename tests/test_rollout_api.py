@@ -4,8 +4,8 @@ import pytest
 
 from registry.models import AuditEvent, Role
 from rollouts.models import Rollout
-from rollouts.plan import plan_document
-from rollouts.plan_text import plan_to_yaml
+from rollouts.plans.plan import plan_document
+from rollouts.plans.text import plan_to_yaml
 from tests import factories, rollouts
 from tests.api import problem
 from tests.documented import DocumentedApi as Api

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from monitoring.selectors import RecordedWindow
-from rollouts.dry_run import ArmSpan, Span, replay_arms, replay_parted
 from rollouts.judging import Sums
-from rollouts.plan import Guardrail, Plan, Shadow, Step
-from rollouts.planning import Recorded, expectations
+from rollouts.plans.dry_run import ArmSpan, Span, replay_arms, replay_parted
+from rollouts.plans.expected import Recorded, expectations
+from rollouts.plans.plan import Guardrail, Plan, Shadow, Step
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 PLAN = Plan(

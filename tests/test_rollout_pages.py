@@ -10,12 +10,12 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from registry.models import AuditEvent, RegisteredModel, Role
-from rollouts.history import rollout_log
-from rollouts.lines import held
 from rollouts.links import link_for, seen
 from rollouts.models import Rollout
-from rollouts.plan import Guardrail, Plan, Step, plan_document
-from rollouts.plan_text import plan_to_yaml
+from rollouts.plans.plan import Guardrail, Plan, Step, plan_document
+from rollouts.plans.text import plan_to_yaml
+from rollouts.screen.history import rollout_log
+from rollouts.screen.lines import held
 from rollouts.services import rollout_abort, rollout_pause
 from tests import factories, rollouts
 from tests.browser import check_page, log_in

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollouts import units
-from rollouts.plan import Freeze, Guardrail, Plan, Shadow, Step, read_plan
-from rollouts.plan_text import PlanTextError, plan_from_yaml, plan_to_yaml
+from rollouts.plans import units
+from rollouts.plans.plan import Freeze, Guardrail, Plan, Shadow, Step, read_plan
+from rollouts.plans.text import PlanTextError, plan_from_yaml, plan_to_yaml
 
 PLAN = Plan(
     steps=[Step(500, hold_s=1800, min_requests=1000), Step(2500, hold_s=5400, min_requests=20_000, min_callers=800, gate=True)],
@@ -184,6 +184,6 @@ def test_text_that_yaml_takes_for_something_else_stays_text():
 
 
 def test_the_document_that_is_kept_is_the_same_plan():
-    from rollouts.plan import plan_document
+    from rollouts.plans.plan import plan_document
 
     assert read_plan(plan_document(plan_from_yaml(plan_to_yaml(PLAN)))) == PLAN

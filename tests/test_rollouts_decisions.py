@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from jobs.state_table import IllegalMoveError
 from rollouts.decisions import Action, Counts, Decision, Gate, Known, Situation, decide, duration, gates_of
-from rollouts.freezes import Frozen, frozen
-from rollouts.plan import Freeze, Guardrail, Plan, PlanError, Shadow, Step, check_plan, plan_document, read_plan
+from rollouts.plans.freezes import Frozen, frozen
+from rollouts.plans.plan import Freeze, Guardrail, Plan, PlanError, Shadow, Step, check_plan, plan_document, read_plan
 from rollouts.states import ROLLOUT, Ask, Event, State
 from rollouts.verdicts import Outcome
 

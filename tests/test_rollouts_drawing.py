@@ -2,8 +2,8 @@
 
 import pytest
 
-from rollouts.drawing import step_marks
-from rollouts.plan import read_plan
+from rollouts.plans.plan import read_plan
+from rollouts.screen.drawing import step_marks
 from rollouts.states import State
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from monitoring.selectors import PairSums
 from rollouts.judging import Counted, Sums, judge
-from rollouts.plan_parts import Guardrail, Plan, Shadow, Step
+from rollouts.plans.parts import Guardrail, Plan, Shadow, Step
 from rollouts.verdicts import Outcome
 
 

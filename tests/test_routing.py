@@ -17,7 +17,7 @@ from django.urls import reverse
 from registry import services
 from registry.models import AuditEvent, ModelVersion, Role
 from registry.signing import public_key_file
-from rollouts.gateways import refusals_observe
+from rollouts.gateways.reports import refusals_observe
 from rollouts.models import LoadRefusal, RoutingTable
 from rollouts.routing import changes, routing_publish
 from rollouts.tasks import observe_gateways, publish_routing

@@ -10,7 +10,7 @@ from controlplane.demo.scenarios import SCENARIOS
 from jobs.models import Job
 from jobs.services import job_cancel
 from registry.models import AuditEvent, Team
-from rollouts.plan import read_plan
+from rollouts.plans.plan import read_plan
 from tests.rollouts import make_planned, make_rollout
 
 pytestmark = pytest.mark.django_db

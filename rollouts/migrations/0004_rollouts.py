@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('risk_tier', models.PositiveSmallIntegerField(blank=True, help_text="of the installation's own plans", null=True)),
                 ('number', models.PositiveIntegerField(default=1)),
-                ('document', models.JSONField(help_text='as rollouts.plan reads it; null: the model has no plan any more', null=True)),
+                ('document', models.JSONField(help_text='as rollouts.plans.plan reads it; null: the model has no plan any more', null=True)),
                 ('note', models.TextField(blank=True, help_text='what changed, and why')),
                 ('made_at', models.DateTimeField(auto_now_add=True)),
                 ('made_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from registry.models import Promotion, RegisteredModel
-from rollouts.plan import Plan, read_plan
+from rollouts.plans.plan import Plan, read_plan
 
 
 class RolloutPlan(models.Model):
@@ -19,7 +19,9 @@ class RolloutPlan(models.Model):
         Promotion, models.PROTECT, null=True, blank=True, related_name="rollout_plans", help_text="for this one alone"
     )
     number = models.PositiveIntegerField(default=1)
-    document = models.JSONField(help_text="as rollouts.plan reads it; null: the model has no plan any more", null=True)
+    document = models.JSONField(
+        help_text="as rollouts.plans.plan reads it; null: the model has no plan any more", null=True
+    )
     note = models.TextField(blank=True, help_text="what changed, and why")
     made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     made_at = models.DateTimeField(auto_now_add=True)

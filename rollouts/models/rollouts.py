@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from monitoring.models import Trial
 from registry.models import ModelVersion, Promotion, RegisteredModel
 from rollouts.models.plans import RolloutPlan
-from rollouts.plan import Plan, read_plan
+from rollouts.plans.plan import Plan, read_plan
 from rollouts.states import OPEN, Ask, State
 
 OUTCOMES = ("pass", "fail", "inconclusive", "no_data")

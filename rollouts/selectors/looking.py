@@ -15,7 +15,7 @@ from rollouts.decisions import Counts
 from rollouts.judging import Counted, Place, Sums, judge
 from rollouts.measures import Measure, measures
 from rollouts.models import Rollout
-from rollouts.plan import Plan
+from rollouts.plans.plan import Plan
 from rollouts.selectors.parts import part_of_row
 from rollouts.verdicts import Verdict
 from serving.contract import CANARY, CHAMPION

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from registry.models import RegisteredModel
-from rollouts.gateways import living_gateways
+from rollouts.gateways.reports import living_gateways
 from rollouts.models import LoadRefusal, RoutingTable
 from rollouts.routing import document_of
 from serving.contract import SHADOW, Arm, Route

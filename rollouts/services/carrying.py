@@ -13,7 +13,7 @@ from registry.services import evidence_record, promotion_complete, promotion_rol
 from rollouts.decisions import Decision
 from rollouts.links import links_for, ways
 from rollouts.models import Rollout
-from rollouts.plan import Plan
+from rollouts.plans.plan import Plan
 from rollouts.selectors.criteria import criteria_of, evidence_so_far
 from rollouts.selectors.looking import look_at
 from rollouts.selectors.verdicts import latest_verdicts

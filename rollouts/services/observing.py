@@ -9,7 +9,7 @@ from registry.audit_trail import audit
 from registry.selectors import Check
 from rollouts.decisions import Counts, Known
 from rollouts.models import Rollout, RolloutVerdict
-from rollouts.plan import Plan
+from rollouts.plans.plan import Plan
 from rollouts.selectors.criteria import criteria_checks
 from rollouts.selectors.looking import look_at
 from rollouts.services.moves import PROCESS

@@ -9,8 +9,8 @@ from registry.errors import ConflictError, CriteriaError, FourEyesError, Invalid
 from registry.models import ApiToken, Role
 from registry.selectors import contributor_ids, policy_for
 from rollouts.decisions import SHADOWED
-from rollouts.freezes import frozen
 from rollouts.models import Rollout
+from rollouts.plans.freezes import frozen
 from rollouts.selectors.criteria import Phase, criteria_gates, due_in
 from rollouts.services.carrying import LAPSED, abort, approvals_hold, begin_step, promote, roll_back
 from rollouts.services.moves import calm, locked, move

@@ -8,7 +8,7 @@ from registry.errors import ConflictError, InvalidError, RoleError
 from registry.models import ModelVersion, Promotion, RegisteredModel, Role
 from registry.services import promotion_plan_record, rolls_out_record
 from rollouts.models import RolloutPlan
-from rollouts.plan import Plan, PlanError, plan_document, read_plan
+from rollouts.plans.plan import Plan, PlanError, plan_document, read_plan
 from rollouts.routing import columns_withheld
 
 PLANNERS = (Role.ENGINEER, Role.APPROVER, Role.ADMIN)
@@ -19,7 +19,7 @@ def plan_save(*, actor: Actor, model: RegisteredModel, document: Any, note: str)
     """Put the next number of a model's plan in force; from then on its promotions to champion go by a rollout.
 
     Args:
-        document: as :func:`rollouts.plan.read_plan` takes it; None takes the model's own plan back, and its tier's holds.
+        document: as :func:`rollouts.plans.plan.read_plan` takes it; None takes the model's own plan back, and its tier's holds.
 
     Raises:
         RoleError: the actor is no engineer, approver or admin of the team.

@@ -9,9 +9,9 @@ from registry.audit_trail import audited
 from registry.models import Alias
 from registry.selectors.servables import is_routable
 from rollouts.decisions import Action, Decision, Situation, decide
-from rollouts.gateways import not_loaded
+from rollouts.gateways.reports import not_loaded
 from rollouts.models import LoadRefusal, Rollout
-from rollouts.plan import Plan
+from rollouts.plans.plan import Plan
 from rollouts.selectors.criteria import criteria_gates, due_in
 from rollouts.services.carrying import (
     LAPSED,

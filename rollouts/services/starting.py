@@ -16,7 +16,7 @@ from registry.services import promotion_complete, promotion_roll_out
 from registry.states import PromotionState
 from rollouts.judging import guards_of
 from rollouts.models import Rollout
-from rollouts.plan import Plan, plan_document
+from rollouts.plans.plan import Plan, plan_document
 from rollouts.selectors.plans import plan_for
 from rollouts.services.moves import PROCESS, calm, move
 from serving.contract import CHAMPION

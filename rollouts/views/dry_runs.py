@@ -12,13 +12,13 @@ from django.views.decorators.http import require_http_methods
 from registry.access import actor_of
 from registry.models import RegisteredModel
 from registry.views.models import visible_model
-from rollouts.charts import Chart, chart
-from rollouts.dry_run import Replay, replay_arms, replay_parted
 from rollouts.models import Rollout
-from rollouts.plan import Plan
-from rollouts.plan_text import PlanTextError, plan_from_yaml, plan_to_yaml
+from rollouts.plans.dry_run import Replay, replay_arms, replay_parted
+from rollouts.plans.plan import Plan
+from rollouts.plans.text import PlanTextError, plan_from_yaml, plan_to_yaml
+from rollouts.plans.units import show_share
 from rollouts.recordings import parted_spans, trial_spans
-from rollouts.units import show_share
+from rollouts.screen.charts import Chart, chart
 from rollouts.views.plan_editor import typed_plan
 from rollouts.views.plans import shown_plan
 

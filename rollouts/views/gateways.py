@@ -7,7 +7,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from registry.access import actor_of
 from registry.views.models import visible_model
-from rollouts.inventory import inventory
+from rollouts.gateways.inventory import inventory
 from rollouts.selectors import model_routing, routing_at
 
 

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_http_methods
 from registry.access import actor_of
 from registry.errors import RefusedError
 from rollouts import services
-from rollouts.acts import choices_for
 from rollouts.links import LinkError, read_link, seen
+from rollouts.screen.acts import choices_for
 from rollouts.views.rollouts import visible_rollout
 
 

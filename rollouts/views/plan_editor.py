@@ -16,11 +16,11 @@ from registry.models import Promotion, RegisteredModel
 from registry.views.models import visible_model
 from registry.views.promotions import visible_promotion
 from rollouts import selectors, services
-from rollouts.acts import may_bring_plan
 from rollouts.forms import EMPTY, ROWS, PlanForms
 from rollouts.models import RolloutPlan
-from rollouts.plan import Plan, plan_document
-from rollouts.plan_text import PlanTextError, plan_from_yaml, plan_to_yaml
+from rollouts.plans.plan import Plan, plan_document
+from rollouts.plans.text import PlanTextError, plan_from_yaml, plan_to_yaml
+from rollouts.screen.acts import may_bring_plan
 from rollouts.views.plans import PLANNERS, asked_plan, expected_of
 
 PARTS = {

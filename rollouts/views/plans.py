@@ -14,15 +14,15 @@ from registry.models import RegisteredModel
 from registry.selectors import policy_for
 from registry.views.models import visible_model
 from rollouts import selectors, services
-from rollouts.drawing import about, allowed
 from rollouts.forms import KINDS
 from rollouts.judging import alphas
 from rollouts.models import RolloutPlan
-from rollouts.plan import Freeze, Plan
-from rollouts.plan_text import plan_to_yaml
-from rollouts.planning import expectations
+from rollouts.plans.expected import expectations
+from rollouts.plans.plan import Freeze, Plan
+from rollouts.plans.text import plan_to_yaml
+from rollouts.plans.units import WEEKDAYS, show_share
 from rollouts.recordings import recorded_rates
-from rollouts.units import WEEKDAYS, show_share
+from rollouts.screen.drawing import about, allowed
 
 PLANNERS = services.PLANNERS
 

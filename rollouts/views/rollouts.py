@@ -19,18 +19,18 @@ from registry.models import ReferenceProfile
 from registry.selectors import policy_for, wants_rollout
 from registry.views.models import visible_model
 from registry.views.promotions import visible_promotion
-from rollouts.acts import acts_for, choices_for, may_bring_plan
-from rollouts.board import board_rows
-from rollouts.chart_set import charts_of
-from rollouts.history import all_lines, rollout_log
-from rollouts.lines import rollout_lines
 from rollouts.links import seen
 from rollouts.lookup import rollouts_of
 from rollouts.models import Rollout, RoutingTable
-from rollouts.screen import screen
+from rollouts.plans.units import show_share
+from rollouts.screen.acts import acts_for, choices_for, may_bring_plan
+from rollouts.screen.board import board_rows
+from rollouts.screen.chart_set import charts_of
+from rollouts.screen.history import all_lines, rollout_log
+from rollouts.screen.lines import rollout_lines
+from rollouts.screen.page import screen
 from rollouts.selectors import plan_for
 from rollouts.states import OPEN, State
-from rollouts.units import show_share
 
 BOARD = DIFFERENCES = 25
 AFTERWARDS = timedelta(seconds=30)  # the table without the candidate follows the end

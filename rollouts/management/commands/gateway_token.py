@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from registry.errors import RefusedError
-from rollouts.gateway_tokens import gateway_token_create, gateway_token_revoke
+from rollouts.gateways.tokens import gateway_token_create, gateway_token_revoke
 
 PROCESS = "manage.py"
 

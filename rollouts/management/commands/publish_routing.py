@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from rollouts.callers import callers_publish
+from rollouts.gateways.callers import callers_publish
 from rollouts.routing import routing_publish
 
 

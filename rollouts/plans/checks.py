@@ -6,7 +6,7 @@ from math import isfinite
 from zoneinfo import ZoneInfo, available_timezones
 
 from monitoring.guards import EVENTS
-from rollouts.plan_parts import Freeze, Guardrail, Plan, PlanError, Shadow, Step
+from rollouts.plans.parts import Freeze, Guardrail, Plan, PlanError, Shadow, Step
 from serving.contract import BASIS_POINTS
 
 LONGEST_S = 90 * 86_400

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rollouts.plan import Guardrail, Plan
-from rollouts.plan_checks import RATIOS
+from rollouts.plans.checks import RATIOS
+from rollouts.plans.plan import Guardrail, Plan
+from rollouts.plans.units import show_duration, show_ms, show_percent, show_share
 from rollouts.states import State
-from rollouts.units import show_duration, show_ms, show_percent, show_share
 
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"

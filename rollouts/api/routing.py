@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from registry.api.base import ApiView, Query
 from registry.models import RegisteredModel
-from rollouts.inventory import Holding, Inventory, Process, inventory
+from rollouts.gateways.inventory import Holding, Inventory, Process, inventory
 from rollouts.models import RoutingTable
 from rollouts.selectors import routes_of
 from serving.contract import Arm, Route, Version

@@ -10,7 +10,7 @@ import numpy as np
 
 from rollouts.decisions import Action, Counts, Known, Situation, decide
 from rollouts.judging import PART_S, Counted, Place, Sums, judge
-from rollouts.plan import Plan
+from rollouts.plans.plan import Plan
 from rollouts.states import Ask, State
 from rollouts.verdicts import Outcome, Verdict
 from serving.contract import BASIS_POINTS

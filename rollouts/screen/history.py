@@ -8,10 +8,10 @@ from typing import Any
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import Http404
 
-from rollouts.drawing import MARKS
 from rollouts.models import Rollout, RolloutAct, RolloutVerdict
+from rollouts.plans.units import show_share
+from rollouts.screen.drawing import MARKS
 from rollouts.states import State
-from rollouts.units import show_share
 from serving.contract import BASIS_POINTS
 
 PAGE = 25

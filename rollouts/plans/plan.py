@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from rollouts.plan_checks import check_plan
-from rollouts.plan_parts import Freeze, Guardrail, Plan, PlanError, Shadow, Step
+from rollouts.plans.checks import check_plan
+from rollouts.plans.parts import Freeze, Guardrail, Plan, PlanError, Shadow, Step
 
 __all__ = ["Freeze", "Guardrail", "Plan", "PlanError", "Shadow", "Step", "check_plan", "plan_document", "read_plan"]
 

@@ -18,10 +18,7 @@ from registry.errors import StaleBindingError
 from registry.models import ApiToken
 from registry.problems import PreconditionRequiredError
 from rollouts import services
-from rollouts.links import seen
-from rollouts.lookup import rollouts_of
-from rollouts.models import Rollout
-from rollouts.rollout_serializers import (
+from rollouts.api.serializers import (
     STATES,
     DisagreementSerializer,
     RolloutActSerializer,
@@ -30,8 +27,11 @@ from rollouts.rollout_serializers import (
     RolloutVerdictSerializer,
     StatusSerializer,
 )
-from rollouts.screen import screen
-from rollouts.status_text import status_text
+from rollouts.links import seen
+from rollouts.lookup import rollouts_of
+from rollouts.models import Rollout
+from rollouts.screen.page import screen
+from rollouts.screen.status_text import status_text
 
 IF_MATCH = OpenApiParameter(
     "If-Match",

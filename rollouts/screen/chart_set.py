@@ -3,11 +3,11 @@
 import math
 
 from monitoring.guards import EVENTS
-from rollouts.charts import Chart, chart
-from rollouts.lines import RolloutLines
 from rollouts.models import Rollout
+from rollouts.plans.units import show_share
+from rollouts.screen.charts import Chart, chart
+from rollouts.screen.lines import RolloutLines
 from rollouts.selectors.verdicts import latest_verdicts
-from rollouts.units import show_share
 
 
 def charts_of(rollout: Rollout, lines: RolloutLines) -> list[Chart]:

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from registry.models import Alias, ApiToken
 from registry.selectors import live_tokens
-from rollouts.gateways import living_gateways
+from rollouts.gateways.reports import living_gateways
 from rollouts.models import PublishedCallers
 from rollouts.routing import MOST_AHEAD, only_publisher, wake_gateways
 from serving.contract import CHAMPION, Caller, CallerList, callers_path, read_callers, write_callers

@@ -5,16 +5,16 @@ from datetime import datetime, timedelta
 
 from monitoring.selectors import TrialEvidence, trial_evidence
 from registry.selectors import Check
-from rollouts import drawing
-from rollouts.figures import Figure, figures
-from rollouts.guard_rows import Row, rows
 from rollouts.models import Rollout
-from rollouts.plan import Plan
+from rollouts.plans.plan import Plan
+from rollouts.plans.units import show_share
+from rollouts.screen import drawing
+from rollouts.screen.figures import Figure, figures
+from rollouts.screen.guard_rows import Row, rows
 from rollouts.selectors.criteria import criteria_checks, criteria_of
 from rollouts.selectors.looking import look_at
 from rollouts.services.moves import elapsed
 from rollouts.states import State
-from rollouts.units import show_share
 
 STALE_AFTER = timedelta(seconds=30)  # of an open rollout that nothing has looked at
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from rollouts import units
-from rollouts.plan import Plan, PlanError, read_plan
+from rollouts.plans import units
+from rollouts.plans.plan import Plan, PlanError, read_plan
 
 LONGEST = 50_000  # characters
 # Field of the plan → its name in text, how it is read and shown. What is not named here is the same in both.

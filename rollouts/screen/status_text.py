@@ -1,9 +1,9 @@
 """A rollout on one screen of a terminal. Pure: what its page shows in, text out."""
 
-from rollouts.drawing import StepMark
-from rollouts.guard_rows import Row
 from rollouts.models import Rollout
-from rollouts.screen import Screen
+from rollouts.screen.drawing import StepMark
+from rollouts.screen.guard_rows import Row
+from rollouts.screen.page import Screen
 
 WIDTH = 96
 METER = 21  # characters; the middle one knows nothing

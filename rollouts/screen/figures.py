@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from monitoring.selectors import TrialEvidence
 from registry.models import ErrorBudget
 from rollouts.models import Rollout
-from rollouts.plan import Plan
-from rollouts.units import show_duration, show_percent, show_share
+from rollouts.plans.plan import Plan
+from rollouts.plans.units import show_duration, show_percent, show_share
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from monitoring.models import TrialDisagreement
-from rollouts.figures import Figure
-from rollouts.guard_rows import Row
 from rollouts.models import Rollout, RolloutAct, RolloutVerdict
-from rollouts.screen import Screen, screen
+from rollouts.screen.figures import Figure
+from rollouts.screen.guard_rows import Row
+from rollouts.screen.page import Screen, screen
 from rollouts.states import Ask, State
 
 STATES = [state.value for state in State]

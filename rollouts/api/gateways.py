@@ -17,10 +17,10 @@ from rest_framework.views import APIView
 
 from registry.api.base import Query
 from registry.errors import InvalidError
-from rollouts.gateway_tokens import gateway_token_by_secret
-from rollouts.gateways import states_note
+from rollouts.gateways.publishing import NoSeatError, published_document, published_tag, wait_for_change
+from rollouts.gateways.reports import states_note
+from rollouts.gateways.tokens import gateway_token_by_secret
 from rollouts.models import GatewayToken
-from rollouts.publishing import NoSeatError, published_document, published_tag, wait_for_change
 from serving.contract import LONGEST_WAIT_S, Report
 
 ASK_AGAIN_S = 1
@@ -49,7 +49,7 @@ class GatewayAuthentication(BaseAuthentication):
 class GatewayScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its __init_subclass__
     """Names gateways' tokens in the document."""
 
-    target_class = "rollouts.gateway_api.GatewayAuthentication"
+    target_class = "rollouts.api.gateways.GatewayAuthentication"
     name = "gateway"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:

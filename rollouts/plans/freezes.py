@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from rollouts.plan_parts import Freeze
+from rollouts.plans.parts import Freeze
 
 
 @dataclass(frozen=True)

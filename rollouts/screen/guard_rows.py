@@ -9,12 +9,12 @@ from django.db.models import Sum
 
 from monitoring.charts import line as path_of
 from monitoring.models import TelemetryWindow
-from rollouts import drawing
 from rollouts.judging import alphas
-from rollouts.lines import GuardLines, rollout_lines
 from rollouts.models import Rollout, RolloutVerdict
-from rollouts.plan import Guardrail
-from rollouts.plan_checks import PAIRED
+from rollouts.plans.checks import PAIRED
+from rollouts.plans.plan import Guardrail
+from rollouts.screen import drawing
+from rollouts.screen.lines import GuardLines, rollout_lines
 from rollouts.selectors.verdicts import latest_verdicts
 
 RECENT = timedelta(minutes=10)

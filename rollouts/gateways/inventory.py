@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models.functions import Now
 
 from registry.models import RegisteredModel, Team
-from rollouts.gateways import ALIVE, state_of, unknown_versions
+from rollouts.gateways.reports import ALIVE, state_of, unknown_versions
 from rollouts.models import GatewayProcess, RoutingTable
 from serving.contract import GatewayState
 

@@ -6,7 +6,7 @@ from django.db.models import Max
 
 from registry.models import Alert
 from registry.services.alert_looks import Found, alert_sweep
-from rollouts.gateways import PROCESS, REMEMBERED, living_gateways
+from rollouts.gateways.reports import PROCESS, REMEMBERED, living_gateways
 from rollouts.models import GatewayProcess, RoutingTable
 
 KIND = "gateway_stale"

@@ -20,11 +20,11 @@ from registry.api.parsers import BodyTooLargeError, StrictJSONParser
 from registry.errors import InvalidError
 from registry.models import RegisteredModel
 from rollouts import selectors, services
-from rollouts.dry_run import Replay, replay_arms, replay_parted
 from rollouts.models import Rollout, RolloutPlan
-from rollouts.plan import Plan, PlanError, plan_document, read_plan
-from rollouts.plan_text import PlanTextError, plan_from_yaml, plan_to_yaml
-from rollouts.planning import Expectation, expectations
+from rollouts.plans.dry_run import Replay, replay_arms, replay_parted
+from rollouts.plans.expected import Expectation, expectations
+from rollouts.plans.plan import Plan, PlanError, plan_document, read_plan
+from rollouts.plans.text import PlanTextError, plan_from_yaml, plan_to_yaml
 from rollouts.recordings import parted_spans, recorded_rates, trial_spans
 
 YAML = "application/yaml"

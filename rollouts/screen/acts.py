@@ -7,9 +7,9 @@ from registry.models import Promotion, Role
 from registry.selectors import contributor_ids
 from registry.states import PromotionState
 from rollouts.models import Rollout
+from rollouts.plans.units import show_share
 from rollouts.services.people import RUNNERS
 from rollouts.states import Ask, State
-from rollouts.units import show_share
 
 
 @dataclass(frozen=True)

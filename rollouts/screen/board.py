@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from rollouts import drawing
 from rollouts.models import Rollout, RolloutAct, RolloutVerdict
-from rollouts.screen import lead
+from rollouts.plans.units import show_share
+from rollouts.screen import drawing
+from rollouts.screen.page import lead
 from rollouts.services.moves import elapsed
 from rollouts.states import State
-from rollouts.units import show_share
 
 
 @dataclass(frozen=True)

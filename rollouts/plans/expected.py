@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from monitoring.guards import EVENTS
-from rollouts.plan import Guardrail, Plan
+from rollouts.plans.plan import Guardrail, Plan
 from rollouts.verdicts import requests_to_fail, requests_to_pass, split_alpha
 from serving.contract import BASIS_POINTS
 

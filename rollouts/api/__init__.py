@@ -1,0 +1,1 @@
+"""The REST API of rollouts, mounted under `/api/v1/`."""

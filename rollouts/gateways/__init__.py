@@ -1,0 +1,1 @@
+"""What gateways of all hosts are handed, and what they report back."""
