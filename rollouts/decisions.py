@@ -149,7 +149,7 @@ def _begin(plan: Plan, at: Situation) -> Decision:
 def _go_on(plan: Plan, at: Situation, gates: Sequence[Gate]) -> Decision:
     unmet = [gate for gate in gates if not gate.met]
     if unmet:
-        return Decision(Action.HOLD, " ".join(gate.text for gate in unmet))
+        return Decision(Action.HOLD, _said(unmet, _missing(at)))
     held = frozen(plan.freezes, at.now)
     if held:
         return Decision(Action.HOLD, _frozen(held))
@@ -161,6 +161,18 @@ def _go_on(plan: Plan, at: Situation, gates: Sequence[Gate]) -> Decision:
     if plan.promote_gate:
         return Decision(Action.ASK, f"{reason} The plan has a person take the last step.", ask=Ask.PROMOTE)
     return Decision(Action.PROMOTE, reason)
+
+
+def _said(unmet: Sequence[Gate], missing: Sequence[Known]) -> str:
+    """Return why a phase goes on: guardrails that lack the same are named together, and no reason is told twice."""
+    lacking: dict[str, list[str]] = {}
+    for known in missing:
+        lacking.setdefault(known.reason, []).append(known.guard.name)
+    together = [f"{', '.join(names)}: no data. {why}".strip() for why, names in lacking.items()]
+    told = {f"{gate}:{known.guard.name}" for known in missing for gate in ("data", "pass")}
+    first = next((place for place, gate in enumerate(unmet) if gate.name in told), 0)
+    texts = [gate.text for gate in unmet if gate.name not in told]
+    return " ".join([*texts[:first], *together, *texts[first:]])
 
 
 def _step(plan: Plan, step: int, why: str) -> Decision:
@@ -215,16 +227,20 @@ def _exposure(counts: Counts, callers: int, failures: int) -> Gate:
 
 def _data(at: Situation) -> list[Gate]:
     """Return an unmet gate for each guardrail that should know something in this phase by now, and does not."""
-    missing = [
+    return [
+        Gate(f"data:{known.guard.name}", False, f"{known.guard.name}: no data. {known.reason}".strip())
+        for known in _missing(at)
+    ]
+
+
+def _missing(at: Situation) -> list[Known]:
+    """Return what is known of each guardrail that should know something in this phase by now, and does not."""
+    return [
         known
         for known in at.verdicts
         if known.outcome is Outcome.NO_DATA
         and (known.guard.kind in SHADOWED) == at.is_shadow
         and known.guard.kind not in LABELLED  # labels may come long after: its pass is what the last step asks for
-    ]
-    return [
-        Gate(f"data:{known.guard.name}", False, f"{known.guard.name}: no data. {known.reason}".strip())
-        for known in missing
     ]
 
 

@@ -91,6 +91,20 @@ def test_silence_is_told_and_never_moves_anything():
     assert not decide(PLAN, replace(PENDING, counts=Counts(quiet=timedelta(hours=1)))).silent
 
 
+def test_what_several_guardrails_lack_is_said_once():
+    quality = Guardrail("mean", "mean", margin=0.05)
+    plan = msgspec.structs.replace(PLAN, guardrails=[LATENCY, quality])
+    unheard = [
+        Known(guard, Outcome.NO_DATA, f"{guard.name}: no data. Nobody asked.", "Nobody asked.")
+        for guard in plan.guardrails
+    ]
+
+    decision = decide(plan, replace(LAST, verdicts=unheard))
+
+    assert decision.reason.count("latency") == decision.reason.count("Nobody asked.") == 1
+    assert "latency, mean: no data. Nobody asked." in decision.reason
+
+
 def test_shadow_ends_with_the_pass_that_it_alone_can_give():
     shadow = replace(FIRST, state=State.SHADOW, is_shadow=True)
 
