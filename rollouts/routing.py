@@ -30,6 +30,10 @@ from serving.contract import BASIS_POINTS, CANARY, CHAMPION, SHADOW, Arm, Route,
 ADVISORY_LOCK = 0x524F_5554  # "ROUT": one publisher at a time
 MOST_AHEAD = 1_000_000  # of the history, that a gateway is believed to be: no day of tables was ever so long
 CHANNEL = "routing"  # where PostgreSQL tells that something was published
+TOLD = (
+    "number", "artifact_state", "refusal", "format", "artifact_path", "artifact_digest", "manifest", "signature", "archived_at",
+    "retired_at", "model__team__governed",
+)  # fmt: skip
 OPEN = [state.value for state in PromotionState if state.is_open]
 
 
@@ -48,14 +52,14 @@ def compose() -> list[Route]:
     """
     champions = list(
         Alias.objects.filter(name=CHAMPION, model__archived_at__isnull=True, model__retired_at__isnull=True)
-        .select_related("model", "version")
         .order_by("model__name")
-    )
-    serving = {champion.model_id: champion.version_id for champion in champions}
+        .values_list("model_id", "model__name", "model__task", "version_id", "version__number")
+    )  # of thousands, each second: rows are read without what no route says
+    serving = {model: version for model, _, _, version, _ in champions}
     former = _former(serving)
-    versions, aliases = _wanted(serving, former.values())
+    versions, aliases = _wanted(serving, [version for version, _ in former.values()])
     columns = dict(LogPolicy.objects.in_force().values_list("model_id", "columns"))
-    standby = {version.model_id: {version.number} for version in former.values()}
+    standby = {model: {number} for model, (_, number) in former.items()}
     splits = {}
     for rollout in Rollout.objects.filter(state__in=OPEN_ROLLOUTS, champion__in=serving.values()).select_related(
         "candidate"
@@ -65,18 +69,18 @@ def compose() -> list[Route]:
             standby.setdefault(rollout.model_id, set()).add(rollout.candidate.number)
     return [
         Route(
-            model=champion.model.name,
-            model_id=champion.model_id,
-            task=champion.model.task,
-            arms=_split(champion.version.number, splits.get(champion.model_id)),
-            aliases={name: n for name, n in aliases[champion.model_id].items() if n in versions[champion.model_id]},
-            versions=list(versions[champion.model_id].values()),
-            standby=[n for n in versions[champion.model_id] if n in standby.get(champion.model_id, set())],
-            sensitive=columns.get(champion.model_id, {}),
-            **_keys(champion.model_id, splits.get(champion.model_id), columns.get(champion.model_id, {})),
+            model=name,
+            model_id=model,
+            task=task,
+            arms=_split(number, splits.get(model)),
+            aliases={alias: n for alias, n in aliases[model].items() if n in versions[model]},
+            versions=list(versions[model].values()),
+            standby=[n for n in versions[model] if n in standby.get(model, set())],
+            sensitive=columns.get(model, {}),
+            **_keys(model, splits.get(model), columns.get(model, {})),
         )
-        for champion in champions
-        if champion.version.number in versions[champion.model_id]
+        for model, name, task, _, number in champions
+        if number in versions[model]
     ]
 
 
@@ -218,8 +222,8 @@ def _on_disk() -> contract.RoutingTable | None:
         return None
 
 
-def _former(champions: dict[int, int]) -> dict[int, ModelVersion]:
-    """Return, by model, the latest version that was champion before and could be again.
+def _former(champions: dict[int, int]) -> dict[int, tuple[int, int]]:
+    """Return, by model, key and number of the latest version that was champion before and could be again.
 
     Args:
         champions: version by model.
@@ -232,13 +236,13 @@ def _former(champions: dict[int, int]) -> dict[int, ModelVersion]:
         .exclude(version__in=champions.values())
         .order_by("model_id", "-id")
         .distinct("model_id")
-        .select_related("version")
+        .values_list("model_id", "version_id", "version__number")
     )  # fmt: skip
-    return {move.model_id: move.version for move in moves if move.version}
+    return {model: (version, number) for model, version, number in moves}
 
 
 def _wanted(
-    champions: dict[int, int], former: Iterable[ModelVersion]
+    champions: dict[int, int], former: Iterable[int]
 ) -> tuple[dict[int, dict[int, Version]], dict[int, dict[str, int]]]:
     """Return, by model, the versions to keep loaded (newest first, by number) and what each alias names.
 
@@ -247,19 +251,25 @@ def _wanted(
         former: former champions.
     """
     aliases: dict[int, dict[str, int]] = {model: {} for model in champions}
-    wanted = set(champions.values())
-    for alias in Alias.objects.filter(model__in=champions).select_related("version").order_by("name"):
-        aliases[alias.model_id][alias.name] = alias.version.number
-        wanted.add(alias.version_id)
-    wanted.update(version.pk for version in former)
+    wanted = {*champions.values(), *former}
+    named = Alias.objects.filter(model__in=champions).order_by("name")
+    for model, name, pk, number in named.values_list("model_id", "name", "version_id", "version__number"):
+        aliases[model][name] = number
+        wanted.add(pk)
     wanted.update(Promotion.objects.filter(model__in=champions, state__in=OPEN).values_list("version_id", flat=True))
     versions: dict[int, dict[int, Version]] = {model: {} for model in champions}
-    bundles, conversions = bundles_of(wanted), conversions_of(wanted)
-    for version in ModelVersion.objects.filter(pk__in=wanted).select_related("model__team").order_by("-number"):
-        if is_routable(version):
-            versions[version.model_id][version.number] = served_version(
-                version, bundles.get(version.pk, {}), conversions.get(version.pk)
-            )
+    found = ModelVersion.objects.filter(
+        pk__in=wanted, artifact_state=ArtifactState.VERIFIED, refusal="", signature__has_key="inputs",
+        archived_at__isnull=True, retired_at__isnull=True,
+    )  # fmt: skip
+    told = found.select_related("model__team").only(*TOLD).order_by("-number")
+    routable = [version for version in told if is_routable(version)]
+    keys = [version.pk for version in routable]
+    bundles, conversions = bundles_of(keys), conversions_of(keys)
+    for version in routable:
+        versions[version.model_id][version.number] = served_version(
+            version, bundles.get(version.pk, {}), conversions.get(version.pk)
+        )
     return versions, aliases
 
 
