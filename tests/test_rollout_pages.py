@@ -208,6 +208,9 @@ def test_panels_of_model_and_promotion(canary):
 
     assert "canary v2 at 1%" in text(client.get(f"/models/{canary.model.name}/rollout-panel/"))
     assert f"Rollout #{canary.pk}" in text(client.get(f"/promotions/{canary.promotion_id}/rollout-panel/"))
+    whole = client.get(canary.model.path).content.decode()
+    assert f'<a href="{canary.promotion.path}#rollout">v{canary.candidate.number} is rolling out</a>' in whole
+    assert "asks to become" not in whole
 
 
 def test_differences_say_what_they_share():
