@@ -170,6 +170,7 @@ def evaluate(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Measure a version on rows of its team, against the present champion."""
     actor = actor_of(request)
     version = visible_version(actor, name, number)
+    actor.require(version.model.team, Role.ENGINEER)
     form = MeasureForm(request.POST, version=version)
     if not form.is_valid():
         messages.error(request, "Choose rows on which it is not measured yet.")
