@@ -240,7 +240,7 @@ def _first_term(distance: float, n: int) -> float:
 
 def jensen_shannon(before: Integers, now: Integers) -> float:
     """Return the Jensen-Shannon distance (square root of the divergence in nats)."""
-    return float(scipy.spatial.distance.jensenshannon(before / before.sum(), now / now.sum()))
+    return float(scipy.spatial.distance.jensenshannon(before, now))
 
 
 def population_stability(before: Integers, now: Integers) -> float:
