@@ -111,6 +111,23 @@ def test_of_many_columns_those_are_asked_after_that_the_trees_made_most_of(monke
     assert tell_apart(rows(400, 6), rows(400, 7, shift=1), COLUMNS).importances == {"b": 1}
 
 
+def test_a_column_is_weighed_by_rows_that_were_not_trained_on_with_its_values_dealt_anew(monkeypatch):
+    asked = []
+    area = classifier._area
+    monkeypatch.setattr(
+        classifier, "_area", lambda model, values, labels: asked.append(values) or area(model, values, labels)
+    )
+
+    tell_apart(rows(400, 6), rows(400, 7), {"a": "number", "b": "number"})
+
+    parts = asked[: classifier.PARTS]
+    for i, values in enumerate(asked[classifier.PARTS :]):
+        held = parts[i % classifier.PARTS]
+        np.testing.assert_array_equal(np.sort(values, axis=0), np.sort(held, axis=0))
+        same = [np.array_equal(one, other, equal_nan=True) for one, other in zip(values.T, held.T, strict=True)]
+        assert sorted(same) == [False, True]
+
+
 def test_more_trees_tell_the_sides_apart_better(monkeypatch):
     sides = rows(600, 6, together=0.0), rows(600, 7)
     many = tell_apart(*sides, COLUMNS).auc
