@@ -69,6 +69,7 @@ def test_an_empty_side_has_no_statistics(made, reference, current):
     assert pair.statistics() == dict.fromkeys(STATISTICS)
     assert (pair.n, pair.reference_n) == (len(current), len(reference))
     assert getattr(pair, "std", 0) == 0
+    assert getattr(pair, "distinct", len(reference)) == len(reference)
 
 
 @pytest.mark.parametrize(("distinct", "by_value"), [(20, True), (21, False)])

@@ -123,7 +123,7 @@ def test_scaled_rules_stand_for_the_same_share_of_any_window(hours):
     window = timedelta(hours=hours)
 
     for rule, (name, severity, share, _) in zip(rules_for(window), BASE, strict=True):
-        assert (rule.name, rule.severity) == (name, severity)
+        assert (rule.name, rule.severity, rule.share) == (name, severity, share)
         assert rule.rate * (rule.long / window) == pytest.approx(share)
         assert rule.rate >= 0.95  # burning just in time never calls anybody, but for rounding to five minutes
         assert rule.long % GRAIN == rule.short % GRAIN == timedelta()
@@ -198,6 +198,9 @@ def test_no_data_and_too_few_failures_never_end_what_burns():
 def test_of_time_slices_the_failures_within_them_count_and_of_cost_none_do():
     assert look((2, 3), (1, 1), slices=True, failed=2).burning is None
     assert look((2, 3), (1, 1), slices=True, failed=3).burning is True
+    doubtful = {"days": Seen(*[LookBack(8, 720, 8)] * 3)}
+    told = [burns([RULES[3]], doubtful, objective=0.99, slices=slices)[0].burning for slices in (True, False)]
+    assert told == [True, None]  # slices that follow each other are no trials, so that chance is not asked
     bare = LookBack(2, 3)
     assert burns([FAST], {FAST.name: Seen(bare, bare, bare)}, objective=0.99, slices=True)[0].burning is True
 
@@ -280,6 +283,8 @@ def test_an_outage_is_told_for_tickets_too_and_by_the_rules_that_have_traffic():
     assert after(by_slow_alone) == timedelta(hours=6) * (5 / 60)  # four of 60 burn fast enough, and may still be chance
     assert after(counted, severity=Severity.TICKET) == timedelta(hours=24) * (9 / 240)
     assert after(by_slow_alone, severity=Severity.TICKET) is None
+    three = burns([FAST], {"fast": Seen(LookBack(0, 3, 0))}, objective=0.999)
+    assert outage_calls_after(three, objective=0.999) == timedelta(hours=1)  # it takes all of them
 
 
 records = st.lists(
@@ -371,7 +376,9 @@ def test_a_request_counts_once_however_many_rows_it_has():
 
 
 def test_values_of_a_slice_are_compared_as_text():
-    assert [text_of(value) for value in (1, 1.0, 1.5, True, "JFK", None)] == ["1", "1", "1.5", "true", "JFK", ""]
+    values = 1, 1.0, 1.5, True, False, "JFK", None
+
+    assert [text_of(value) for value in values] == ["1", "1", "1.5", "true", "false", "JFK", ""]
 
 
 def test_costs_by_the_price_that_was_in_force():
