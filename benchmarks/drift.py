@@ -24,8 +24,8 @@ import polars as pl
 from benchmarks.catalogue import ROOT
 from benchmarks.drift_data import KINDS, SHAPES, columns_of, table
 from benchmarks.report import Row, arguments, finish
+from monitoring.drift.features import SLOTS, Cells, Feature, add_all, cells_of, features_of
 from monitoring.drifting import Binned, Finding, Reference, binned_of, evidently_rules, judge, reference_of, samples
-from monitoring.features import SLOTS, Cells, Feature, add_all, cells_of, features_of
 from registry.histograms import bins_of, category_histogram, number_histogram
 
 REFERENCE = 100_000

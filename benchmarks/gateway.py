@@ -254,7 +254,7 @@ class Ours:
 
 def _requests_in_lake() -> tuple[Counter[str], int]:
     """Return how many requests of each arm were answered, and how many records are there twice."""
-    from monitoring.lake import open_table
+    from monitoring.predictions.lake import open_table
 
     table = open_table()
     if table is None:

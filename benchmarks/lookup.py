@@ -28,8 +28,8 @@ def main() -> None:
     options = arguments(__doc__ or "")
     per_day = 20_000 if options.quick else 200_000
     with installation():
-        from monitoring.lake import table_path
-        from monitoring.lookup import rows_of
+        from monitoring.predictions.lake import table_path
+        from monitoring.predictions.lookup import rows_of
 
         ids = [_fill(n, per_day) for n in range(DAYS)]
         there = [ids[n * DAYS // ROUNDS] for n in range(ROUNDS)]
@@ -55,7 +55,7 @@ def _fill(day: int, rows: int) -> str:
     """Write one day's predictions, and return one of their ids."""
     from deltalake import CommitProperties
 
-    from monitoring.lake import PREDICTIONS, SCHEMA, write
+    from monitoring.predictions.lake import PREDICTIONS, SCHEMA, write
 
     draw = np.random.default_rng(day)
     ids = [uuid.uuid4().hex for _ in range(rows)]
@@ -72,7 +72,7 @@ def _fill(day: int, rows: int) -> str:
 
 def _read_all(request_id: str) -> int:
     """Return in how many rows of all files the id is, reading that column alone."""
-    from monitoring.lake import table_path
+    from monitoring.predictions.lake import table_path
 
     found = 0
     for path in table_path().rglob("*.parquet"):

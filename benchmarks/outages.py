@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from benchmarks.gateway_faults import Outcome, asking, outcome, records, until
 from controlplane.embedded import Postgres, free_port
-from monitoring import lake
+from monitoring.predictions import lake
 from monitoring.shipping import ship
 from rollouts.gateways.callers import callers_publish
 from rollouts.gateways.tokens import gateway_token_create

@@ -26,8 +26,8 @@ def main() -> None:
     options = arguments(__doc__ or "")
     total = 100_000 if options.quick else 1_000_000
     with installation():
-        from monitoring import quality_counting
         from monitoring.models import QualityWindow
+        from monitoring.quality import counting as quality_counting
 
         model_id = _model(total)
         first, *_ = [_fill(model_id, hour, total // HOURS) for hour in range(HOURS)]
@@ -78,7 +78,7 @@ def _fill(model_id: int, hour: int, rows: int) -> list[str]:
     """Write an hour of predictions and their labels, and return ten of the ids."""
     from deltalake import CommitProperties
 
-    from monitoring.lake import PREDICTIONS, SCHEMA, write
+    from monitoring.predictions.lake import PREDICTIONS, SCHEMA, write
 
     draw = np.random.default_rng(hour)
     ids = [uuid.UUID(bytes=draw.bytes(16)).hex for _ in range(rows)]
@@ -99,8 +99,8 @@ def _fill(model_id: int, hour: int, rows: int) -> list[str]:
 def _label(model_id: int, ids: list[str], received: datetime, happened: np.ndarray | None = None) -> None:
     from deltalake import CommitProperties
 
-    from monitoring import lake
-    from monitoring.labels import SCHEMA, TABLE
+    from monitoring.labelling.labels import SCHEMA, TABLE
+    from monitoring.predictions import lake
 
     n = len(ids)
     given = {

@@ -74,7 +74,7 @@ def _version() -> int:
 
 def _fill(version_id: int, seconds: int, periods: int) -> None:
     """Write so many histograms of a span, back from now."""
-    from monitoring.features import MISSING, SLOTS, Cells
+    from monitoring.drift.features import MISSING, SLOTS, Cells
     from monitoring.models import FeatureHistogram
 
     draw = np.random.default_rng(seconds)
@@ -114,7 +114,7 @@ def _as_shipped(version_id: int, *, minutes: int) -> float:
     """Count so many minutes in the shipper's steps, and return the median of a step in ms."""
     from django.db import transaction
 
-    from monitoring.counting import _count_features
+    from monitoring.counting.shipped import _count_features
     from registry.models import ModelVersion
     from serving.contract import PredictionRecord
 
@@ -143,10 +143,10 @@ def _trial(version_id: int) -> tuple[float, float]:
     from django.contrib.auth.models import User
     from django.db import transaction
 
-    from monitoring.guards import Guard
+    from monitoring.counting.trials import count_trials
     from monitoring.models import Trial
     from monitoring.services import trial_open
-    from monitoring.trial_counting import count_trials
+    from monitoring.trials.guards import Guard
     from registry import services
     from registry.access import Actor
     from registry.models import ModelVersion

@@ -69,7 +69,7 @@ def _copies(table: str, instants: tuple[str, ...], *, span: int, times: int, eve
 def _looks(version: Any, now: datetime) -> None:
     """Count some hours of inputs, a tenth of which moved, and look at it as the periodic task does."""
     from monitoring import services
-    from monitoring.features import cells_of, features_of
+    from monitoring.drift.features import cells_of, features_of
     from monitoring.models import FeatureHistogram
     from registry.histograms import profile_of
     from registry.services import reference_record
@@ -106,7 +106,7 @@ def _columns(random: np.random.Generator, rows: int, *, moved: bool) -> dict[str
 def _quality(version: Any, now: datetime) -> None:
     """Say what is watched, and count yesterday hour by hour as labels told it, beside a canary and a shadow."""
     from monitoring.models import QualityPolicy
-    from monitoring.quality_replacing import replace_pairs, replace_windows
+    from monitoring.quality.replacing import replace_pairs, replace_windows
 
     model = version.model
     policy = QualityPolicy.objects.create(
@@ -120,7 +120,7 @@ def _quality(version: Any, now: datetime) -> None:
 
 
 def _windows(start: float) -> Iterator[tuple[Any, Any]]:
-    from monitoring.quality_sums import Key, probabilities
+    from monitoring.quality.sums import Key, probabilities
 
     for n in range(24):
         for arm, share in SHARES.items():
@@ -131,8 +131,8 @@ def _windows(start: float) -> Iterator[tuple[Any, Any]]:
 
 
 def _pairs(start: float) -> Iterator[tuple[Any, Any]]:
-    from monitoring.quality_pairs import probability_pairs
-    from monitoring.quality_rows import PairKey
+    from monitoring.quality.pairs import probability_pairs
+    from monitoring.quality.rows import PairKey
 
     for n in range(24):
         scores, labels = _told(n, 500)
@@ -151,7 +151,7 @@ def _told(seed: int, rows: int) -> tuple[Any, Any]:
 def _reference(version: Any) -> dict[int, Any]:
     """Keep what estimates of the version rest on, as its job would have."""
     from monitoring.models import QualityReference
-    from monitoring.quality_sums import probabilities
+    from monitoring.quality.sums import probabilities
 
     scores, labels = _told(99, 20_000)
     sums = probabilities(scores, labels, threshold=0.5)

@@ -14,8 +14,8 @@ from typing import Any
 from scipy.special import betaincinv
 
 from experiments.contracts.rules import Categories, LiveFreshness, LiveRows, Nulls, Range, Rule, percent
-from monitoring.features import BROKEN, MISSING, UNSEEN, Feature
-from monitoring.tails import Tails, reach_of
+from monitoring.drift.features import BROKEN, MISSING, UNSEEN, Feature
+from monitoring.drift.tails import Tails, reach_of
 
 MIN_ROWS = 50  # fewer say nothing about a share
 CHANCE = 0.01  # that any rule of a contract is called broken by chance, in one look

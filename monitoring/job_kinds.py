@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from experiments.models import TrainingRun
 from jobs.kinds import JobContext, job_kind
-from monitoring.drift import counted, verdict
+from monitoring.drift.words import counted, verdict
 from monitoring.drifting.windows import MIN_ROWS
 from monitoring.models import DriftReport
 from monitoring.selectors import reference_of
@@ -26,7 +26,8 @@ def drift_report(ctx: JobContext) -> None:
     """Compare a version's latest predictions with its training rows, row by row, and keep the report."""
     # Heavy libraries are imported here, because this module is imported wherever a job is queued.
     from experiments.selectors import dataset_rows
-    from monitoring import full_report, lake
+    from monitoring.drift import full_report
+    from monitoring.predictions import lake
 
     version = ModelVersion.objects.select_related("model__team").get(pk=ctx.params["version_id"])
     data = reference_of(version)
@@ -96,7 +97,7 @@ def drift_report(ctx: JobContext) -> None:
 @job_kind("retraining_freeze", queue="monitoring", timeout_s=1800, memory_mb=4096, max_attempts=2)
 def retraining_freeze(ctx: JobContext) -> None:
     """Freeze the labelled predictions that a retraining learns from as a data set version."""
-    from monitoring import freezing
+    from monitoring.labelling import freezing
 
     freezing.freeze(ctx)
 
@@ -104,7 +105,7 @@ def retraining_freeze(ctx: JobContext) -> None:
 @job_kind("lake_compact", queue="monitoring", timeout_s=3600, memory_mb=4096)
 def lake_compact(ctx: JobContext) -> None:
     """Join the small files of a team's days in the lake, and delete the replaced ones that no reader needs any more."""
-    from monitoring import tidying
+    from monitoring.predictions import tidying
     from monitoring.selectors.lake import scattered
 
     due = scattered(today=timezone.now().date()).get(ctx.scope, [])
@@ -119,7 +120,7 @@ def lake_compact(ctx: JobContext) -> None:
 @job_kind("lake_retain", queue="monitoring", timeout_s=3600, memory_mb=4096)
 def lake_retain(ctx: JobContext) -> None:
     """Forget the days of a team's models that their policies keep no longer."""
-    from monitoring import tidying
+    from monitoring.predictions import tidying
     from monitoring.selectors.lake import surplus
 
     due = surplus(today=timezone.now().date()).get(ctx.scope, [])
@@ -135,6 +136,6 @@ def lake_retain(ctx: JobContext) -> None:
 @job_kind("quality_reference", queue="evaluation", timeout_s=900, memory_mb=3072, max_attempts=2)
 def quality_reference(ctx: JobContext) -> None:
     """Predict the labelled rows that a version was measured on, and keep what estimates without labels rest on."""
-    from monitoring import quality_fitting
+    from monitoring.quality import fitting as quality_fitting
 
     quality_fitting.fit_reference(ctx)

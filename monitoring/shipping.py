@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 from django.conf import settings
 
-from monitoring import lake
-from monitoring.counting import count
-from monitoring.lake import Segment
+from monitoring.counting.shipped import count
+from monitoring.counting.trials import expire_held
 from monitoring.locks import alone_under
-from monitoring.trial_counting import expire_held
+from monitoring.predictions import lake
+from monitoring.predictions.lake import Segment
 from serving.contract import SEALED, read_segment, sealed_segments
 
 logger = logging.getLogger(__name__)

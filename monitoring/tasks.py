@@ -6,17 +6,14 @@ from celery import shared_task
 from django.utils import timezone
 
 from jobs.tasks import Hint
-from monitoring import (
-    labelled,
-    labels,
-    quality_counting,
-    quality_tidying,
-    rollup,
-    services,
-    shipping,
-    slo_counting,
-    trial_tidying,
-)
+from monitoring import services, shipping
+from monitoring.counting import objectives as slo_counting
+from monitoring.counting import rollup
+from monitoring.labelling import labels
+from monitoring.labelling import trials as labelled
+from monitoring.quality import counting as quality_counting
+from monitoring.quality import tidying as quality_tidying
+from monitoring.trials import tidying as trial_tidying
 
 _turns = threading.BoundedSemaphore(2)  # one that looks, and one that sees what came after that one looked
 

@@ -43,8 +43,8 @@ TARGETS = (
     Target(
         "slo",
         (
-            "monitoring/slo.py", "monitoring/slo_burn.py", "monitoring/slo_cost.py", "monitoring/slo_tally.py",
-            "monitoring/slo_windows.py",
+            "monitoring/slo/arithmetic.py", "monitoring/slo/burn.py", "monitoring/slo/cost.py", "monitoring/slo/tally.py",
+            "monitoring/slo/windows.py",
         ),
         ("test_monitoring_slo_arithmetic.py", "test_monitoring_slo_windows.py"),
     ),

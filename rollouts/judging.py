@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from operator import add
 
-from monitoring.guards import EVENTS, Guard
-from monitoring.guards import Kind as CountedKind
 from monitoring.selectors import PairSums
+from monitoring.trials.guards import EVENTS, Guard
+from monitoring.trials.guards import Kind as CountedKind
 from rollouts import verdicts
 from rollouts.plans.parts import Guardrail, Plan
 from rollouts.verdicts import Coverage, Exposure, Origin, Pairs, Sample, Verdict

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from django.contrib.auth.models import User
 
-from monitoring import labels
+from monitoring.labelling import labels
 from monitoring.models import Label, QualityCursor
-from monitoring.quality_counting import count_quality
+from monitoring.quality.counting import count_quality
 from tests.factories import make_record
 from tests.trials import shipped
 

@@ -8,7 +8,7 @@ from experiments.models import Dataset, DatasetVersion, Evaluation, TrainingRun
 from experiments.services import dataset_create
 from jobs.models import Job
 from jobs.services import job_create
-from monitoring import labels
+from monitoring.labelling import labels
 from monitoring.models import Label, Retraining
 from monitoring.services import retraining_approve_beforehand, retraining_ask, retraining_policy_save
 from monitoring.services.retraining.looking import observe, retraining_look

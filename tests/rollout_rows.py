@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from monitoring.models import TelemetryWindow, TrialDisagreement, TrialPairs, TrialWindow
 from monitoring.telemetry import LATENCY_BINS
-from monitoring.trial_tally import REQUESTS
+from monitoring.trials.tally import REQUESTS
 from rollouts.models import Rollout, RolloutAct, RolloutVerdict
 from rollouts.plans.plan import Guardrail, Plan, Shadow, Step, plan_document
 from rollouts.services.carrying import begin_shadow, begin_step

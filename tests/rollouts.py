@@ -10,7 +10,7 @@ import msgspec
 from django.conf import settings
 
 from monitoring.models import Trial, TrialPairs, TrialWindow
-from monitoring.trial_tally import REQUESTS
+from monitoring.trials.tally import REQUESTS
 from registry.models import ModelVersion, Role
 from rollouts import services
 from rollouts.models import Rollout

@@ -22,7 +22,7 @@ from experiments.models import (
     Search,
 )
 from jobs.models import Job
-from monitoring.drift_packing import pack
+from monitoring.drift.packing import pack
 from monitoring.models import DriftReport, DriftWindow
 from monitoring.services import slo_create
 from registry import services

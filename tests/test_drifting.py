@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitoring.drift.features import cells_of, features_of
 from monitoring.drifting import Binned, EffectFloor, Finding, binned_of, distances, judge, reference_of
-from monitoring.features import cells_of, features_of
 from registry.histograms import bins_of, category_histogram, number_histogram
 
 SIZES = st.integers(2, 40)

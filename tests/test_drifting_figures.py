@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
+from monitoring.drift.features import BROKEN, MISSING, UNSEEN, features_of
 from monitoring.drifting import Binned, EffectFloor, Reference, binned_of, distances, judge, reference_of
 from monitoring.drifting.breaks import KINDS, shares_of
 from monitoring.drifting.judging import ranked
 from monitoring.drifting.places import MOST_GROUPS, inside, line_of
-from monitoring.features import BROKEN, MISSING, UNSEEN, features_of
 from registry.histograms import category_histogram, number_histogram
 
 BEFORE, NOW = np.array([50, 30, 20]), np.array([40, 80, 80])  # shares 0.5, 0.3, 0.2 and 0.2, 0.4, 0.4

@@ -14,11 +14,11 @@ from experiments.contracts import rules as r
 from experiments.models import DataContract
 from experiments.services import contract_change
 from monitoring.contracts import Lately, State, judge, lower_bound
-from monitoring.features import MISSING, UNSEEN, cells_of, features_of
+from monitoring.drift.features import MISSING, UNSEEN, cells_of, features_of
+from monitoring.drift.tails import join, tails_of
 from monitoring.models import FeatureHistogram, LiveCheck, TelemetryWindow
 from monitoring.selectors.contracts import live_judgement, live_subject
 from monitoring.services import live_checks_forget, live_checks_make, live_contract_choose
-from monitoring.tails import join, tails_of
 from registry.errors import InvalidError, RoleError
 from registry.histograms import profile_of
 from registry.models import Alert, AuditEvent, Role

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.common_features import CommonFeature, common_features
-from monitoring.features import cells_of, features_of
-from monitoring.guards import Guard
+from monitoring.drift.common import CommonFeature, common_features
+from monitoring.drift.features import cells_of, features_of
 from monitoring.models import TrialDisagreement
 from monitoring.selectors import disagreements, features_in_common
-from monitoring.trial_tidying import purge_trials
+from monitoring.trials.guards import Guard
+from monitoring.trials.tidying import purge_trials
 from registry.histograms import profile_of
 from registry.models import ReferenceProfile
 from tests.factories import make_model, make_version

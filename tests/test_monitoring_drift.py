@@ -15,12 +15,13 @@ from django.utils import timezone
 from experiments.models import DatasetVersion
 from jobs.models import Job
 from jobs.states import State
-from monitoring import full_report, services
-from monitoring.drift import METHOD_WORDS, floor_of, verdict
+from monitoring import services
+from monitoring.drift import full_report
+from monitoring.drift.schedule import turn_due
+from monitoring.drift.words import METHOD_WORDS, floor_of, verdict
 from monitoring.drifting import EffectFloor, Finding, Share
 from monitoring.drifting.windows import Method
 from monitoring.models import DriftReport
-from monitoring.report_schedule import turn_due
 from monitoring.shipping import ship
 from registry.errors import ConflictError, InvalidError, RoleError
 from registry.models import Alert, AuditEvent, ModelVersion, RegisteredModel, Role
@@ -146,7 +147,7 @@ def test_evidently_draws_its_page_within_bounds_or_the_report_says_why_there_is_
 )
 def test_what_draws_evidentlys_page_takes_no_more_than_its_bounds_and_asks_nobody(attempt, said):
     """In place of drawing, each attempt goes on once the bounds are set."""
-    drawing = "import json, monitoring.evidently_page as page; page._draw = lambda *_: None; "
+    drawing = "import json, monitoring.drift.evidently_page as page; page._draw = lambda *_: None; "
 
     done = subprocess.run(
         [sys.executable, "-c", drawing + attempt, "a", "b", "c"], cwd=settings.BASE_DIR, input=b"{}", capture_output=True, timeout=60

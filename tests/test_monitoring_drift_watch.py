@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from monitoring import services
-from monitoring.features import SCORE, Cells, cells_of, features_of
+from monitoring.drift.features import SCORE, Cells, cells_of, features_of
 from monitoring.models import DAY_S, DriftPolicy, DriftWindow, FeatureHistogram
 from monitoring.selectors import drift_standings, findings_of
 from registry.histograms import number_histogram, profile_of

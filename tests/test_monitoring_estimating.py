@@ -8,8 +8,8 @@ from monitoring.estimating import direct
 from monitoring.estimating.cbpe import Calibration, estimate
 from monitoring.estimating.direct import Input
 from monitoring.estimating.isotonic import calibrated
-from monitoring.quality_metrics import BY_KIND, measure
-from monitoring.quality_sums import ALL, BINS, NO, YES, Kind, middles, probabilities
+from monitoring.quality.metrics import BY_KIND, measure
+from monitoring.quality.sums import ALL, BINS, NO, YES, Kind, middles, probabilities
 
 
 def world(n, seed, *, centre=0.0, turned=0.0):

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from monitoring import rollup
-from monitoring.features import (
+from monitoring.counting import rollup
+from monitoring.drift.features import (
     BROKEN,
     MISSING,
     NO_CELLS,

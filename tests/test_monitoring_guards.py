@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from monitoring.guards import Guard, GuardError, are_alike, check_guards, has_event, loss_of, mean_of
 from monitoring.telemetry import LATENCY_BINS, slower_than
+from monitoring.trials.guards import Guard, GuardError, are_alike, check_guards, has_event, loss_of, mean_of
 from tests.factories import make_record
 
 SOUND = [

@@ -7,12 +7,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from monitoring import labels
-from monitoring.guards import Guard
-from monitoring.labelled import count_labelled
+from monitoring.labelling import labels
+from monitoring.labelling.trials import count_labelled
 from monitoring.models import Label, TrialWindow
 from monitoring.selectors import ArmSums, PairSums
 from monitoring.services import trial_close
+from monitoring.trials.guards import Guard
 from tests.factories import make_model, make_version
 from tests.trials import AT, begin, canary, champion, evidence, pair, shipped
 

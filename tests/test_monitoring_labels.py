@@ -8,10 +8,10 @@ from deltalake import DeltaTable
 from django.conf import settings
 from django.utils import timezone
 
-from monitoring import labels as shipping
-from monitoring import lake
-from monitoring.label_lines import LONGEST_LINE, Label, Wrong, read_csv, read_label, read_ndjson
+from monitoring.labelling import labels as shipping
+from monitoring.labelling.lines import LONGEST_LINE, Label, Wrong, read_csv, read_label, read_ndjson
 from monitoring.models import Label as LabelRow
+from monitoring.predictions import lake
 from monitoring.services import labels as services
 from monitoring.shipping import ship
 from registry.models import AuditEvent, Role

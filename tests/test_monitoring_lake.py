@@ -11,8 +11,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from jobs.states import State
-from monitoring import lake
 from monitoring.models import DEFAULT_KEEP_DAYS
+from monitoring.predictions import lake
 from monitoring.services import log_policy_change
 from monitoring.services.tidying import lake_jobs_start
 from monitoring.shipping import ship

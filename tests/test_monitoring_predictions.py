@@ -7,8 +7,8 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from monitoring import waiting
-from monitoring.labels import ship_labels
+from monitoring.labelling.labels import ship_labels
+from monitoring.predictions import waiting
 from monitoring.shipping import ship
 from registry.models import Role
 from rollouts.models import RoutingTable

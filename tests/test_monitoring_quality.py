@@ -6,14 +6,15 @@ from datetime import timedelta
 import psycopg2
 import pytest
 
-from monitoring import lake, quality_counting
-from monitoring.features import Cells
+from monitoring.drift.features import Cells
 from monitoring.models import QualityCursor, QualityDue, QualityWindow, Span
-from monitoring.quality_tidying import purge_quality
+from monitoring.predictions import lake
+from monitoring.predictions.tidying import join_files, partitions
+from monitoring.quality import counting as quality_counting
+from monitoring.quality.tidying import purge_quality
 from monitoring.selectors.quality import quality_metrics, quality_series
 from monitoring.services import quality_policy_change
 from monitoring.tasks import purge
-from monitoring.tidying import join_files, partitions
 from registry.errors import InvalidError
 from tests.factories import make_actor, make_model, make_version
 from tests.quality import AT, DAY, HOUR, NOW, count, many, predict, tell

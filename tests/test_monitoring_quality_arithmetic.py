@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from experiments import metrics
-from monitoring.quality_metrics import BY_KIND, LEAST, Measured, measure
-from monitoring.quality_sums import (
+from monitoring.quality.metrics import BY_KIND, LEAST, Measured, measure
+from monitoring.quality.sums import (
     ALL,
     BINS,
     NO,

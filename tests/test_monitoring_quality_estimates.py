@@ -11,7 +11,7 @@ from experiments.rows.frames import save_frame
 from experiments.services import dataset_create, dataset_version_add
 from jobs.states import State
 from monitoring.models import QualityPairs, QualityReference, QualityWindow, Span, TelemetryHour
-from monitoring.quality_metrics import LEAST
+from monitoring.quality.metrics import LEAST
 from monitoring.selectors.quality import estimated_series
 from monitoring.services import quality_policy_change, quality_references_start
 from registry.models import AuditEvent, ModelVersion
@@ -101,7 +101,7 @@ def fitted(team, settings, frame, *, task, objective):
 def learn(version, booster, monkeypatch):
     """Run the job that fits the reference; the version's files are not what is tested."""
     names = [column["name"] for column in version.signature["inputs"]]
-    monkeypatch.setattr("monitoring.quality_fitting.predict", lambda _, rows: booster.predict(rows[names]))
+    monkeypatch.setattr("monitoring.quality.fitting.predict", lambda _, rows: booster.predict(rows[names]))
     (job,) = quality_references_start(now=timezone.now())
     (done,) = run_jobs("evaluation")
     assert (done.pk, done.state) == (job.pk, State.SUCCEEDED)

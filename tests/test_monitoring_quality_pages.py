@@ -9,9 +9,9 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from monitoring.models import QualityPairs, QualityPolicy, QualityWindow, Span
-from monitoring.quality_metrics import Measured, measure
-from monitoring.quality_pairs import compare, probability_pairs
-from monitoring.quality_sums import Kind, probabilities
+from monitoring.quality.metrics import Measured, measure
+from monitoring.quality.pairs import compare, probability_pairs
+from monitoring.quality.sums import Kind, probabilities
 from monitoring.selectors.quality import start_of
 from monitoring.services import quality_policy_change, quality_watch
 from registry.models import Alert, Role

@@ -5,9 +5,9 @@ import pytest
 
 from experiments import metrics
 from experiments.metrics import bootstrap
-from monitoring.quality_metrics import Measured
-from monitoring.quality_pairs import BINS, add_pairs, compare, number_pairs, probability_pairs, unpaired
-from monitoring.quality_sums import Kind
+from monitoring.quality.metrics import Measured
+from monitoring.quality.pairs import BINS, add_pairs, compare, number_pairs, probability_pairs, unpaired
+from monitoring.quality.sums import Kind
 
 
 def drawn(n=3000, seed=1, better=0.1):

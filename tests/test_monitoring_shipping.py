@@ -15,8 +15,10 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from monitoring import lake, rollup, shipping
+from monitoring import shipping
+from monitoring.counting import rollup
 from monitoring.models import ShippedSegment, TelemetryHour, TelemetryWindow
+from monitoring.predictions import lake
 from monitoring.shipping import Shipped, ship
 from monitoring.telemetry import LATENCY_BINS, Counts, merge
 from tests.factories import NOON, make_model, make_record, make_segment, make_version

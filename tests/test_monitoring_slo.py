@@ -10,7 +10,7 @@ from django.http import Http404
 from monitoring import selectors, services
 from monitoring.models import Slo
 from monitoring.shipping import ship
-from monitoring.slo import Standing, standing
+from monitoring.slo.arithmetic import Standing, standing
 from registry.errors import ConflictError, InvalidError, RoleError
 from registry.models import AuditEvent, ModelVersion, Role
 from tests.factories import NOON, make_actor, make_model, make_record, make_segment, make_team, make_version

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitoring.slo import (
+from monitoring.slo.arithmetic import (
     Standing,
     bad_of_total,
     budget_left,

@@ -8,7 +8,7 @@ from django.conf import settings
 from monitoring import selectors, services
 from monitoring.models import Slo
 from monitoring.shipping import ship
-from monitoring.slo_burn import LookBack
+from monitoring.slo.burn import LookBack
 from registry.models import Alert, Role
 from tests.factories import NOON, make_actor, make_champion, make_record, make_segment
 

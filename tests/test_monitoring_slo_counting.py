@@ -10,12 +10,12 @@ from django.db.models import Sum
 from django.http import Http404
 
 from monitoring import selectors, services
-from monitoring.counting import count
-from monitoring.lake import Segment
+from monitoring.counting.objectives import DETAIL_KEPT, count_anew, tidy_counts
+from monitoring.counting.shipped import count
 from monitoring.models import ModelPrice, Slo, SloCount, TelemetryHour, TelemetryWindow
+from monitoring.predictions.lake import Segment
 from monitoring.selectors import charged
 from monitoring.shipping import ship
-from monitoring.slo_counting import DETAIL_KEPT, count_anew, tidy_counts
 from registry.models import Role
 from tests.factories import NOON, make_actor, make_model, make_record, make_segment, make_version
 

@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from monitoring import selectors, services
-from monitoring.guards import Guard
 from monitoring.models import QualityWindow, Trial
+from monitoring.trials.guards import Guard
 from registry.models import Role
 from tests.api import Api
 from tests.factories import make_actor, make_champion, make_model, make_user, make_version

@@ -10,8 +10,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from monitoring.slo import budget_left, burn_down
-from monitoring.slo_burn import (
+from monitoring.slo.arithmetic import budget_left, burn_down
+from monitoring.slo.burn import (
     BASE,
     GRAIN,
     LEAST_LONG,
@@ -23,9 +23,9 @@ from monitoring.slo_burn import (
     outage_calls_after,
     rules_for,
 )
-from monitoring.slo_cost import Price, Used, cost, per_1000, price_at
-from monitoring.slo_tally import Counted, CountKey, Tally, is_stale, plus, tally, text_of
-from monitoring.slo_windows import Calendar, calendar, midnight, rolling
+from monitoring.slo.cost import Price, Used, cost, per_1000, price_at
+from monitoring.slo.tally import Counted, CountKey, Tally, is_stale, plus, tally, text_of
+from monitoring.slo.windows import Calendar, calendar, midnight, rolling
 from tests.factories import NOON, make_record
 
 ZONES = [

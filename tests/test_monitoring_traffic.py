@@ -19,8 +19,9 @@ from controlplane.demo.inference import infer_body
 from controlplane.demo.labels import LateLabels
 from controlplane.demo.traffic import Traffic, replay
 from controlplane.embedded import free_port
-from monitoring import lake, selectors
+from monitoring import selectors
 from monitoring.models import Label
+from monitoring.predictions import lake
 from monitoring.shipping import ship
 from registry.models import Role
 from tests.data_sets import make_data, make_trained_champion

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 from django.db import connection
 
-from monitoring.guards import Guard
+from monitoring.counting.trials import HELD_S, MOST_KEPT
 from monitoring.models import Trial, TrialDisagreement, TrialHeld, TrialKey, TrialPairs, TrialWindow
 from monitoring.selectors import ArmSums, AtWeight, Exposure, PairSums
 from monitoring.services import trial_close
 from monitoring.shipping import ship
-from monitoring.trial_counting import HELD_S, MOST_KEPT
-from monitoring.trial_tidying import purge_trials
+from monitoring.trials.guards import Guard
+from monitoring.trials.tidying import purge_trials
 from tests.factories import make_model, make_version
 from tests.trials import AT, ERRORS, begin, canary, champion, evidence, pair, record, shipped
 
@@ -69,7 +69,7 @@ def test_shipped_twice_changes_nothing(trial):
 
 
 def test_a_shipper_that_fails_after_counting_trials_has_counted_nothing(trial, monkeypatch):
-    monkeypatch.setattr("monitoring.counting.follow", lambda _: 1 / 0)
+    monkeypatch.setattr("monitoring.counting.shipped.follow", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         shipped(canary(trial, status=500, outputs={}))
     monkeypatch.undo()

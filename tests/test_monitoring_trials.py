@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import IntegrityError
 
-from monitoring.guards import Guard
 from monitoring.models import Trial, TrialPairs, TrialWindow
 from monitoring.selectors import (
     ArmSums,
@@ -18,6 +17,7 @@ from monitoring.selectors import (
     trial_series,
 )
 from monitoring.services import trial_close, trial_open
+from monitoring.trials.guards import Guard
 from registry.errors import ConflictError, InvalidError
 from tests.factories import NOON, make_model, make_version
 

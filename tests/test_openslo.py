@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from monitoring import services
 from monitoring.models import Slo
-from monitoring.openslo import from_yaml, to_yaml
-from monitoring.openslo_text import TextError
 from monitoring.services import EDGES_MS, WINDOW_DAYS
+from monitoring.slo.openslo import from_yaml, to_yaml
+from monitoring.slo.openslo_text import TextError
 from registry.errors import InvalidError
 from registry.models import AuditEvent, Role
 from tests.api import Api, problem

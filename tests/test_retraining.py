@@ -10,13 +10,13 @@ from django.utils import timezone
 from experiments.models import EvaluationPlan
 from experiments.suites import SUITES
 from jobs.models import Job
-from monitoring.drift_packing import pack
+from monitoring.drift.features import SCORE
+from monitoring.drift.packing import pack
 from monitoring.drifting import Finding
 from monitoring.drifting.windows import Share
-from monitoring.features import SCORE
+from monitoring.forms.retraining import PolicyForm
 from monitoring.models import DriftWindow, Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.retraining.states import State
-from monitoring.retraining_forms import PolicyForm
 from monitoring.services import (
     alert_observe,
     reconcile_retrainings,

@@ -5,9 +5,9 @@ import json
 import pytest
 from django.utils import timezone
 
+from monitoring.forms.retraining import PolicyForm, initial_of
 from monitoring.models import Retraining, RetrainingPolicy
 from monitoring.retraining.checks import read_policy
-from monitoring.retraining_forms import PolicyForm, initial_of
 from monitoring.services import reconcile_retrainings, retraining_policy_save
 from registry.models import Promotion, Role
 from tests.api import Api, problem

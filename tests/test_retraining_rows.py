@@ -9,7 +9,7 @@ from experiments.models import DatasetVersion
 from experiments.rows.frames import load_frame
 from experiments.selectors import dataset_rows
 from jobs.models import Job
-from monitoring.labelled_rows import count_labelled_rows, labelled_rows
+from monitoring.labelling.rows import count_labelled_rows, labelled_rows
 from monitoring.models import Retraining
 from monitoring.retraining.states import State
 from monitoring.services import log_policy_change, reconcile_retrainings

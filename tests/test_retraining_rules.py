@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.state_table import IllegalMoveError
-from monitoring.quality_points import QualityPoint
+from monitoring.quality.points import QualityPoint
 from monitoring.retraining.checks import policy_document, read_policy
 from monitoring.retraining.findings import (
     Finding,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from experiments.comparing.chosen import _latest
 from experiments.metrics import wilson_interval
 from monitoring.models import QualityWindow
-from monitoring.quality_sums import Kind, probabilities
+from monitoring.quality.sums import Kind, probabilities
 from registry.errors import CriteriaError
 from registry.metric_words import Nouns
 from registry.models import Evidence, Role

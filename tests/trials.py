@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 
-from monitoring.guards import Guard
 from monitoring.models import Trial
 from monitoring.selectors import trial_evidence
 from monitoring.services import trial_open
 from monitoring.shipping import ship
+from monitoring.trials.guards import Guard
 from tests.factories import make_record, make_segment
 
 START = time.time() // 300 * 300 - 1800  # a closed trial still takes what arrived in its time, for an hour

@@ -17,7 +17,7 @@ from experiments.builders.flights import CATEGORICAL
 from experiments.models import Dataset, DatasetVersion
 from experiments.services import dataset_create, training_start
 from monitoring.models import Retraining
-from monitoring.quality_points import QualityPoint
+from monitoring.quality.points import QualityPoint
 from monitoring.retraining.states import State
 from monitoring.selectors.quality import quality_series
 from monitoring.services import quality_policy_change, retraining_policy_save

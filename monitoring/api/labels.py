@@ -11,7 +11,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from monitoring.label_lines import LONGEST_LINE, Wrong, lines_of, read_csv, read_label, read_ndjson
+from monitoring.labelling.lines import LONGEST_LINE, Wrong, lines_of, read_csv, read_label, read_ndjson
 from monitoring.selectors.labels import Outcome, outcomes_of
 from monitoring.services.labels import LinesError, Taken, labels_add
 from registry.api.base import ApiView, Query

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from monitoring import services
 from monitoring.models import QualityPolicy
-from monitoring.quality_points import QualityPoint
+from monitoring.quality.points import QualityPoint
 from monitoring.selectors.quality import estimated_series, quality_metrics, quality_series
 from monitoring.selectors.quality_policy import quality_policy_of
 from registry.api.base import ApiView, Query, Strict

@@ -11,9 +11,9 @@ from rest_framework.response import Response
 
 from monitoring import selectors, services
 from monitoring.models import SLICES, Slo
-from monitoring.quality_points import QualityPoint
-from monitoring.slo import Standing
-from monitoring.slo_burn import Burn
+from monitoring.quality.points import QualityPoint
+from monitoring.slo.arithmetic import Standing
+from monitoring.slo.burn import Burn
 from registry.api.base import ApiView, ListQuery, Strict
 from registry.api.lookup import find_model
 

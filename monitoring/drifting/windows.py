@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from monitoring.features import BROKEN, MISSING, UNSEEN, Feature, reference_places
+from monitoring.drift.features import BROKEN, MISSING, UNSEEN, Feature, reference_places
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

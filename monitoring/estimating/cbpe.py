@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from monitoring.estimating.isotonic import calibrated
-from monitoring.quality_metrics import LEAST, LEAST_EVENTS, SEED, Binned, Measured, statistics
-from monitoring.quality_sums import BINS, Floats, Ints, middles
+from monitoring.quality.metrics import LEAST, LEAST_EVENTS, SEED, Binned, Measured, statistics
+from monitoring.quality.sums import BINS, Floats, Ints, middles
 
 REPLICATES = 40  # calibrations on resampled reference rows: how well the reference knows it
 DRAWS = 200

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from experiments.metrics import Z_95
-from monitoring.quality_metrics import LEAST, Measured
-from monitoring.quality_sums import Floats
+from monitoring.quality.metrics import LEAST, Measured
+from monitoring.quality.sums import Floats
 
 FOLDS = 5
 ROUNDS = 100

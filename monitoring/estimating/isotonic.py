@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from monitoring.quality_sums import Floats, Ints, middles
+from monitoring.quality.sums import Floats, Ints, middles
 
 
 def calibrated(no: Ints, yes: Ints) -> Floats:

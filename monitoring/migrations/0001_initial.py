@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('current_rows', models.PositiveIntegerField(help_text='predictions compared')),
                 ('since', models.DateTimeField(help_text='predictions from here on were eligible')),
                 ('until', models.DateTimeField()),
-                ('features', models.JSONField(help_text='as monitoring.drift.FeatureDrift, most telling first')),
+                ('features', models.JSONField(help_text='as monitoring.drift.words.FeatureDrift, most telling first')),
                 ('verdict', models.TextField(help_text='in one sentence')),
                 ('compared', models.PositiveIntegerField(help_text='how many features')),
                 ('drifted', models.PositiveIntegerField(help_text='how many features have drifted')),

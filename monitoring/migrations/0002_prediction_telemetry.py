@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 ('span', models.PositiveIntegerField(choices=[(300, '5 minutes'), (3600, 'hour'), (86400, 'day')], help_text='seconds; a longer one is the sum of the shorter ones')),
                 ('started_at', models.DateTimeField(help_text='a multiple of the span')),
                 ('rows', models.PositiveBigIntegerField(help_text='predictions counted')),
-                ('cells', models.BinaryField(help_text='as monitoring.features.Cells packs them')),
+                ('cells', models.BinaryField(help_text='as monitoring.drift.features.Cells packs them')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='feature_histograms', to='registry.modelversion')),
             ],
             options={

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             name='Trial',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('guards', models.JSONField(help_text='as monitoring.guards.Guard')),
+                ('guards', models.JSONField(help_text='as monitoring.trials.guards.Guard')),
                 ('opened_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='what arrived earlier is not counted')),
                 ('closed_at', models.DateTimeField(null=True)),
                 ('candidate_keys', models.PositiveIntegerField(default=0, help_text='different keys that the candidate answered')),

@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
                 ('predictions', models.PositiveBigIntegerField()),
                 ('labelled', models.PositiveBigIntegerField()),
                 ('right', models.PositiveBigIntegerField(help_text='labelled ones that are right; null: nothing is said to be', null=True)),
-                ('cells', models.BinaryField(help_text='probabilities by bin, as monitoring.features.Cells packs them')),
+                ('cells', models.BinaryField(help_text='probabilities by bin, as monitoring.drift.features.Cells packs them')),
                 ('sums', models.JSONField(default=dict)),
                 ('measured', models.JSONField(default=dict, help_text='{metric: [value, low, high]}; or why there is none')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='quality_windows', to='registry.modelversion')),

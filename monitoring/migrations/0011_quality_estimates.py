@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='qualitywindow',
             name='measured',
-            field=models.JSONField(default=dict, help_text='{metric: fields of monitoring.quality_metrics.Measured}'),
+            field=models.JSONField(default=dict, help_text='{metric: fields of monitoring.quality.metrics.Measured}'),
         ),
         migrations.CreateModel(
             name='QualityReference',

@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 def name_and_count(apps, schema_editor):
     """Name the objectives that there are, and count for them what telemetry kept by the hour."""
-    from monitoring.slo import bad_of_total
+    from monitoring.slo.arithmetic import bad_of_total
     from monitoring.telemetry import Counts
 
     owner = schema_editor.connection.alias
@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='slo',
             name='standing',
-            field=models.CharField(default='no data', help_text='as last looked at; see monitoring.slo', max_length=10),
+            field=models.CharField(default='no data', help_text='as last looked at; see monitoring.slo.arithmetic', max_length=10),
         ),
         migrations.AddField(
             model_name='slo',

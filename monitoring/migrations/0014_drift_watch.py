@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='driftreport',
             name='classifier',
-            field=models.JSONField(default=dict, help_text='whether both sides can be told apart at all: see monitoring/full_report.py; empty: not asked'),
+            field=models.JSONField(default=dict, help_text='whether both sides can be told apart at all: see monitoring/drift/full_report.py; empty: not asked'),
         ),
         migrations.AddField(
             model_name='driftreport',
@@ -48,12 +48,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='driftreport',
             name='slices',
-            field=models.JSONField(default=list, help_text='monitoring.drift.SliceDrift of each, those with drift first'),
+            field=models.JSONField(default=list, help_text='monitoring.drift.words.SliceDrift of each, those with drift first'),
         ),
         migrations.AlterField(
             model_name='driftreport',
             name='features',
-            field=models.JSONField(help_text='as monitoring.drift holds features of that edition, most telling first'),
+            field=models.JSONField(help_text='as monitoring.drift.words holds features of that edition, most telling first'),
         ),
         migrations.AlterField(
             model_name='driftreport',
@@ -102,7 +102,7 @@ class Migration(migrations.Migration):
                 ('peak', models.FloatField(help_text='the largest distance of any feature, in multiples of its threshold', null=True)),
                 ('causes', models.JSONField(default=list, help_text='names of what drifted or broke, the likeliest causes first')),
                 ('policy_number', models.PositiveIntegerField(default=0, help_text='0: the defaults')),
-                ('findings', models.BinaryField(help_text='as monitoring.drift_packing packs them')),
+                ('findings', models.BinaryField(help_text='as monitoring.drift.packing packs them')),
                 ('drawings', models.JSONField(default=list, help_text='of the likeliest causes: labels and shares on both sides')),
                 ('judged_at', models.DateTimeField()),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='drift_windows', to='registry.modelversion')),

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='featurehistogram',
             name='tails',
-            field=models.JSONField(help_text='of five minutes, as monitoring.tails: how far inputs reach beyond their range; null: not known', null=True),
+            field=models.JSONField(help_text='of five minutes, as monitoring.drift.tails: how far inputs reach beyond their range; null: not known', null=True),
         ),
     ]

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from experiments.models import DatasetVersion
-from monitoring.drift import FIRST_SHARE, FeatureDrift, SliceDrift
+from monitoring.drift.words import FIRST_SHARE, FeatureDrift, SliceDrift
 from registry.access import Actor
 from registry.models import ModelVersion
 
@@ -27,7 +27,9 @@ class DriftReport(models.Model):
     current_rows = models.PositiveIntegerField(help_text="predictions compared")
     since = models.DateTimeField(help_text="predictions from here on were eligible")
     until = models.DateTimeField()
-    features = models.JSONField(help_text="as monitoring.drift holds features of that edition, most telling first")
+    features = models.JSONField(
+        help_text="as monitoring.drift.words holds features of that edition, most telling first"
+    )
     edition = models.PositiveSmallIntegerField(
         default=2, help_text="how it was measured; 1: Evidently's distances against one fixed limit"
     )
@@ -36,9 +38,11 @@ class DriftReport(models.Model):
     drifted = models.PositiveIntegerField(help_text="how many features have drifted")
     classifier = models.JSONField(
         default=dict,
-        help_text="whether both sides can be told apart at all: see monitoring/full_report.py; empty: not asked",
+        help_text="whether both sides can be told apart at all: see monitoring/drift/full_report.py; empty: not asked",
     )
-    slices = models.JSONField(default=list, help_text="monitoring.drift.SliceDrift of each, those with drift first")
+    slices = models.JSONField(
+        default=list, help_text="monitoring.drift.words.SliceDrift of each, those with drift first"
+    )
     policy_number = models.PositiveIntegerField(default=0, help_text="0: the defaults")
     html = models.CharField(
         max_length=300,

@@ -118,7 +118,7 @@ class DriftWindow(models.Model):
     peak = models.FloatField(null=True, help_text="the largest distance of any feature, in multiples of its threshold")
     causes = models.JSONField(default=list, help_text="names of what drifted or broke, the likeliest causes first")
     policy_number = models.PositiveIntegerField(default=0, help_text="0: the defaults")
-    findings = models.BinaryField(help_text="as monitoring.drift_packing packs them")
+    findings = models.BinaryField(help_text="as monitoring.drift.packing packs them")
     drawings = models.JSONField(default=list, help_text="of the likeliest causes: labels and shares on both sides")
     judged_at = models.DateTimeField()
 

@@ -9,9 +9,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from experiments.models import DatasetVersion
-from monitoring.features import Cells
-from monitoring.quality_pairs import PairSums
-from monitoring.quality_sums import Kind, Sums
+from monitoring.drift.features import Cells
+from monitoring.quality.pairs import PairSums
+from monitoring.quality.sums import Kind, Sums
 from registry.models import ModelVersion, RegisteredModel, Task
 
 HORIZON = timedelta(days=90)  # labels of older predictions restate nothing
@@ -101,7 +101,7 @@ class Span(models.IntegerChoices):
 
 
 class QualityWindow(models.Model):
-    """Predictions of one version in one arm, and what became of them, by when they were **made**. See ``monitoring.quality_sums``.
+    """Predictions of one version in one arm, and what became of them, by when they were **made**. See ``monitoring.quality.sums``.
 
     A window is replaced as a whole where labels or predictions come late.
     """
@@ -117,9 +117,9 @@ class QualityWindow(models.Model):
     right = models.PositiveBigIntegerField(
         null=True, help_text="labelled ones that are right; null: nothing is said to be"
     )
-    cells = models.BinaryField(help_text="probabilities by bin, as monitoring.features.Cells packs them")
+    cells = models.BinaryField(help_text="probabilities by bin, as monitoring.drift.features.Cells packs them")
     sums = models.JSONField(default=dict)
-    measured = models.JSONField(default=dict, help_text="{metric: fields of monitoring.quality_metrics.Measured}")
+    measured = models.JSONField(default=dict, help_text="{metric: fields of monitoring.quality.metrics.Measured}")
     estimated = models.JSONField(default=dict, help_text="the same without labels; empty where there is no reference")
 
     class Meta:
@@ -143,7 +143,7 @@ class QualityWindow(models.Model):
 
 
 class QualityPairs(models.Model):
-    """What a shadow answered beside the version that answered the caller, of predictions with a label. See ``monitoring.quality_pairs``."""
+    """What a shadow answered beside the version that answered the caller, of predictions with a label. See ``monitoring.quality.pairs``."""
 
     champion = models.ForeignKey(ModelVersion, models.PROTECT, related_name="+", help_text="that answered the caller")
     challenger = models.ForeignKey(ModelVersion, models.PROTECT, related_name="quality_pairs")

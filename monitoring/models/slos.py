@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from monitoring.slo_windows import Window, calendar, rolling
+from monitoring.slo.windows import Window, calendar, rolling
 from registry.access import Actor
 from registry.criteria import metric_label
 from registry.models import ModelVersion, RegisteredModel
@@ -75,7 +75,9 @@ class Slo(models.Model):
     column_holds = models.CharField(max_length=7, choices=Holds, blank=True)
     max_age_s = models.PositiveIntegerField(null=True, help_text="freshness: older values are stale")
     input_slice = models.JSONField(default=dict, help_text="{input column: value} of the requests it is about")
-    standing = models.CharField(max_length=10, default="no data", help_text="as last looked at; see monitoring.slo")
+    standing = models.CharField(
+        max_length=10, default="no data", help_text="as last looked at; see monitoring.slo.arithmetic"
+    )
     counted_since = models.DateTimeField(db_default=Now(), help_text="when what is counted last changed")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -105,7 +105,7 @@ class FailedKey(models.Model):
 
 
 class FeatureHistogram(models.Model):
-    """The inputs of one version in one arm, counted in the bins of its reference. See ``monitoring.features``."""
+    """The inputs of one version in one arm, counted in the bins of its reference. See ``monitoring.drift.features``."""
 
     class Span(models.IntegerChoices):
         FIVE_MINUTES = 300, "5 minutes"
@@ -117,10 +117,10 @@ class FeatureHistogram(models.Model):
     span = models.PositiveIntegerField(choices=Span, help_text="seconds; a longer one is the sum of the shorter ones")
     started_at = models.DateTimeField(help_text="a multiple of the span")
     rows = models.PositiveBigIntegerField(help_text="predictions counted")
-    cells = models.BinaryField(help_text="as monitoring.features.Cells packs them")
+    cells = models.BinaryField(help_text="as monitoring.drift.features.Cells packs them")
     tails = models.JSONField(
         null=True,
-        help_text="of five minutes, as monitoring.tails: how far inputs reach beyond their range; null: not known",
+        help_text="of five minutes, as monitoring.drift.tails: how far inputs reach beyond their range; null: not known",
     )
 
     class Meta:

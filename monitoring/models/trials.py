@@ -1,4 +1,4 @@
-"""Trials: two versions of one model compared on live traffic, and what was counted of them. See ``monitoring.guards``.
+"""Trials: two versions of one model compared on live traffic, and what was counted of them. See ``monitoring.trials.guards``.
 
 A trial's rows are written by the shipper, in the transaction that notes the segments. Windows and pairs are kept: they are what a
 rollout was decided on. Keys, held answers and disagreements go after a while.
@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from monitoring.guards import Guard
+from monitoring.trials.guards import Guard
 from registry.models import ModelVersion, RegisteredModel
 
 
@@ -19,7 +19,7 @@ class Trial(models.Model):
     model = models.ForeignKey(RegisteredModel, models.PROTECT, related_name="trials")
     champion = models.ForeignKey(ModelVersion, models.PROTECT, related_name="+")
     candidate = models.ForeignKey(ModelVersion, models.PROTECT, related_name="trials")
-    guards = models.JSONField(help_text="as monitoring.guards.Guard")
+    guards = models.JSONField(help_text="as monitoring.trials.guards.Guard")
     opened_at = models.DateTimeField(db_default=Now(), help_text="what arrived earlier is not counted")
     closed_at = models.DateTimeField(null=True)
     candidate_keys = models.PositiveIntegerField(default=0, help_text="different keys that the candidate answered")

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from monitoring.quality_points import QualityPoint
+from monitoring.quality.points import QualityPoint
 from monitoring.retraining.parts import GROUPS, Condition
 from registry.criteria import metric_label
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from monitoring.models import Slo, SloCount
 from monitoring.selectors.prices import prices_of, slice_of, used
-from monitoring.slo_cost import per_1000
-from monitoring.slo_tally import SPAN_S
+from monitoring.slo.cost import per_1000
+from monitoring.slo.tally import SPAN_S
 from monitoring.telemetry import span_start
 from registry.models import ModelVersion
 from serving.contract import CANARY, SHADOW

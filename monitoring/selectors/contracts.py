@@ -9,9 +9,9 @@ from django.db.models.functions import Concat
 
 from experiments.models import DataContract, Dataset, DatasetVersion
 from monitoring.contracts import Lately, LiveResult, State, judge
-from monitoring.features import Cells, add_all, features_of
+from monitoring.drift.features import Cells, add_all, features_of
+from monitoring.drift.tails import join
 from monitoring.models import FeatureHistogram, LiveCheck, LiveContract, TelemetryHour, TelemetryWindow
-from monitoring.tails import join
 from registry.models import Alias, ModelVersion, ReferenceProfile, RegisteredModel
 from serving.contract import CHAMPION, SHADOW
 

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from monitoring.common_features import CommonFeature, common_features
-from monitoring.features import Cells, add_all, cells_of, features_of, reference_places
+from monitoring.drift.common import CommonFeature, common_features
+from monitoring.drift.features import Cells, add_all, cells_of, features_of, reference_places
 from monitoring.models import FeatureHistogram, Trial, TrialDisagreement
 from registry.models import ReferenceProfile
 from serving.contract import SHADOW

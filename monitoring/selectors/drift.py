@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitoring.drift_packing import unpack
+from monitoring.drift.packing import unpack
 from monitoring.drifting import Finding
 from monitoring.models import DAY_S, DriftWindow
 from registry.models import ModelVersion, RegisteredModel

@@ -7,8 +7,8 @@ from functools import lru_cache
 from django.db.models import Max
 
 from experiments.models import TrainingRun
+from monitoring.drift.features import Cells, Feature, add_all, features_of
 from monitoring.drifting import Binned, Reference, binned_of, reference_of
-from monitoring.features import Cells, Feature, add_all, features_of
 from monitoring.models import FeatureHistogram
 from registry.models import ReferenceProfile
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from monitoring.labels import TABLE
-from monitoring.lookup import rows_of
+from monitoring.labelling.labels import TABLE
 from monitoring.models import Label
+from monitoring.predictions.lookup import rows_of
 from registry.models import AuditEvent, RegisteredModel
 
 MOST_SHOWN = 25  # arrivals

@@ -3,7 +3,7 @@
 from datetime import date
 
 from monitoring.models import DEFAULT_KEEP_DAYS, LogPolicy
-from monitoring.tidying import Partition, partitions
+from monitoring.predictions.tidying import Partition, partitions
 from registry.models import RegisteredModel
 
 

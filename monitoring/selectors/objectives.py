@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from zoneinfo import ZoneInfo
 
-from monitoring import slo as arithmetic
 from monitoring.models import Slo, SloSpan
 from monitoring.selectors.prices import Costs, cost_units, costs, prices_of
 from monitoring.selectors.slo_sums import (
@@ -19,8 +18,9 @@ from monitoring.selectors.slo_sums import (
     spans_of,
     steps_of,
 )
-from monitoring.slo_burn import Burn, BurnRule, LookBack, Seen, burns, outage_calls_after, rules_for
-from monitoring.slo_windows import Window, midnight
+from monitoring.slo import arithmetic
+from monitoring.slo.burn import Burn, BurnRule, LookBack, Seen, burns, outage_calls_after, rules_for
+from monitoring.slo.windows import Window, midnight
 
 
 @dataclass(frozen=True)

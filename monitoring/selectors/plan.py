@@ -3,7 +3,7 @@
 from typing import Any
 
 from experiments.models import DatasetVersion
-from monitoring.drift import METHOD_WORDS, NUMERIC_METHOD
+from monitoring.drift.words import METHOD_WORDS, NUMERIC_METHOD
 from monitoring.models import Slo
 from monitoring.selectors.drift_policy import drift_policy_of
 from monitoring.selectors.reference import reference_of

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from django.db.models import QuerySet
 
-from monitoring.lookup import rows_of
+from monitoring.predictions.lookup import rows_of
+from monitoring.predictions.waiting import waiting_records
 from monitoring.selectors.labels import Outcome, outcomes_of
-from monitoring.waiting import waiting_records
 from registry.models import ApiToken, RegisteredModel
 from serving.contract import BASIS_POINTS, SHADOW, PredictionRecord, is_withheld
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from monitoring.models import ModelPrice, Slo, SloCount
 from monitoring.selectors.slo_sums import Unit, ended, is_shadow, length_of
-from monitoring.slo_cost import Price, Used, cost, per_1000
+from monitoring.slo.cost import Price, Used, cost, per_1000
 from monitoring.telemetry import span_start
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from django.utils import timezone
 
 from monitoring.models.quality import QualityPolicy, QualityReference, QualityWindow, Span
-from monitoring.quality_metrics import BY_KIND, Measured, measure
-from monitoring.quality_points import QualityPoint
-from monitoring.quality_sums import Kind, Sums, add_all
+from monitoring.quality.metrics import BY_KIND, Measured, measure
+from monitoring.quality.points import QualityPoint
+from monitoring.quality.sums import Kind, Sums, add_all
 from monitoring.selectors.quality_policy import quality_policy_of
 from monitoring.selectors.quality_reference import estimated_of
 from registry.errors import InvalidError

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitoring.models.quality import QualityPairs, QualityPolicy, QualityReference, QualityWindow
-from monitoring.quality_metrics import Band, Measured, coverage_by_score, is_uneven
-from monitoring.quality_pairs import add_pairs, compare, unpaired
-from monitoring.quality_points import QualityPoint
-from monitoring.quality_sums import DELAYS, Kind
+from monitoring.quality.metrics import Band, Measured, coverage_by_score, is_uneven
+from monitoring.quality.pairs import add_pairs, compare, unpaired
+from monitoring.quality.points import QualityPoint
+from monitoring.quality.sums import DELAYS, Kind
 from monitoring.selectors.quality import (
     DAY,
     HOUR,

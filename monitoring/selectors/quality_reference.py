@@ -7,11 +7,11 @@ import msgspec
 
 from experiments.models import DatasetVersion
 from experiments.selectors import evaluations_of_version, training_data_of
+from monitoring.drift.features import Cells
 from monitoring.estimating.cbpe import Calibration, estimate
-from monitoring.features import Cells
 from monitoring.models.quality import QualityPolicy, QualityReference
-from monitoring.quality_metrics import Measured
-from monitoring.quality_sums import ALL, NO, YES, Kind, Sums
+from monitoring.quality.metrics import Measured
+from monitoring.quality.sums import ALL, NO, YES, Kind, Sums
 from registry.models import ModelVersion
 
 SPLITS = ("held_out", "validation")  # rows that a version was not trained on

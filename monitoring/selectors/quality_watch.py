@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitoring.models.quality import QualityPolicy
-from monitoring.quality_metrics import METRICS, Measured
+from monitoring.quality.metrics import METRICS, Measured
 from monitoring.selectors.quality import HOUR, measured_of, start_of, windows_by_span
 from registry.models import ModelVersion
 from serving.contract import CHAMPION

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from monitoring.labelled_rows import count_labelled_rows, count_new_labels
+from monitoring.labelling.rows import count_labelled_rows, count_new_labels
 from monitoring.models import Retraining, RetrainingPolicy
 from monitoring.retraining import findings as arithmetic
 from monitoring.retraining.findings import Finding

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from monitoring.drift import counted
-from monitoring.features import SCORE
+from monitoring.drift.features import SCORE
+from monitoring.drift.words import counted
 from monitoring.models import DriftReport, DriftWindow, Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.retraining import findings as arithmetic
 from monitoring.retraining.findings import Finding

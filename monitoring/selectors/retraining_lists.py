@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
-from monitoring.labelled_rows import label_times
+from monitoring.labelling.rows import label_times
 from monitoring.models import DriftReport, DriftWindow, Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.retraining.findings import drift_found, quality_found, turn_found
 from monitoring.retraining.parts import Condition

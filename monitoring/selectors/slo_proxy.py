@@ -12,12 +12,12 @@ from typing import Any
 from django.db.models import Max, Min, Sum
 
 from experiments.metrics import wilson_interval
-from monitoring.guards import Guard
 from monitoring.models import Slo, Trial, TrialPairs
-from monitoring.quality_metrics import LEAST
-from monitoring.quality_points import QualityPoint
+from monitoring.quality.metrics import LEAST
+from monitoring.quality.points import QualityPoint
 from monitoring.selectors.quality import estimated_series
 from monitoring.selectors.quality_policy import quality_policy_of
+from monitoring.trials.guards import Guard
 from registry.errors import InvalidError
 from registry.models import Alias, ModelVersion
 from serving.contract import CHAMPION

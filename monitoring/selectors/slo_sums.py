@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from monitoring.models import Slo, SloCount, SloSpan
-from monitoring.slo_burn import BurnRule, LookBack, Seen
-from monitoring.slo_tally import SPAN_S
-from monitoring.slo_windows import Window, midnight
+from monitoring.slo.burn import BurnRule, LookBack, Seen
+from monitoring.slo.tally import SPAN_S
+from monitoring.slo.windows import Window, midnight
 from serving.contract import SHADOW
 
 DAY_S = 86_400

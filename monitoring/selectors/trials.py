@@ -6,11 +6,11 @@ from typing import Any
 
 from django.db.models import Q, Sum
 
-from monitoring.guards import Guard
 from monitoring.models import Trial, TrialPairs, TrialWindow
 from monitoring.models.telemetry import TelemetryWindow
 from monitoring.telemetry import scored_above, slower_than
-from monitoring.trial_tally import REQUESTS
+from monitoring.trials.guards import Guard
+from monitoring.trials.tally import REQUESTS
 from registry.models import RegisteredModel
 from serving.contract import CANARY, CHAMPION, SHADOW
 

@@ -8,7 +8,7 @@ from monitoring.selectors import SloStatus, slo_statuses
 from monitoring.selectors.marks import latest_champions
 from monitoring.services.alerting import alert_observe
 from monitoring.services.slos import alert_key
-from monitoring.slo_burn import Burn, Severity
+from monitoring.slo.burn import Burn, Severity
 from monitoring.slo_words import duration_words, said_in_words
 from registry.models import Alert, AliasMove
 

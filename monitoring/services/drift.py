@@ -5,8 +5,8 @@ from datetime import datetime
 from experiments.models import DatasetVersion
 from jobs.models import Job
 from jobs.services import SlotTakenError, job_create
+from monitoring.drift.schedule import turn_due
 from monitoring.models import DriftPolicy, DriftReport
-from monitoring.report_schedule import turn_due
 from monitoring.selectors import reference_of
 from monitoring.services.alerting import alert_observe
 from registry.access import WRITERS, Actor

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from monitoring import report_schedule
-from monitoring.features import SCORE
+from monitoring.drift import schedule as report_schedule
+from monitoring.drift.features import SCORE
 from monitoring.models import MAX_DRIFT_HOURS, MAX_SAMPLE, MIN_SAMPLE, DriftPolicy
 from monitoring.selectors.drift_policy import WORDS, changes, drift_policy_of
 from monitoring.selectors.log import input_columns

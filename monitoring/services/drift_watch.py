@@ -3,9 +3,9 @@
 import time
 from datetime import datetime, timedelta
 
-from monitoring.drift import BREAK_WORDS, counted, floor_of, peak_of, verdict
-from monitoring.drift_drawing import drawing_of
-from monitoring.drift_packing import pack
+from monitoring.drift.drawing import drawing_of
+from monitoring.drift.packing import pack
+from monitoring.drift.words import BREAK_WORDS, counted, floor_of, peak_of, verdict
 from monitoring.drifting import Finding, judge
 from monitoring.locks import alone_under
 from monitoring.models import DAY_S, DriftPolicy, DriftWindow

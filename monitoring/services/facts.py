@@ -42,7 +42,7 @@ def facts_push(*, now: datetime) -> None:
 
 def references_push() -> None:
     """Note what the first inputs of a version looked like, where its training rows are not known here; safe to repeat."""
-    from monitoring import lake  # heavy; the web process has no use for it
+    from monitoring.predictions import lake
 
     answering = ModelVersion.objects.filter(
         Exists(TelemetryHour.objects.filter(version=OuterRef("pk"))), artifact_state="verified", reference=None,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from django.db import connection, transaction
 
-from monitoring.label_lines import MOST_LINES, Label, Line, Wrong
+from monitoring.labelling.lines import MOST_LINES, Label, Line, Wrong
 from monitoring.models import Label as LabelRow
 from registry.access import WRITERS, Actor
 from registry.audit_trail import audit, audited

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitoring import openslo
 from monitoring.models import Slo
-from monitoring.openslo_text import Fault, TextError
-from monitoring.quality_metrics import BY_KIND
+from monitoring.quality.metrics import BY_KIND
 from monitoring.selectors.quality_policy import quality_policy_of
 from monitoring.services.slo_terms import fields_of, terms_of
 from monitoring.services.slos import slo_create, slo_edit
+from monitoring.slo import openslo
+from monitoring.slo.openslo_text import Fault, TextError
 from registry.access import Actor
 from registry.audit_trail import audited
 from registry.errors import InvalidError, RefusedError, RoleError

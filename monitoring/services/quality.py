@@ -6,8 +6,8 @@ from typing import Any
 
 from monitoring.models import QualityDue, QualityPolicy, TelemetryHour
 from monitoring.models.quality import BY_TASK, HORIZON
-from monitoring.quality_metrics import BY_KIND
-from monitoring.quality_sums import Kind, said
+from monitoring.quality.metrics import BY_KIND
+from monitoring.quality.sums import Kind, said
 from monitoring.selectors.log import input_columns
 from monitoring.selectors.quality_policy import DECIDED, quality_differences, quality_policy_of
 from registry.access import Actor

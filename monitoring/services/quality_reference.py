@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef
 from jobs.models import Job
 from jobs.services import SlotTakenError, job_create
 from monitoring.models import TelemetryHour
-from monitoring.quality_sums import Kind
+from monitoring.quality.sums import Kind
 from monitoring.selectors.quality_policy import quality_policy_of
 from monitoring.selectors.quality_reference import basis_of
 from registry.models import ModelVersion

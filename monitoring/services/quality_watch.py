@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from monitoring.models import QualityPolicy
-from monitoring.quality_metrics import METRICS
+from monitoring.quality.metrics import METRICS
 from monitoring.selectors.quality_watch import Watched, quality_watched
 from monitoring.services.alerting import alert_observe
 

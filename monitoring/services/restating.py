@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitoring.models import Slo, SloSpan
-from monitoring.quality_metrics import BY_KIND
-from monitoring.quality_points import QualityPoint
+from monitoring.quality.metrics import BY_KIND
+from monitoring.quality.points import QualityPoint
 from monitoring.selectors.quality import quality_series
 from monitoring.selectors.quality_policy import quality_policy_of
 from monitoring.slo_words import slice_words

@@ -8,11 +8,11 @@ from typing import Any, TypedDict
 from zoneinfo import ZoneInfo, available_timezones
 
 from monitoring.models import SLICES, LogPolicy, Slo
-from monitoring.quality_metrics import BY_KIND
+from monitoring.quality.metrics import BY_KIND
 from monitoring.selectors.log import input_columns
 from monitoring.selectors.quality import quality_metrics
 from monitoring.selectors.quality_policy import quality_policy_of
-from monitoring.slo_tally import text_of
+from monitoring.slo.tally import text_of
 from registry.errors import InvalidError
 from registry.models import RegisteredModel
 from serving.contract import LATENCY_EDGES_US

@@ -7,10 +7,10 @@ from typing import Unpack
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
+from monitoring.counting.objectives import count_anew, hold_counts
 from monitoring.models import Slo
 from monitoring.services.slo_terms import Terms, fields_of, terms_of, told
-from monitoring.slo_burn import BASE
-from monitoring.slo_counting import count_anew, hold_counts
+from monitoring.slo.burn import BASE
 from registry.access import Actor
 from registry.audit_trail import audit, audited
 from registry.errors import ConflictError, InvalidError

@@ -6,8 +6,8 @@ import msgspec
 from django.db import transaction
 from django.db.models.functions import Now
 
-from monitoring.guards import Guard, GuardError, check_guards
 from monitoring.models import Trial
+from monitoring.trials.guards import Guard, GuardError, check_guards
 from registry.errors import ConflictError, InvalidError
 from registry.models import ModelVersion, RegisteredModel
 

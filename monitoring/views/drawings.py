@@ -5,7 +5,7 @@ from typing import Any
 from monitoring import charts
 from monitoring.models import SLICES, Slo
 from monitoring.selectors import ArmTraffic, SloStatus
-from monitoring.slo import Standing
+from monitoring.slo.arithmetic import Standing
 from monitoring.slo_words import slice_words, window_words
 from serving.contract import BASIS_POINTS, CHAMPION
 

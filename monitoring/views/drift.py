@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from jobs.paging import page_of
 from monitoring import services
-from monitoring.drift import BREAK_WORDS, FIRST_LIMIT, FIRST_SHARE, METHOD_WORDS, FeatureDrift
+from monitoring.drift.words import BREAK_WORDS, FIRST_LIMIT, FIRST_SHARE, METHOD_WORDS, FeatureDrift
 from monitoring.models import DAY_S, DriftReport, DriftWindow
 from monitoring.selectors.drift import FRESH, Standing, drift_standings
 from monitoring.views.drift_drawings import STATES, histogram

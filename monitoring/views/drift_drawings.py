@@ -7,7 +7,7 @@ from typing import Any
 from monitoring import charts
 from monitoring.drifting import Finding
 from monitoring.models import DriftWindow
-from monitoring.quality_points import QualityPoint
+from monitoring.quality.points import QualityPoint
 
 WIDTH, HEIGHT = 160, 40
 CHART: dict[str, float] = {"width": 620, "height": 120}

@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from monitoring import services
-from monitoring.drift import BREAK_WORDS, METHOD_WORDS
-from monitoring.drift_form import DriftPolicyForm
+from monitoring.drift.words import BREAK_WORDS, METHOD_WORDS
 from monitoring.drifting import Finding, Share
+from monitoring.forms.drift import DriftPolicyForm
 from monitoring.models import DAY_S, DriftReport, DriftWindow
 from monitoring.selectors.drift import drift_series, drift_standings, findings_of
 from monitoring.selectors.drift_policy import drift_policy_history, drift_policy_of

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from monitoring.label_lines import MOST_LINES, read_lines
+from monitoring.labelling.lines import MOST_LINES, read_lines
 from monitoring.selectors.labels import label_arrivals
 from monitoring.services.labels import LinesError, Taken, labels_add
 from registry.access import WRITERS, Actor, actor_of

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from monitoring import services
-from monitoring.forms import OpenSloForm
+from monitoring.forms.objectives import OpenSloForm
 from monitoring.models import Slo
 from registry.access import actor_of
 from registry.views.models import visible_model

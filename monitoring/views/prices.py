@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from monitoring import services
-from monitoring.forms import PriceForm
+from monitoring.forms.objectives import PriceForm
 from registry.access import actor_of
 from registry.errors import RefusedError
 from registry.views.models import visible_model

@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from monitoring import services
-from monitoring.forms_quality import QualityPolicyForm
+from monitoring.forms.quality import QualityPolicyForm
 from monitoring.models.quality import BY_TASK, QualityPolicy, QualityReference
-from monitoring.quality_metrics import BY_KIND, METRICS
+from monitoring.quality.metrics import BY_KIND, METRICS
 from monitoring.selectors.quality import quality_metrics
 from monitoring.selectors.quality_overview import quality_details, quality_overview
 from monitoring.selectors.quality_policy import quality_changes, quality_policy_of

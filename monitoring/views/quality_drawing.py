@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from monitoring.quality_points import QualityPoint
+from monitoring.quality.points import QualityPoint
 from monitoring.selectors.quality_overview import Overview, Step
 
 WIDTH, HEIGHT, LEFT = 860.0, 180.0, 44.0

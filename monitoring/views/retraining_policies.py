@@ -13,9 +13,9 @@ from django.views.decorators.vary import vary_on_headers
 from experiments.models import TrainingRun
 from jobs.paging import page_of
 from monitoring import services
+from monitoring.forms.retraining import PolicyForm, TextForm, as_text, initial_of
 from monitoring.models import Retraining, RetrainingPolicy, RetrainingWatch
 from monitoring.retraining.holds import days
-from monitoring.retraining_forms import PolicyForm, TextForm, as_text, initial_of
 from monitoring.selectors.retraining import retraining_policy_of
 from monitoring.selectors.retraining_automation import beforehand
 from monitoring.selectors.retraining_lists import DAYS, dry_run

@@ -12,10 +12,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from jobs.paging import page_of
 from monitoring import selectors, services
-from monitoring.forms import FIELDS, FORMS, SloForm
+from monitoring.forms.objectives import FIELDS, FORMS, SloForm
 from monitoring.models import Slo
-from monitoring.slo import Standing
-from monitoring.slo_burn import LEAST_FAILURES
+from monitoring.slo.arithmetic import Standing
+from monitoring.slo.burn import LEAST_FAILURES
 from monitoring.views.drawings import WORDS, slo_row
 from monitoring.views.slo_drawing import burn_down
 from registry.access import Actor, actor_of

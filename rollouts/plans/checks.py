@@ -5,7 +5,7 @@ from datetime import datetime, time
 from math import isfinite
 from zoneinfo import ZoneInfo, available_timezones
 
-from monitoring.guards import EVENTS
+from monitoring.trials.guards import EVENTS
 from rollouts.plans.parts import Freeze, Guardrail, Plan, PlanError, Shadow, Step
 from serving.contract import BASIS_POINTS
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from monitoring.guards import EVENTS
+from monitoring.trials.guards import EVENTS
 from rollouts.plans.plan import Guardrail, Plan
 from rollouts.verdicts import requests_to_fail, requests_to_pass, split_alpha
 from serving.contract import BASIS_POINTS

@@ -25,7 +25,7 @@ class Guardrail(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     Attributes:
         name: unique within the plan.
-        kind: what is counted; see ``monitoring.guards``. Paired errors and quality are those of the shadow's pairs: which of both answered,
+        kind: what is counted; see ``monitoring.trials.guards``. Paired errors and quality are those of the shadow's pairs: which of both answered,
             and which was right.
         margin: of failures: the risk ratio that a pass rules out, of paired ones the odds; of means, pairs and quality: the difference that is allowed; of
             agreement: the least share.

@@ -2,7 +2,7 @@
 
 import math
 
-from monitoring.guards import EVENTS
+from monitoring.trials.guards import EVENTS
 from rollouts.models import Rollout
 from rollouts.plans.units import show_share
 from rollouts.screen.charts import Chart, chart

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from monitoring.models import QualityPolicy
-from monitoring.quality_metrics import BY_KIND, Measured
+from monitoring.quality.metrics import BY_KIND, Measured
 from monitoring.selectors.quality import HOUR, measured_of, windows_by_span
 from monitoring.selectors.quality_policy import quality_policy_of
 from registry.models import AcceptanceCriterion, Evidence, ModelVersion

@@ -10,7 +10,7 @@ from django.db.models import Max, Q, Sum
 from monitoring.models import Trial, TrialPairs, TrialWindow
 from monitoring.selectors import trial_evidence
 from monitoring.telemetry import WINDOW_SECONDS
-from monitoring.trial_tally import REQUESTS
+from monitoring.trials.tally import REQUESTS
 from rollouts.decisions import Counts
 from rollouts.judging import Counted, Place, Sums, judge
 from rollouts.measures import Measure, measures

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitoring import slo as arithmetic
 from monitoring.models import Slo, TelemetryHour, TelemetryWindow
 from monitoring.selectors import charged, slo_statuses
+from monitoring.slo import arithmetic
 from monitoring.slo_words import said_in_words
 from monitoring.telemetry import WINDOW_SECONDS, Counts, merge_all
 from rollouts.models import Rollout

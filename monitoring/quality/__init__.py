@@ -1,0 +1,1 @@
+"""Quality as late labels tell it: joined, counted, read off with intervals."""

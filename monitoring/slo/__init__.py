@@ -1,0 +1,1 @@
+"""Service level objectives in numbers, words and YAML. Pure."""

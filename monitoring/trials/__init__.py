@@ -1,0 +1,1 @@
+"""Two versions on the same live traffic: guards, pairs, sums."""
