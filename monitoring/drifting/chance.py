@@ -46,9 +46,8 @@ class Chance:
     def critical(self, level: float) -> float:
         """Return the distance beyond which the p-value is at most ``level``."""
         shares = self._share(np.arange(self._drawn.size + 1))
-        beyond = (
-            int(np.searchsorted(shares, level, side="right")) - 1
-        )  # the most draws that are rare enough; -1 where none is
+        # the most draws that are rare enough; -1 where none is
+        beyond = int(np.searchsorted(shares, level, side="right")) - 1
         found = self._drawn[-1 - beyond] if beyond >= 0 else np.inf
         if beyond < _FAR:
             start, rate = self._tail()
