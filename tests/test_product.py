@@ -175,7 +175,7 @@ def test_one_models_whole_life_by_four_people(stack, second_version, sit_down, r
         page.goto(promotion)
         page.get_by_label("Reason, kept with the decision").fill("Not better than what serves.")
         page.get_by_role("button", name="Reject", exact=True).click()
-        expect(page.get_by_text("The promotion is refused")).to_be_visible()
+        expect(page.get_by_text("The promotion is rejected")).to_be_visible()
 
     with sit_down("viewer") as page:
         page.goto("/audit/?action=promotion.")

@@ -96,7 +96,7 @@ def retirement_decide(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, f"{retirement.title} is retired; the gateway unloads it within seconds.")
         elif action == "reject":
             services.retirement_reject(actor=actor, retirement_id=pk, note=note)
-            messages.success(request, "The retirement is refused.")
+            messages.success(request, "The retirement is rejected.")
         elif action == "withdraw":
             services.retirement_withdraw(actor=actor, retirement_id=pk)
             messages.success(request, "The retirement is withdrawn.")

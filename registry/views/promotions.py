@@ -48,7 +48,7 @@ def promotion_decide(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, _after_approval(done))
         elif action == "reject":
             services.promotion_reject(actor=actor, promotion_id=found.pk, reason=reason)
-            messages.success(request, "The promotion is refused; its author sees the reason.")
+            messages.success(request, "The promotion is rejected; its author sees the reason.")
         elif action == "withdraw":
             services.promotion_withdraw(actor=actor, promotion_id=found.pk, reason=reason)
             messages.success(request, "The request is withdrawn.")
