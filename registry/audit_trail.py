@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import ContextVar
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 Service = TypeVar("Service", bound=Callable[..., Any])
 _pending: ContextVar[list[AuditEvent] | None] = ContextVar("pending_audit_events", default=None)
+
+PAUSE_S = 0.1  # before a second turn: whoever was let go on first gets the locks that were given up for it
 
 _FLUSH_LATER = "SET LOCAL synchronous_commit TO off;"
 _INSERT = """
@@ -59,6 +62,7 @@ class audited(ContextDecorator):  # noqa: N801  used as a decorator
                 if connection.in_atomic_block or not is_collision(error):
                     raise
                 logger.warning("%s is run again after a %s.", service.__name__, COLLISIONS[sqlstate(error)])
+            time.sleep(PAUSE_S)
             return once(*args, **kwargs)
 
         return cast("Service", twice)

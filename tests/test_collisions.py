@@ -11,7 +11,7 @@ from jobs.leases import job_claim
 from jobs.services import job_create
 from registry import services
 from registry.audit_trail import audited
-from registry.models import Alert, AuditEvent, RegisteredModel
+from registry.models import Alert, Approval, AuditEvent, Comment, RegisteredModel, Role
 from tests import factories, job_kinds
 from tests.documented import DocumentedApi as Api
 
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @contextmanager
-def held_by_somebody(model):
-    """Somebody else changes the model meanwhile, on a connection of their own."""
+def meanwhile(act):
+    """Somebody else does something, on a connection of their own, in a transaction that stays open."""
     held, done = threading.Event(), threading.Event()
 
     def hold():
         with transaction.atomic():
-            RegisteredModel.objects.hold(model.pk)
+            act()
             held.set()
             done.wait(600)
         connection.close()
@@ -40,6 +40,11 @@ def held_by_somebody(model):
         somebody.join()
 
 
+def held_by_somebody(model):
+    """Somebody else changes the model meanwhile."""
+    return meanwhile(lambda: RegisteredModel.objects.hold(model.pk))
+
+
 def test_what_only_refers_to_a_model_waits_for_nobody_who_changes_it():
     model = factories.make_model()
 
@@ -49,6 +54,23 @@ def test_what_only_refers_to_a_model_waits_for_nobody_who_changes_it():
         services.alert_raise(model=model, kind="drift", key="drift", title="It drifts", process="test")
 
     assert Alert.objects.get().model == model
+
+
+def test_remark_on_a_promotion_waits_for_nobody_who_decides_on_it():
+    promotion = factories.make_promotion()
+    approver = factories.make_user(promotion.model.team, role=Role.APPROVER)
+
+    def decide():
+        Approval.objects.create(
+            promotion=promotion, approver=approver, role=Role.APPROVER, decision="approve", reason="Good.", binding={}, binding_digest="sha256:1",
+        )  # fmt: skip
+
+    with meanwhile(decide), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '5s'")
+        Comment.objects.create(promotion=promotion, author=approver, body="Looks well.")
+
+    assert promotion.comments.count() == 1
 
 
 def test_lock_that_is_not_given_is_told_as_what_it_is_and_logged_with_its_code(monkeypatch, caplog):

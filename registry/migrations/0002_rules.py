@@ -10,4 +10,4 @@ SQL = Path(__file__).parent / "sql"
 class Migration(migrations.Migration):
     dependencies = [("registry", "0001_initial")]
 
-    operations = [migrations.RunSQL((SQL / name).read_text(), migrations.RunSQL.noop) for name in ("audit.sql", "criteriaset_check.sql", "governance.sql")]
+    operations = [migrations.RunSQL((SQL / name).read_text(), migrations.RunSQL.noop) for name in ("audit.sql", "criteriaset_check.sql", "approval_check.sql", "governance.sql")]

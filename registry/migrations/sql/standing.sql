@@ -72,7 +72,7 @@ CREATE OR REPLACE TRIGGER end_standing AFTER UPDATE OF risk_tier ON registry_reg
 CREATE OR REPLACE FUNCTION registry_approval_standing_check() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, public AS $$
 BEGIN
-    PERFORM FROM registry_standingapproval WHERE id = NEW.standing_id FOR UPDATE;
+    PERFORM FROM registry_standingapproval WHERE id = NEW.standing_id FOR NO KEY UPDATE;
     PERFORM FROM registry_standingapproval s JOIN registry_promotion p ON p.id = NEW.promotion_id
         WHERE s.id = NEW.standing_id AND registry_standing_holds(s.id) AND s.approver_id = NEW.approver_id
           AND s.model_id = p.model_id AND s.criteria_set_id = p.criteria_set_id AND p.alias = 'champion'

@@ -2,7 +2,7 @@
 CREATE OR REPLACE FUNCTION registry_waiver_check() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 DECLARE asked registry_promotion;
 BEGIN
-    SELECT * INTO asked FROM registry_promotion WHERE id = NEW.promotion_id FOR UPDATE;
+    SELECT * INTO asked FROM registry_promotion WHERE id = NEW.promotion_id FOR NO KEY UPDATE;
     IF TG_OP = 'INSERT' THEN
         IF NEW.state <> 'asked' OR NEW.decided_by_id IS NOT NULL OR asked.state NOT IN ('requested', 'rolling_out') THEN
             PERFORM registry_refuse('a waiver is asked for while its promotion waits for a decision, or rolls out');
