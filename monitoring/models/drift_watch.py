@@ -126,7 +126,10 @@ class DriftWindow(models.Model):
 
     class Meta:
         ordering = ["-slot_at", "-id"]
-        indexes = [models.Index(fields=["slot_at"], name="drift_window_age")]
+        indexes = [
+            models.Index(fields=["slot_at"], name="drift_window_age"),
+            models.Index(fields=["version", "arm", "-judged_at", "span"], name="drift_window_latest"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["version", "arm", "span", "slot_at"], name="drift_window_key"),
             models.CheckConstraint(
