@@ -93,7 +93,9 @@ def _figures(on: Server, off: Server, running: dict[str, Server]) -> list[Row]:
     least = {"mlserver": 7.0, "mlflow": 80.0, "litserve": None, "bentoml": None, "bare": 0.6}
     for name, target in least.items():
         ratio = _median(on, "per_second") / _median(running[name], "per_second")
-        rows.append(Row(f"ratio.{name}", ratio, "x", ("≥", target) if target else None))
+        rows.append(
+            Row(f"ratio.{name}", ratio, "x", ("≥", target) if target else None, why="performance.md#under-load")
+        )
     for server in (on, off, *running.values()):
         rows += [
             Row(f"per_second.{server.name}", _median(server, "per_second"), "/s"),
