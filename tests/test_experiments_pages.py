@@ -247,7 +247,7 @@ def test_the_panel_offers_rows_that_have_every_input_of_a_version_from_outside(c
 
     assert f'<option value="{data.pk}">{data}</option>' in offered
     assert "has all its inputs" in nothing
-    assert "Choose rows on which it is not measured yet" in refused
+    assert "Choose rows that have all its inputs and on which it is not measured yet" in refused
     assert Evaluation.objects.get(version=fits).job.path == started.url
     assert "Measure on" not in again
 

@@ -173,7 +173,10 @@ def evaluate(request: HttpRequest, name: str, number: int) -> HttpResponse:
     actor.require(version.model.team, Role.ENGINEER)
     form = MeasureForm(request.POST, version=version)
     if not form.is_valid():
-        messages.error(request, "Choose rows on which it is not measured yet.")
+        messages.error(
+            request,
+            "Choose rows that have all its inputs and on which it is not measured yet; the version's page lists them.",
+        )
         return redirect(version.path)
     job = services.evaluation_start(actor=actor, version=version, dataset_version=form.cleaned_data["dataset_version"])
     messages.success(request, f"{version} is being measured; its evidence appears on its page.")
