@@ -123,7 +123,7 @@ def waiting_of(job: Job) -> Waiting | None:
         return None
     running, limit = running_by_scope(job.queue), most_at_once(job.scope, job.queue)
     ours = running.get(job.scope, 0)
-    if not Job.objects.waiting().filter(pk=job.pk).exists():
+    if job.run_after and not Job.objects.waiting().filter(pk=job.pk).exists():
         return Waiting("pause", 0, ours, limit, job.run_after)
     full = full_scopes(job.queue, running)
     ahead = Job.objects.waiting().filter(queue=job.queue, priority__gte=job.priority).exclude(scope__in=full)

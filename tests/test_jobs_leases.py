@@ -132,6 +132,13 @@ def test_a_waiting_job_knows_how_many_go_first_as_claims_then_go(settings):
     assert "after a failed attempt" in paused.words
 
 
+def test_a_job_that_is_claimed_while_its_page_is_made_is_not_told_to_pause():
+    read_before = make_job()
+    claim()
+
+    assert waiting_of(read_before).reason == "turn"
+
+
 @pytest.mark.parametrize(
     ("skew_s", "age_s", "dropped"),
     [(3600, 0, False), (3600, 60, True), (0, 0, False), (0, 60, True), (-3600, 0, False)],
