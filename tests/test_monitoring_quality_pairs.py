@@ -47,6 +47,15 @@ def test_intervals_are_those_of_the_paired_bootstrap_of_rows():
     assert 0 < found.low < theirs.value < found.high
 
 
+def test_one_difference_asked_for_alone_is_the_one_among_all():
+    pairs = pairs_of(*drawn(800))
+    together = compare(Kind.PROBABILITY, pairs)
+
+    for name in ("average_precision", "roc_auc", "recall_at_5pct_alerts", "brier_score"):
+        assert compare(Kind.PROBABILITY, pairs, only=name)[name] == together[name]
+    assert "average_precision" not in compare(Kind.PROBABILITY, pairs, only="roc_auc")
+
+
 def test_parts_add_up_to_the_whole():
     champion, challenger, labels = drawn(900)
     parts = [pairs_of(champion[i::3], challenger[i::3], labels[i::3]) for i in range(3)]

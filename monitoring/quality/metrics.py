@@ -7,7 +7,7 @@ before an approval.
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ LEAST_EVENTS = 5  # of either outcome, where the two are told apart
 RESAMPLES = 300
 SEED = 20130101
 CALIBRATION_BINS = 15
+KEPT = 128  # rankings whose metrics are kept in memory, 16 kB each
 
 
 @dataclass(frozen=True)
@@ -212,22 +213,36 @@ class Binned:
         return Reliability(order, np.unique(np.searchsorted(rising, rising[firsts], "left")))
 
 
-def statistics(binned: Binned, reliability: Reliability) -> dict[str, Callable[[Ints | None], float]]:
-    """Return the metrics of a ranking of probabilities, each a function of the rows' counts."""
+Statistics = dict[str, Callable[[Ints | None], float]]
+
+
+def by_rank(binned: Binned) -> Statistics:
+    """Return the metrics that only ask who ranks above whom, each a function of the rows' counts."""
     return {
         "average_precision": partial(metrics.average_precision, binned.rows),
         "recall_at_5pct_alerts": partial(metrics.recall_at, binned.rows, ALERT_SHARE),
         "precision_at_5pct_alerts": partial(metrics.precision_at, binned.rows, ALERT_SHARE),
-        "calibration_error": partial(metrics.calibration_error, binned.labels, binned.scores, reliability),
     }
+
+
+def statistics(binned: Binned, reliability: Reliability) -> Statistics:
+    """Return the metrics of a ranking of probabilities, each a function of the rows' counts."""
+    error = partial(metrics.calibration_error, binned.labels, binned.scores, reliability)
+    return by_rank(binned) | {"calibration_error": error}
 
 
 def ranking_metrics(no: Ints, yes: Ints, wanted: Set[str]) -> dict[str, Measured]:
     """Return the metrics of how probabilities rank, and whether they hold, from outcomes by bin.
 
     Intervals: percentiles of ``RESAMPLES`` resamples of the predictions (Efron and Tibshirani 1993, ch. 13); of the area under the ROC
-    curve DeLong's (1988).
+    curve DeLong's (1988). Those asked for last are kept: pages ask for the same ones again until a label comes.
     """
+    return dict(_ranking_metrics(no.astype(np.int64).tobytes(), yes.astype(np.int64).tobytes(), frozenset(wanted)))
+
+
+@lru_cache(KEPT)
+def _ranking_metrics(no_bytes: bytes, yes_bytes: bytes, wanted: frozenset[str]) -> Mapping[str, Measured]:
+    no, yes = np.frombuffer(no_bytes, np.int64), np.frombuffer(yes_bytes, np.int64)
     binned = Binned.of(np.flatnonzero(no + yes))
     weights = binned.weights(no, yes)
     of = {name: s for name, s in statistics(binned, binned.reliability(weights)).items() if name in wanted}

@@ -6,7 +6,7 @@ score stands for the middle of its bin, half a bin is 0.0025. What is a mean of 
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from experiments.metrics import Z_95
 from monitoring.drift import features
 from monitoring.drift.features import NO_CELLS, Cells
-from monitoring.quality.metrics import LEAST, LEAST_EVENTS, SEED, Binned, Measured, area, statistics
+from monitoring.quality.metrics import LEAST, LEAST_EVENTS, SEED, Binned, Measured, area, by_rank
 from monitoring.quality.sums import BINS as SCORE_BINS
 from monitoring.quality.sums import Floats, Ints, Kind, bin_of
 
@@ -84,8 +84,11 @@ def _alone(champion: Booleans, challenger: Booleans) -> dict[str, float]:
     }  # fmt: skip
 
 
-def compare(kind: Kind, pairs: PairSums) -> dict[str, Measured]:
+def compare(kind: Kind, pairs: PairSums, *, only: str = "") -> dict[str, Measured]:
     """Return by how much the challenger's metrics exceed the champion's on the same predictions, with 95% intervals, by name.
+
+    Args:
+        only: of the metrics of a ranking no other is resampled; empty: all are.
 
     Means of losses and shares: normal intervals of the paired difference. Metrics of a ranking: percentiles of resampled pairs.
     """
@@ -95,7 +98,7 @@ def compare(kind: Kind, pairs: PairSums) -> dict[str, Measured]:
     found = {}
     if kind is Kind.PROBABILITY:
         found["brier_score"] = _difference(n, of["squares"], of["squares_squares"])
-        found |= _rankings(pairs)
+        found |= _rankings(pairs, [name for name in PAIRED_RANKINGS if only in ("", name)])
     if kind is Kind.NUMBER:
         found["mean_absolute_error"] = _difference(n, of["absolute"], of["absolute_squares"])
     if "only_champion" in of:
@@ -111,11 +114,11 @@ def _difference(n: int, total: float, squares: float) -> Measured:
     return Measured(mean, mean - half, mean + half)
 
 
-def _rankings(pairs: PairSums) -> dict[str, Measured]:
+def _rankings(pairs: PairSums, names: Sequence[str]) -> dict[str, Measured]:
     places, counts = pairs.cells.places, pairs.cells.counts
     label, rest = np.divmod(places, BINS * BINS)
     champion, challenger = np.divmod(rest, BINS)
-    if min(counts[label == 0].sum(), counts[label == 1].sum()) < LEAST_EVENTS:
+    if not names or min(counts[label == 0].sum(), counts[label == 1].sum()) < LEAST_EVENTS:
         return {}
 
     def by_label(bins: Ints, taken: Ints) -> tuple[Ints, Ints]:
@@ -126,7 +129,8 @@ def _rankings(pairs: PairSums) -> dict[str, Measured]:
 
     def values(taken: Ints) -> list[float]:
         theirs, ours = (
-            _values(binned, *by_label(bins, taken)) for binned, bins in zip(rows, (champion, challenger), strict=True)
+            _values(names, binned, *by_label(bins, taken))
+            for binned, bins in zip(rows, (champion, challenger), strict=True)
         )
         return [b - a for a, b in zip(theirs, ours, strict=True)]
 
@@ -134,16 +138,15 @@ def _rankings(pairs: PairSums) -> dict[str, Measured]:
     low, high = np.nanquantile([values(taken) for taken in drawn], [0.025, 0.975], axis=0)
     return {
         name: Measured(value, min(float(a), value), max(float(b), value))
-        for name, value, a, b in zip(PAIRED_RANKINGS, values(counts), low, high, strict=True)
+        for name, value, a, b in zip(names, values(counts), low, high, strict=True)
     }
 
 
-def _values(binned: Binned, no: Ints, yes: Ints) -> list[float]:
-    weights = binned.weights(no, yes)
-    of: dict[str, Callable[[Ints | None], float]] = statistics(binned, binned.reliability(weights))
+def _values(names: Sequence[str], binned: Binned, no: Ints, yes: Ints) -> list[float]:
     if min(no.sum(), yes.sum()) < 2:
-        return [float("nan")] * len(PAIRED_RANKINGS)
-    return [area(no, yes).value if name == "roc_auc" else of[name](weights) for name in PAIRED_RANKINGS]
+        return [float("nan")] * len(names)
+    weights, of = binned.weights(no, yes), by_rank(binned)
+    return [area(no, yes).value if name == "roc_auc" else of[name](weights) for name in names]
 
 
 def unpaired(champion: Measured, challenger: Measured) -> Measured:

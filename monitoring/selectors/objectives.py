@@ -10,6 +10,7 @@ from monitoring.models import Slo, SloSpan
 from monitoring.selectors.prices import Costs, cost_units, costs, prices_of
 from monitoring.selectors.slo_sums import (
     LookBacks,
+    StatedSpan,
     Unit,
     by_slice_and_version,
     ended,
@@ -45,7 +46,7 @@ class Labels:
     left: float | None
     provisional: int
     final: int
-    missing: list[SloSpan]
+    missing: list[StatedSpan]
     labelled: int
     predictions: int
 
@@ -78,7 +79,7 @@ class SloStatus:
     steps: list[Step]
     costs: Costs | None = None
     labels: Labels | None = None
-    spans: list[SloSpan] = field(default_factory=list)
+    spans: list[StatedSpan] = field(default_factory=list)
 
     @property
     def standing(self) -> arithmetic.Standing:
@@ -173,7 +174,7 @@ def _of_units(
     return _status(slo, window, judged, found, costs=spent)
 
 
-def _of_spans(slo: Slo, window: Window, rules: list[BurnRule], spans: list[SloSpan], now: datetime) -> SloStatus:
+def _of_spans(slo: Slo, window: Window, rules: list[BurnRule], spans: list[StatedSpan], now: datetime) -> SloStatus:
     final = [span for span in spans if span.state == SloSpan.State.FINAL]
     units = [
         Unit(span.started_at, span.bad, span.total, None if slo.by_slices else span.bad) for span in final if span.total

@@ -149,17 +149,16 @@ def quality_details(policy: QualityPolicy, *, metric: str, days: int, now: datet
     since, until = start_of(now - timedelta(days=days), span), now - policy.maturity - span
     rows = QualityWindow.objects.filter(
         version__model=policy.model_id, kind=policy.compares, span=int(span.total_seconds()), started_at__gte=since,
-        started_at__lte=until,
-    ).defer("cells", "measured", "estimated").select_related("version")  # fmt: skip
-    plain = [row for row in rows if not row.data_slice]
+        started_at__lte=until, arm__in=(CHAMPION, CANARY),
+    ).defer("measured", "estimated").select_related("version")  # fmt: skip
+    answered = [row for row in rows if not row.data_slice]
     slices: dict[str, list[QualityWindow]] = {}
     for row in rows:
         if row.data_slice and row.arm == CHAMPION:
             slices.setdefault(row.data_slice, []).append(row)
-    answered = [row for row in plain if row.arm in (CHAMPION, CANARY)]
     bands = coverage_by_score(sums_of(answered)) if policy.compares is Kind.PROBABILITY else []
     return Details(
-        challenges=[*_paired(policy, metric, span, since, until), *_unpaired(policy, metric, plain)],
+        challenges=[*_paired(policy, metric, span, since, until), *_unpaired(policy, metric, answered)],
         slices=[(name, _together(policy, metric, of, since)) for name, of in sorted(slices.items())],
         bands=bands, uneven=is_uneven(bands), delays=_delays(answered),
     )  # fmt: skip
@@ -187,7 +186,11 @@ def _paired(
         pairs = add_pairs(row.read() for row in of)
         missing = Measured(reason="not compared on pairs" if pairs.labelled else "no labels")
         yield Challenge(
-            champion, challenger, True, pairs.labelled, compare(policy.compares, pairs).get(metric, missing)
+            champion,
+            challenger,
+            True,
+            pairs.labelled,
+            compare(policy.compares, pairs, only=metric).get(metric, missing),
         )
 
 

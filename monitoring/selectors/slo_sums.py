@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db import connection
@@ -58,7 +58,23 @@ FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[]) AS l(slo_id
 JOIN units u ON u.slo_id = l.slo_id AND u.at > l.since - make_interval(secs => u.length_s) GROUP BY 1, 2, 3
 """
 WIDTHS = ("long", "middle", "short")
-Spans = dict[int, list[SloSpan]]
+
+
+class StatedSpan(NamedTuple):
+    """What was stated of one span, see :class:`monitoring.models.SloSpan`; a window holds thousands."""
+
+    slo_id: int
+    started_at: datetime
+    state: str
+    bad: int
+    total: int
+    value: float | None
+    labelled: int
+    predictions: int
+    why: str
+
+
+Spans = dict[int, list[StatedSpan]]
 
 
 def spans_of(slos: Iterable[Slo], windows: dict[int, Window]) -> Spans:
@@ -67,7 +83,8 @@ def spans_of(slos: Iterable[Slo], windows: dict[int, Window]) -> Spans:
     found: Spans = {pk: [] for pk in asked}
     if asked:
         earliest = min(windows[pk].start for pk in asked)
-        for span in SloSpan.objects.filter(slo__in=asked, started_at__gte=earliest).order_by("started_at"):
+        rows = SloSpan.objects.filter(slo__in=asked, started_at__gte=earliest).order_by("started_at")
+        for span in map(StatedSpan._make, rows.values_list(*StatedSpan._fields)):
             if span.started_at >= windows[span.slo_id].start:
                 found[span.slo_id].append(span)
     return found
