@@ -1,13 +1,15 @@
 """The one publisher of the routing table: from what the registry says to the file that gateways follow.
 
 PostgreSQL is the truth. A change is first a row; then the newest row is mirrored to the file. Either step may be
-interrupted or run twice, by several processes at once, and the next run completes it. Gateways of other hosts get the row itself:
+interrupted or run twice, by several processes at once, and the next run completes it. Thousands of routes are composed only where
+something they are made of changed: triggers tell (sql/routing_due.sql). Gateways of other hosts get the row itself:
 the transaction that writes it wakes those that wait (rollouts/gateways/publishing.py).
 """
 
 import hashlib
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,13 +24,14 @@ from registry.selectors import bundles_of, conversions_of
 from registry.selectors.servables import is_routable, served_version
 from registry.states import PromotionState
 from rollouts.gateways.reports import living_gateways
-from rollouts.models import Rollout, RoutingTable
+from rollouts.models import Rollout, RoutingDue, RoutingTable
 from rollouts.states import OPEN as OPEN_ROLLOUTS
 from serving import contract
 from serving.contract import BASIS_POINTS, CANARY, CHAMPION, SHADOW, Arm, Route, RoutingTableError, Version
 
 ADVISORY_LOCK = 0x524F_5554  # "ROUT": one publisher at a time
 MOST_AHEAD = 1_000_000  # of the history, that a gateway is believed to be: no day of tables was ever so long
+AT_LATEST = timedelta(minutes=1)  # routes are composed anew so often by each process, also where no change was told
 CHANNEL = "routing"  # where PostgreSQL tells that something was published
 TOLD = (
     "number", "artifact_state", "refusal", "format", "artifact_path", "artifact_digest", "manifest", "signature", "archived_at",
@@ -39,8 +42,39 @@ OPEN = [state.value for state in PromotionState if state.is_open]
 
 def routing_publish(*, now: datetime) -> RoutingTable:
     """Publish what should be served, if that changed, and see that the file on disk says so; safe to repeat."""
-    _record(now=now)
+    if _record(now=now):
+        _process.composed_at = now
     return _mirror()
+
+
+@dataclass
+class _Process:
+    """What this process need not do again; nothing where it has just begun, perhaps with other code or settings than the one before.
+
+    Attributes:
+        composed_at: when it composed last.
+        mirrored: the table and the file as they were when the file said what the table says.
+    """
+
+    composed_at: datetime | None = None
+    mirrored: tuple[object, ...] | None = None
+
+    def must_compose(self, now: datetime) -> bool:
+        return self.composed_at is None or abs(now - self.composed_at) >= AT_LATEST
+
+    def has_mirrored(self, table: RoutingTable) -> bool:
+        return self.mirrored is not None and self.mirrored == _as_they_are(table)
+
+
+_process = _Process()
+
+
+def _as_they_are(table: RoutingTable) -> tuple[object, ...] | None:
+    try:
+        file = Path(settings.ROUTING_TABLE_PATH).stat()
+    except FileNotFoundError:
+        return None
+    return table.version, table.digest, table.published_at, file.st_ino, file.st_mtime_ns, file.st_size
 
 
 def compose() -> list[Route]:
@@ -140,15 +174,18 @@ def _difference(before: Route | None, after: Route) -> str:
 
 
 @audited()
-def _record(*, now: datetime) -> None:
-    """Add a table to the history, and an event for each model it changes, if the latest one is out of date."""
+def _record(*, now: datetime) -> bool:
+    """Add a table to the history, and an event for each model it changes, if the latest one is out of date; tell whether it composed."""
     only_publisher()
+    told, _ = RoutingDue.objects.all().delete()  # whose changes have committed, so that what is composed now holds them
+    latest = RoutingTable.objects.defer("document").first()
+    forgotten = _forgotten(latest)
+    if latest and not told and not forgotten and not _process.must_compose(now):
+        return False
     routes = compose()
     digest = f"sha256:{hashlib.sha256(msgspec.json.encode(routes)).hexdigest()}"
-    latest = RoutingTable.objects.first()
-    forgotten = _forgotten(latest)
     if latest and latest.digest == digest and not forgotten:
-        return
+        return True
     number = max(latest.version if latest else 0, forgotten) + 1
     table = contract.check_table(contract.RoutingTable(number, now.isoformat(), routes))
     changed = changes(document_of(latest).routes if latest else [], routes)
@@ -164,17 +201,20 @@ def _record(*, now: datetime) -> None:
             action="routing.publish", subject=model.path, actor=None, process="publisher", team=model.team.slug,
             payload={"table": number, "change": change.what},
         )  # fmt: skip
+    return True
 
 
 @transaction.atomic
 def _mirror() -> RoutingTable:
     """Write the latest table to the file unless it is there, and confirm it; never an older one over a newer."""
     only_publisher()
-    latest = RoutingTable.objects.latest("version")
+    latest = RoutingTable.objects.defer("document").latest("version")
     path = Path(settings.ROUTING_TABLE_PATH)
-    table = document_of(latest)
-    if _on_disk() != table:
-        contract.write_table(table, path)
+    if not _process.has_mirrored(latest):
+        table = document_of(latest)
+        if _on_disk() != table:
+            contract.write_table(table, path)
+        _process.mirrored = _as_they_are(latest)
     contract.confirm_table(path)
     return latest
 
@@ -201,8 +241,8 @@ def _forgotten(latest: RoutingTable | None) -> int:
 
     That is so after the database was restored to an earlier day: a gateway takes no table with a lower number than its own.
     """
-    known, known_at = (latest.version, latest.document["published_at"]) if latest else (0, "")
-    file = _on_disk()
+    known, known_at = (latest.version, latest.published_at.isoformat()) if latest else (0, "")
+    file = None if latest and _process.has_mirrored(latest) else _on_disk()
     held = [(state.table_version, state.published_at) for state in living_gateways()]
     if file:
         held.append((file.version, file.published_at))

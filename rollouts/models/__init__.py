@@ -1,6 +1,13 @@
 """What rollouts remembers: what was published to gateways and what they told, and how versions were rolled out."""
 
-from rollouts.models.gateways import GatewayProcess, GatewayToken, LoadRefusal, PublishedCallers, RoutingTable
+from rollouts.models.gateways import (
+    GatewayProcess,
+    GatewayToken,
+    LoadRefusal,
+    PublishedCallers,
+    RoutingDue,
+    RoutingTable,
+)
 from rollouts.models.plans import RolloutPlan
 from rollouts.models.rollouts import Rollout, RolloutAct, RolloutVerdict
 
@@ -13,5 +20,6 @@ __all__ = [
     "RolloutAct",
     "RolloutPlan",
     "RolloutVerdict",
+    "RoutingDue",
     "RoutingTable",
 ]

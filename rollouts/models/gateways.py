@@ -23,6 +23,15 @@ class RoutingTable(models.Model):
         return f"routing table {self.version}"
 
 
+class RoutingDue(models.Model):
+    """Something that routes are made of changed; written by triggers, and gone in the transaction that composes them anew."""
+
+    changed = models.CharField(max_length=63, help_text="the table")
+
+    def __str__(self) -> str:
+        return f"{self.changed} changed"
+
+
 class PublishedCallers(models.Model):
     """Who may call gateways, as published last: one row. The tokens are the history; see ADR 0010."""
 

@@ -1,0 +1,26 @@
+"""What routes are made of tells when it changes, so that they are composed then and not every second."""
+
+from pathlib import Path
+
+from django.db import migrations, models
+
+SQL = Path(__file__).parent / "sql/routing_due.sql"
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("rollouts", "0008_retrievers"),
+        ("registry", "0030_locks_of_decisions"),
+        ("monitoring", "0018_latest_looks_by_index"),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="RoutingDue",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("changed", models.CharField(help_text="the table", max_length=63)),
+            ],
+        ),
+        migrations.RunSQL(SQL.read_text(), migrations.RunSQL.noop),
+    ]
