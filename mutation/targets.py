@@ -36,7 +36,7 @@ TARGETS = (
     Target("decisions", ("rollouts/decisions.py", "rollouts/plans/freezes.py"), ("test_rollouts_decisions.py",)),
     Target(
         "routing",
-        ("rollouts/routing.py",),
+        ("rollouts/routes.py",),
         ("test_routing_words.py",),
         functions=("_split", "_keys", "changes", "_difference", "_arms", "_arm"),
     ),

@@ -20,7 +20,7 @@ from registry.converted import converted_path
 from registry.models import AuditEvent, Role, VersionReading
 from registry.selectors import converted_file, signature_of
 from registry.signing import public_key_file, sign_manifest
-from rollouts.routing import compose
+from rollouts.routes import compose
 from serving.contract import PARITY, Column, ConversionRequest, Converted, File, write_table
 from serving.conversion import convert, sample
 from serving.fleet import Fleet

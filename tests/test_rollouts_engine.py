@@ -16,7 +16,8 @@ from registry.selectors import can_go_on
 from registry.states import PromotionState
 from rollouts import services
 from rollouts.models import LoadRefusal, Rollout, RolloutVerdict, RoutingTable
-from rollouts.routing import compose, document_of
+from rollouts.routes import compose
+from rollouts.routing import document_of
 from rollouts.states import State
 from rollouts.tasks import reconcile
 from serving.contract import Arm

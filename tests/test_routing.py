@@ -22,7 +22,8 @@ from registry.models import AuditEvent, ModelVersion, Role
 from registry.signing import public_key_file
 from rollouts.gateways.reports import refusals_observe
 from rollouts.models import LoadRefusal, RoutingTable
-from rollouts.routing import changes, compose, routing_publish
+from rollouts.routes import changes, compose
+from rollouts.routing import routing_publish
 from rollouts.tasks import observe_gateways, publish_routing
 from serving.contract import Arm, GatewayState, RefusedVersion, Version, confirmed_at, read_table, write_table
 from serving.fleet import Fleet

@@ -4,7 +4,7 @@ import pytest
 
 from registry.models import ModelVersion
 from rollouts.models import Rollout
-from rollouts.routing import _keys, _split, changes
+from rollouts.routes import _keys, _split, changes
 from serving.contract import Arm, Route
 
 

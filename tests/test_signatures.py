@@ -20,7 +20,8 @@ from registry.errors import ConflictError
 from registry.models import Alias, Approval, AuditEvent, Evidence, Promotion, Role
 from registry.selectors import signature_of
 from registry.signing import SigningError, make_key_pair, public_key_file, sign_manifest, trusted_keys, verify_bundle
-from rollouts.routing import compose, routing_publish
+from rollouts.routes import compose
+from rollouts.routing import routing_publish
 from serving.artifacts import ArtifactError
 from serving.contract import write_table
 from serving.fleet import Fleet

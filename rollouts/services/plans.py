@@ -9,7 +9,7 @@ from registry.models import ModelVersion, Promotion, RegisteredModel, Role
 from registry.services import promotion_plan_record, rolls_out_record
 from rollouts.models import RolloutPlan
 from rollouts.plans.plan import Plan, PlanError, plan_document, read_plan
-from rollouts.routing import columns_withheld
+from rollouts.routes import columns_withheld
 
 PLANNERS = (Role.ENGINEER, Role.APPROVER, Role.ADMIN)
 
