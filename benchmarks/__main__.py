@@ -19,6 +19,7 @@ BENCHMARKS = [
     "faults",
     "telemetry",
     "lookup",
+    "publishing",
     "drift",
     "quality",
     "harness",

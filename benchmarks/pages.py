@@ -34,6 +34,8 @@ LISTS = {
     "alerts": "/alerts/",
     "settings": "/settings/",
 }
+SIGNATURE = '{"inputs": [{"name": "feature_000", "type": "double"}, {"name": "feature_001", "type": "double"}]}'
+FILES = '[{"path": "model.lgb", "size": 1, "sha256": ""}]'
 PAGES = LISTS | watched.PAGES
 HEAVY, WHY = ("model", "champions", "quality_details"), "performance.md#the-page-of-a-watched-model"
 
@@ -119,7 +121,7 @@ def fill(home: Home, ids: dict[str, int], *, first: int, last: int) -> None:
             f"{model} JOIN jobs_job j ON j.subject = '/models/' || name || '/'", model_id="made_model.id",
             number="(j.params ->> 'version')::int", source="'runs:/' || md5(j.id::text) || '/model'",
             run_id="md5(j.id::text)", artifact_state="'verified'", artifact_digest="'sha256:' || md5(j.id::text)",
-            artifact_path="'x'", format="'lightgbm'", job_id="j.id", created_by_id=engineer,
+            artifact_path="'x'", format="'lightgbm'", signature=f"'{SIGNATURE}'", manifest=f"'{FILES}'", job_id="j.id", created_by_id=engineer,
         ),
         """CREATE TEMPORARY TABLE made_version AS
            SELECT v.*, n FROM registry_modelversion v JOIN made_model m ON m.id = v.model_id""",
@@ -168,7 +170,7 @@ def fill(home: Home, ids: dict[str, int], *, first: int, last: int) -> None:
             set_by_id=approver, at="now()",
         ),
         insert(
-            AuditEvent, f"{model}, generate_series(0, 9) v", seq="n * 10 + v", at="now() - n * interval '1 second'",
+            AuditEvent, f"{model}, generate_series(0, 9) v", seq="1000000 + n * 10 + v", at="now() - n * interval '1 second'",
             actor="'engineer'", via="'session'", team="'bench'", action="'version.create'",
             subject="'/models/' || name || '/versions/' || v || '/'", payload="""'{"source": "runs:/x/model"}'""",
             prev_hash="''", hash="''",

@@ -3,7 +3,8 @@
 What is read here tells when it changes (migrations/sql/routing_due.sql): routes are composed then.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from operator import itemgetter
 from typing import NamedTuple
 
 from monitoring.models import LogPolicy
@@ -23,22 +24,29 @@ TOLD = (
 OPEN = [state.value for state in PromotionState if state.is_open]
 
 
-def compose() -> list[Route]:
-    """Return a route for each live model whose champion can be served.
+def recomposed(routes: Iterable[Route], models: Set[int]) -> list[Route]:
+    """Return ``routes`` with those of ``models`` composed anew, some of which may come or go."""
+    kept = [route for route in routes if route.model_id not in models]
+    return sorted(kept + compose(models), key=lambda route: route.model)
+
+
+def compose(models: Set[int] | None = None) -> list[Route]:
+    """Return a route for each live model whose champion can be served, by name; of these models, or of all.
 
     The champion answers everything, but for what a rollout gives to its candidate. Beside them the gateway lists what may be needed at
     once: the former champion and a candidate that is about to answer stay loaded, so that neither a rollback nor a step loads
     anything, and, as far as its memory goes, so do versions that a promotion is open for and those that other aliases name.
     """
-    champions = list(
-        Alias.objects.filter(name=CHAMPION, model__archived_at__isnull=True, model__retired_at__isnull=True)
-        .order_by("model__name")
-        .values_list("model_id", "model__name", "model__task", "version_id", "version__number")
+    live = Alias.objects.filter(name=CHAMPION, model__archived_at__isnull=True, model__retired_at__isnull=True)
+    if models is not None:
+        live = live.filter(model__in=models)
+    champions = sorted(
+        live.values_list("model_id", "model__name", "model__task", "version_id", "version__number"), key=itemgetter(1)
     )  # of thousands: rows are read without what no route says
     serving = {model: version for model, _, _, version, _ in champions}
     former = _former(serving)
     versions, aliases = _wanted(serving, [version for version, _ in former.values()])
-    columns = dict(LogPolicy.objects.in_force().values_list("model_id", "columns"))
+    columns = dict(LogPolicy.objects.in_force().filter(model__in=serving).values_list("model_id", "columns"))
     standby = {model: {number} for model, (_, number) in former.items()}
     splits = {}
     for rollout in Rollout.objects.filter(state__in=OPEN_ROLLOUTS, champion__in=serving.values()).select_related(

@@ -1,8 +1,8 @@
 """The one publisher of the routing table: from what the registry says to the file that gateways follow.
 
 PostgreSQL is the truth. A change is first a row; then the newest row is mirrored to the file. Either step may be
-interrupted or run twice, by several processes at once, and the next run completes it. Thousands of routes are composed only where
-something they are made of changed: triggers tell (sql/routing_due.sql). Gateways of other hosts get the row itself:
+interrupted or run twice, by several processes at once, and the next run completes it. There may be thousands of routes: one is composed
+where something that it is made of changed, as triggers tell (migrations/sql/routing_due.sql). Gateways of other hosts get the row itself:
 the transaction that writes it wakes those that wait (rollouts/gateways/publishing.py).
 """
 
@@ -19,13 +19,13 @@ from registry.audit_trail import audit, audited
 from registry.models import RegisteredModel
 from rollouts.gateways.reports import living_gateways
 from rollouts.models import RoutingDue, RoutingTable
-from rollouts.routes import changes, compose
+from rollouts.routes import changes, compose, recomposed
 from serving import contract
 from serving.contract import RoutingTableError
 
 ADVISORY_LOCK = 0x524F_5554  # "ROUT": one publisher at a time
 MOST_AHEAD = 1_000_000  # of the history, that a gateway is believed to be: no day of tables was ever so long
-AT_LATEST = timedelta(minutes=1)  # routes are composed anew so often by each process, also where no change was told
+AT_LATEST = timedelta(minutes=10)  # each process composes all routes so often, whatever changes were told
 CHANNEL = "routing"  # where PostgreSQL tells that something was published
 
 
@@ -41,7 +41,7 @@ class _Process:
     """What this process need not do again; nothing where it has just begun, perhaps with other code or settings than the one before.
 
     Attributes:
-        composed_at: when it composed last.
+        composed_at: when it composed all routes last.
         mirrored: the table and the file as they were when the file said what the table says.
     """
 
@@ -70,21 +70,24 @@ def _as_they_are(table: RoutingTable) -> tuple[object, ...] | None:
 def _record(*, now: datetime) -> bool:
     """Add a table to the history, and an event for each model it changes, if the latest one is out of date.
 
-    Returns: whether routes were composed, and not only asked whether something changed.
+    Returns: whether all routes were composed, and not only those of which a change was told.
     """
     only_publisher()
-    told, _ = RoutingDue.objects.all().delete()  # whose changes have committed, so that what is composed now holds them
+    told = dict(RoutingDue.objects.values_list("id", "model_id"))
+    RoutingDue.objects.filter(id__in=told).delete()  # their changes have committed: what is composed now holds them
     latest = RoutingTable.objects.defer("document").first()
     forgotten = _forgotten(latest)
-    if latest and not told and not forgotten and not _process.must_compose(now):
+    whole = latest is None or bool(forgotten) or None in told.values() or _process.must_compose(now)
+    if not told and not whole:
         return False
-    routes = compose()
-    digest = f"sha256:{hashlib.sha256(msgspec.json.encode(routes)).hexdigest()}"
-    if latest and latest.digest == digest and not forgotten:
-        return True
+    before = document_of(latest).routes if latest else []
+    routes = compose() if whole else recomposed(before, {model for model in told.values() if model is not None})
+    changed = changes(before, routes)
+    if latest and not changed and not forgotten:
+        return whole
     number = max(latest.version if latest else 0, forgotten) + 1
     table = contract.check_table(contract.RoutingTable(number, now.isoformat(), routes))
-    changed = changes(document_of(latest).routes if latest else [], routes)
+    digest = f"sha256:{hashlib.sha256(msgspec.json.encode(routes, order='deterministic')).hexdigest()}"
     RoutingTable.objects.create(
         version=number, digest=digest, document=msgspec.to_builtins(table), published_at=now,
         reason="; ".join(f"{change.model}: {change.what}" for change in changed),
@@ -97,7 +100,7 @@ def _record(*, now: datetime) -> bool:
             action="routing.publish", subject=model.path, actor=None, process="publisher", team=model.team.slug,
             payload={"table": number, "change": change.what},
         )  # fmt: skip
-    return True
+    return whole
 
 
 @transaction.atomic

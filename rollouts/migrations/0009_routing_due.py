@@ -1,4 +1,4 @@
-"""What routes are made of tells when it changes, so that they are composed then and not every second."""
+"""What routes are made of tells which model's changed, so that it is composed then, and not all of them every second."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
             name="RoutingDue",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("changed", models.CharField(help_text="the table", max_length=63)),
+                ("model_id", models.BigIntegerField(help_text="whose route it is; null: of all models", null=True)),
             ],
         ),
         migrations.RunSQL(SQL.read_text(), migrations.RunSQL.noop),

@@ -24,12 +24,12 @@ class RoutingTable(models.Model):
 
 
 class RoutingDue(models.Model):
-    """Something that routes are made of changed; written by triggers, and gone in the transaction that composes them anew."""
+    """Something that a route is made of changed; written by triggers, and gone in the transaction that composes it anew."""
 
-    changed = models.CharField(max_length=63, help_text="the table")
+    model_id = models.BigIntegerField(null=True, help_text="whose route it is; null: of all models")
 
     def __str__(self) -> str:
-        return f"{self.changed} changed"
+        return f"the route of model {self.model_id}"
 
 
 class PublishedCallers(models.Model):
