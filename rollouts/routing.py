@@ -111,7 +111,7 @@ def _mirror() -> RoutingTable:
     path = Path(settings.ROUTING_TABLE_PATH)
     if not _process.has_mirrored(latest):
         table = document_of(latest)
-        if _on_disk() != table:
+        if _process.mirrored or _on_disk() != table:  # what it mirrored before is an older table, or was written over
             contract.write_table(table, path)
         _process.mirrored = _as_they_are(latest)
     contract.confirm_table(path)

@@ -19,7 +19,7 @@ MODEL_FILES = {
 FORMATS = tuple(MODEL_FILES)
 
 
-class File(msgspec.Struct, frozen=True):
+class File(msgspec.Struct, frozen=True, gc=False):
     """One file of an artifact: path relative to its folder, size in bytes, hex SHA-256."""
 
     path: str
@@ -27,7 +27,7 @@ class File(msgspec.Struct, frozen=True):
     sha256: str
 
 
-class Column(msgspec.Struct, frozen=True, omit_defaults=True):
+class Column(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One input column: an MLflow type (long, integer, double, float, boolean, string); known categories, if any."""
 
     name: str

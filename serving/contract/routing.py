@@ -1,4 +1,8 @@
-"""The routing table: which version answers which request."""
+"""The routing table: which version answers which request.
+
+It may hold thousands of routes, which refer to nothing that refers to them: ``gc=False`` spares whoever reads it that they are looked through
+for cycles over and over.
+"""
 
 import hashlib
 from functools import lru_cache
@@ -18,7 +22,7 @@ SHADOW = "shadow"
 _CONFIRMED = ".confirmed"
 
 
-class Converted(msgspec.Struct, frozen=True):
+class Converted(msgspec.Struct, frozen=True, gc=False):
     """A version's model as an ONNX file, which is loaded in its place."""
 
     folder: str  # absolute path
@@ -26,7 +30,7 @@ class Converted(msgspec.Struct, frozen=True):
     signature: str = ""  # over that file: a bundle in the OpenSSF model signing format
 
 
-class Version(msgspec.Struct, frozen=True):
+class Version(msgspec.Struct, frozen=True, gc=False):
     """A version that the gateway keeps loaded."""
 
     number: int
@@ -42,7 +46,7 @@ class Version(msgspec.Struct, frozen=True):
     converted: Converted | None = None
 
 
-class Arm(msgspec.Struct, frozen=True):
+class Arm(msgspec.Struct, frozen=True, gc=False):
     """One share of a model's traffic, in basis points."""
 
     name: str  # champion, canary or shadow
@@ -50,7 +54,7 @@ class Arm(msgspec.Struct, frozen=True):
     weight_bp: int
 
 
-class Route(msgspec.Struct, frozen=True):
+class Route(msgspec.Struct, frozen=True, gc=False):
     """How requests for one model are answered."""
 
     model: str
@@ -65,7 +69,7 @@ class Route(msgspec.Struct, frozen=True):
     sensitive: dict[str, str] = {}  # input columns that the log holds dropped, hashed or masked: drop, hash or mask
 
 
-class RoutingTable(msgspec.Struct, frozen=True):
+class RoutingTable(msgspec.Struct, frozen=True, gc=False):
     """The whole desired state of the data plane; ``version`` only grows."""
 
     version: int
