@@ -20,8 +20,10 @@ def main() -> None:
     with installation() as home:
         _, ids = people()
         fill(home, ids, first=1, last=models)
+        from controlplane.celery import collect_rarely
         from rollouts.routing import document_of, routing_publish
 
+        collect_rarely()  # as the worker does that publishes
         routes = len(document_of(routing_publish(now=timezone.now())).routes)
         if routes != models:
             raise RuntimeError(f"{routes} of {models} champions are routed")
