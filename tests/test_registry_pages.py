@@ -217,6 +217,33 @@ def test_comment_appears_on_the_timeline_escaped(client):
     assert "<svg onload" not in page
 
 
+@pytest.mark.parametrize(
+    ("address", "above"),
+    [
+        ("/models/flight-delay/versions/1/promote/?tab=evidence", "/models/flight-delay/versions/1/?tab=evidence"),
+        ("/settings/tokens/", "/settings/"),
+        ("/logout/", "/"),
+    ],
+)
+def test_address_that_takes_forms_alone_leads_to_the_page_above_it(client, champion, address, above):
+    sign_in(client, champion.model.team, Role.ENGINEER)
+
+    answer = client.get(address)
+
+    assert (answer.status_code, answer["Location"]) == (302, above)
+    assert client.get(above).status_code == 200
+
+
+def test_way_back_from_a_refusal_leads_there_also_where_a_form_was_refused_before(client, champion):
+    sign_in(client, champion.model.team, Role.ENGINEER)
+    sent_to = "/models/flight-delay/rollback/"
+
+    refused = client.post(sent_to, {"to_version": "1"}, HTTP_REFERER=f"http://testserver{sent_to}")
+
+    assert f'href="http://testserver{sent_to}"' in refused.content.decode()
+    assert client.get(sent_to, follow=True).redirect_chain == [("/models/flight-delay/", 302)]
+
+
 def test_rollback_page_action_needs_a_reason(client, champion):
     factories.approve(factories.make_promotion(champion.model))
     sign_in(client, champion.model.team, Role.ENGINEER)
