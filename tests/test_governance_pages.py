@@ -81,9 +81,14 @@ def test_admin_changes_a_policy_and_others_see_what_changed(client):
     }  # fmt: skip
     weaker = client.post("/settings/policies/", form | {"t2-max_waiver_days": "90"})
     assert weaker.status_code == 422
+    assert weaker.context["forms"][2].errors.keys() == {"max_waiver_days"}
     assert "a team may only be stricter" in weaker.content.decode()
+    too_long = client.post("/settings/policies/", form | {"t2-max_waiver_days": "400"})
+    assert "less than or equal to 365" in too_long.context["forms"][2].errors["max_waiver_days"][0]
 
     assert client.post("/settings/policies/", form).status_code == 302
+    same = client.post("/settings/policies/", form)
+    assert same.content.decode().lower().count("nothing was changed") == 1
 
     sign_in(client, team, Role.VIEWER)
     page = client.get("/settings/policies/").content.decode()
