@@ -92,7 +92,7 @@ def test_admin_changes_a_policy_and_others_see_what_changed(client):
 
     sign_in(client, team, Role.VIEWER)
     page = client.get("/settings/policies/").content.decode()
-    assert "<b>1 approver, 1 product</b>" in page
+    assert "<b>1 approver, 1 product person</b>" in page
     assert "Product decides with us." in page
     assert "Change tier" not in page
     assert client.post("/settings/policies/", form).status_code == 403
