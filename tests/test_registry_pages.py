@@ -73,6 +73,48 @@ def test_inbox_never_asks_a_contributor(client, champion):
     assert "Nothing needs you" in page
 
 
+def test_who_asked_reads_in_the_inbox_why_it_was_refused_also_beside_what_waits(client, champion):
+    promotion = factories.make_promotion(champion.model)
+    approver = factories.make_actor(champion.model.team, Role.APPROVER)
+    services.promotion_reject(actor=approver, promotion_id=promotion.pk, reason="Show the interval of JFK.")
+    services.alert_raise(model=champion.model, kind="drift", title="Inputs drifted", key="drift", link="/drift/1/")
+    client.force_login(promotion.requested_by)
+
+    page = client.get("/").content.decode()
+
+    assert "1 waits for you" in page
+    assert f"{approver.user.username}: Show the interval of JFK." in page
+
+
+def test_rollback_is_told_on_its_promotion_and_its_review_among_the_champions(client, champion):
+    promotion = factories.approve(factories.make_promotion(champion.model))
+    engineer = factories.make_actor(champion.model.team)
+    done = services.rollback(actor=engineer, model=champion.model, to_version=champion, reason="Errors rose.")
+    sign_in(client, champion.model.team, Role.APPROVER)
+    to_review = client.get("/").content.decode()
+    client.post(f"/rollbacks/{done.pk}/review/", {"note": "Right to go back."})
+
+    told = client.get(promotion.path).content.decode()
+    champions = client.get("/models/flight-delay/?tab=champions").content.decode()
+
+    assert f'href="/models/flight-delay/#rollback-{done.pk}"' in to_review
+    assert f"<b>{engineer.user.username}</b> went back to v{champion.number}" in told
+    assert "Errors rose." in told
+    assert "Right to go back." in champions
+
+
+def test_timeline_says_who_took_the_review_pack_along(client, champion):
+    promotion = factories.make_promotion(champion.model)
+    reader = sign_in(client, champion.model.team, Role.VIEWER)
+    client.get(f"/api/v1/promotions/{promotion.pk}/review-pack?format=json")
+
+    page = client.get(promotion.path).content.decode()
+
+    assert f"<b>{reader.username}</b> took the <a" in page
+    assert "along as JSON" in page
+    assert "promotion.export" not in page
+
+
 def test_models_page_filters_and_keeps_other_teams_out(client, champion):
     factories.make_model(name="somebody-elses")
     factories.make_model(champion.model.team, name="idle-one")
@@ -210,8 +252,9 @@ def test_comment_appears_on_the_timeline_escaped(client):
     sign_in(client, promotion.model.team, Role.PRODUCT)
     url = reverse("promotion_decide", args=[promotion.pk])
 
-    client.post(url, {"action": "comment", "reason": "<svg onload=alert(1)> why?"})
+    answer = client.post(url, {"action": "comment", "reason": "<svg onload=alert(1)> why?"})
 
+    assert answer["Location"] == f"{promotion.path}#timeline"
     page = client.get(promotion.path).content.decode()
     assert "&lt;svg onload=alert(1)&gt; why?" in page
     assert "<svg onload" not in page
