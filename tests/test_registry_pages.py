@@ -335,7 +335,7 @@ def test_audit_page_shows_before_and_after_and_keeps_its_filters_in_the_address(
     assert "<ins>Warn callers early.</ins>" in html
     assert f"actor={user.username}&amp;team={model.team.slug}&amp;since=2020-01-01&amp;format=csv" in html
     assert "No event matches" in early
-    assert "Since is no day" in wrong
+    assert "“from” is no day" in wrong
 
 
 def test_audit_page_shows_the_teams_own_events_alone(client, champion):
