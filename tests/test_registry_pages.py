@@ -155,6 +155,18 @@ def test_version_page_opens_on_each_tab(client, champion, tab):
     assert client.get(f"{champion.path}?tab={tab}").status_code == 200
 
 
+@pytest.mark.parametrize(("role", "leads"), [(Role.ENGINEER, True), (Role.VIEWER, False)])
+def test_version_that_was_never_measured_leads_to_where_it_is(client, champion, role, leads):
+    version = factories.make_version(champion.model)
+    sign_in(client, champion.model.team, role)
+
+    page = client.get(version.path).content.decode()
+
+    assert "blocking criteri" in page
+    assert ('href="?tab=overview#measure"' in page) is leads
+    assert ('id="measure"' in page) is leads
+
+
 def test_unknown_version_is_not_found(client, champion):
     sign_in(client, champion.model.team, Role.VIEWER)
 
