@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import password_validators_help_texts
 from django.db.models import QuerySet
 
 from registry.errors import InvalidError
@@ -117,6 +118,7 @@ class PasswordForm(PasswordChangeForm):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["new_password1"].help_text = " ".join(password_validators_help_texts())  # Django's is a list
         self.fields["new_password2"].label = "New password, once more"
         self.label_suffix = ""
         style_controls(self)
