@@ -98,6 +98,23 @@ def test_admin_changes_a_policy_and_others_see_what_changed(client):
     assert client.post("/settings/policies/", form).status_code == 403
 
 
+def test_refused_policy_comes_back_open_at_the_field_that_is_wrong(page, faults, live_server):
+    team = factories.make_team()
+    log_in(page, factories.make_user(team, Role.ADMIN), live_server)
+    page.goto("/settings/policies/")
+    page.get_by_role("button", name="Change tier 1").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Longest waiver").fill("40")
+    form.get_by_label("Why, kept").fill("More time.")
+
+    form.get_by_role("button", name="Put in force").click()
+
+    expect(form.get_by_label("Longest waiver")).to_be_focused()
+    expect(form.get_by_label("Why, kept")).to_have_value("More time.")
+    assert faults  # the browser tells of every 422
+    faults.clear()
+
+
 def test_alert_is_taken_on(client):
     model = factories.make_model()
     alert = services.alert_raise(model=model, kind="drift", title="Inputs drifted", key="drift", link="/drift/1/")
