@@ -1,7 +1,7 @@
 """Numbers, sizes and times as a person reads them. Pure: no settings, no clock."""
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 MINUS = "\N{MINUS SIGN}"
@@ -110,9 +110,14 @@ def _signed(text: str) -> str:
 
 
 def stamp(text: str | None) -> str:
-    """Return an instant that stands as text in a document, such as ``2026-11-26T05:02:44Z``, as ``26 Nov 2026, 05:02 UTC``."""
+    """Return an instant that stands as text in a document, such as ``2026-11-26T05:02:44Z``, as ``26 Nov 2026, 05:02 UTC``.
+
+    A day, such as ``2026-11-26``, is one without a time.
+    """
     if not text:
         return NOTHING
+    if "T" not in text:
+        return f"{date.fromisoformat(text):%d %b %Y}".lstrip("0")
     return f"{datetime.fromisoformat(text).astimezone(UTC):%d %b %Y, %H:%M} UTC".lstrip("0")
 
 

@@ -158,6 +158,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "registry.refusals.RefusalMiddleware",
+    "registry.refusals.PageAboveMiddleware",
     "registry.idempotency.IdempotencyMiddleware",
 ]
 

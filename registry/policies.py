@@ -88,10 +88,17 @@ LABELS = {
 }
 
 
+def people(role: str, count: int) -> str:
+    """Return what so many people of a role are called."""
+    if role == "product":
+        return "product person" if count == 1 else "product people"
+    return role if count == 1 else f"{role}s"
+
+
 def in_words(name: str, value: Any) -> str:
     """Return one rule's value as people read it."""
     if name == "required":
-        return ", ".join(f"{count} {role}{'' if count == 1 else 's'}" for role, count in sorted(value.items()))
+        return ", ".join(f"{count} {people(role, count)}" for role, count in sorted(value.items()))
     if name == "block_overdue":
         return "blocks promotions" if value else "does not block"
     if name == "rollout_required":

@@ -122,7 +122,11 @@ def test_rule_is_changed_and_given_up_on_its_page(team):
     assert client.post("/alerts/rules/change/", said | {"breaches": 0, "reason": "x"}).status_code == 422
     assert client.post("/alerts/rules/change/", said | {"breaches": 3, "reason": "Noisy at night."}).status_code == 302
     assert AlertRule.objects.get().changes == {"breaches": 3}
-    assert "Noisy at night." in client.get("/alerts/rules/").content.decode()
+    same = client.post("/alerts/rules/change/", said | {"breaches": 3, "reason": "Noisy at night."})
+    assert same.content.decode().lower().count("nothing was changed") == 1
+    rules = client.get("/alerts/rules/").content.decode()
+    assert "Noisy at night." in rules
+    assert "Open a kind to change its rule" in rules
     assert client.post("/alerts/rules/change/", said | {"reset": "1", "reason": "Quiet again."}).status_code == 302
     assert not AlertRule.objects.exists()
 

@@ -244,7 +244,7 @@ def test_change_of_a_rule_is_on_the_trail_with_what_it_was():
 
     said = AuditEvent.objects.get(action="alert_rule.change").payload
     assert (said["before"], said["after"], said["reason"]) == ({"breaches": 1}, {"breaches": 4}, "Too loud.")
-    with pytest.raises(ConflictError, match="nothing was changed"):
+    with pytest.raises(ConflictError, match="what holds already"):
         rule(team, "drift", breaches=4)
 
 

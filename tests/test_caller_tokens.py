@@ -213,6 +213,8 @@ def test_token_with_bounds_is_made_by_the_page(client, team, served):
         ({"models": "foreign"}, "has no model"),
         ({"requests_per_s": "0"}, "greater than or equal"),
         ({"scopes": ["read"], "models": "fraud"}, "choose that scope as well"),
+        ({"burst": "5"}, "Give the requests a second as well"),
+        ({"in_flight": "1000001"}, "less than or equal to 1000000"),
     ],
 )
 def test_page_names_the_bound_that_is_wrong(client, team, served, fields, why):
@@ -222,6 +224,7 @@ def test_page_names_the_bound_that_is_wrong(client, team, served, fields, why):
 
     assert answer.status_code == 400
     assert why in answer.content.decode()
+    assert 'value="shop"' in answer.content.decode()
     assert not ApiToken.objects.exists()
 
 

@@ -81,16 +81,38 @@ def test_admin_changes_a_policy_and_others_see_what_changed(client):
     }  # fmt: skip
     weaker = client.post("/settings/policies/", form | {"t2-max_waiver_days": "90"})
     assert weaker.status_code == 422
+    assert weaker.context["forms"][2].errors.keys() == {"max_waiver_days"}
     assert "a team may only be stricter" in weaker.content.decode()
+    too_long = client.post("/settings/policies/", form | {"t2-max_waiver_days": "400"})
+    assert "less than or equal to 365" in too_long.context["forms"][2].errors["max_waiver_days"][0]
 
     assert client.post("/settings/policies/", form).status_code == 302
+    same = client.post("/settings/policies/", form)
+    assert same.context["forms"][2].non_field_errors() == ["This is what holds already."]
 
     sign_in(client, team, Role.VIEWER)
     page = client.get("/settings/policies/").content.decode()
-    assert "<b>1 approver, 1 product</b>" in page
+    assert "<b>1 approver, 1 product person</b>" in page
     assert "Product decides with us." in page
     assert "Change tier" not in page
     assert client.post("/settings/policies/", form).status_code == 403
+
+
+def test_refused_policy_comes_back_open_at_the_field_that_is_wrong(page, faults, live_server):
+    team = factories.make_team()
+    log_in(page, factories.make_user(team, Role.ADMIN), live_server)
+    page.goto("/settings/policies/")
+    page.get_by_role("button", name="Change tier 1").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Longest waiver").fill("40")
+    form.get_by_label("Why, kept").fill("More time.")
+
+    form.get_by_role("button", name="Put in force").click()
+
+    expect(form.get_by_label("Longest waiver")).to_be_focused()
+    expect(form.get_by_label("Why, kept")).to_have_value("More time.")
+    assert faults  # the browser tells of every 422
+    faults.clear()
 
 
 def test_alert_is_taken_on(client):

@@ -19,6 +19,7 @@ from tests.data_sets import make_data, make_trained_champion
 from tests.factories import (
     NOON,
     make_actor,
+    make_champion,
     make_model,
     make_record,
     make_segment,
@@ -93,6 +94,17 @@ def test_panel_shows_traffic_by_version_and_arm(client, champion):
     assert '<span class="tag">canary</span>' in panel
     assert panel.count('class="spark"') >= 3
     assert "style=" not in panel
+
+
+def test_panel_calls_nobody_champion_who_is_it_no_more(client, champion):
+    call(champion, 100)
+    make_champion(champion.model)
+    sign_in(client, champion.model.team, Role.VIEWER)
+
+    panel = client.get("/models/flight-delay/telemetry-panel/").content.decode()
+
+    assert '<span class="tag">former champion</span>' in panel
+    assert "100%" not in panel  # of the callers go there
 
 
 def test_panel_without_traffic_says_why_and_how_to_make_some(client, champion):

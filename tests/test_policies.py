@@ -102,6 +102,18 @@ def test_tightened_policy_holds_for_promotions_that_are_open():
 
 
 @pytest.mark.django_db
+def test_refusal_keeps_the_policy_that_it_was_decided_under():
+    promotion = factories.make_promotion()
+    change(promotion.model.team, required={"approver": 2})
+    approver = factories.make_actor(promotion.model.team, Role.APPROVER)
+
+    done = services.promotion_reject(actor=approver, promotion_id=promotion.pk, reason="Not on JFK.")
+
+    done.refresh_from_db()
+    assert (done.policy["team"], done.policy["rules"]["required"]) == (1, {"approver": 2})
+
+
+@pytest.mark.django_db
 def test_api_shows_what_holds_and_takes_a_change():
     team = factories.make_team()
     admin, viewer = Api(team, Role.ADMIN), Api(team, Role.VIEWER)

@@ -37,6 +37,8 @@ def test_approval_moves_the_alias_and_completes_the_promotion():
         "promotion.approve",
         "promotion.complete",
     ]
+    approved = AuditEvent.objects.get(action="promotion.approve").payload
+    assert approved["evidence"] == promotion.approvals.get().binding["evidence"] != []
 
 
 def test_decided_promotion_keeps_showing_what_was_decided():

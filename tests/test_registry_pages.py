@@ -73,6 +73,48 @@ def test_inbox_never_asks_a_contributor(client, champion):
     assert "Nothing needs you" in page
 
 
+def test_who_asked_reads_in_the_inbox_why_it_was_refused_also_beside_what_waits(client, champion):
+    promotion = factories.make_promotion(champion.model)
+    approver = factories.make_actor(champion.model.team, Role.APPROVER)
+    services.promotion_reject(actor=approver, promotion_id=promotion.pk, reason="Show the interval of JFK.")
+    services.alert_raise(model=champion.model, kind="drift", title="Inputs drifted", key="drift", link="/drift/1/")
+    client.force_login(promotion.requested_by)
+
+    page = client.get("/").content.decode()
+
+    assert "1 waits for you" in page
+    assert f"{approver.user.username}: Show the interval of JFK." in page
+
+
+def test_rollback_is_told_on_its_promotion_and_its_review_among_the_champions(client, champion):
+    promotion = factories.approve(factories.make_promotion(champion.model))
+    engineer = factories.make_actor(champion.model.team)
+    done = services.rollback(actor=engineer, model=champion.model, to_version=champion, reason="Errors rose.")
+    sign_in(client, champion.model.team, Role.APPROVER)
+    to_review = client.get("/").content.decode()
+    client.post(f"/rollbacks/{done.pk}/review/", {"note": "Right to go back."})
+
+    told = client.get(promotion.path).content.decode()
+    champions = client.get("/models/flight-delay/?tab=champions").content.decode()
+
+    assert f'href="/models/flight-delay/#rollback-{done.pk}"' in to_review
+    assert f"<b>{engineer.user.username}</b> went back to v{champion.number}" in told
+    assert "Errors rose." in told
+    assert "Right to go back." in champions
+
+
+def test_timeline_says_who_took_the_review_pack_along(client, champion):
+    promotion = factories.make_promotion(champion.model)
+    reader = sign_in(client, champion.model.team, Role.VIEWER)
+    client.get(f"/api/v1/promotions/{promotion.pk}/review-pack?format=json")
+
+    page = client.get(promotion.path).content.decode()
+
+    assert f"<b>{reader.username}</b> took the <a" in page
+    assert "along as JSON" in page
+    assert "promotion.export" not in page
+
+
 def test_models_page_filters_and_keeps_other_teams_out(client, champion):
     factories.make_model(name="somebody-elses")
     factories.make_model(champion.model.team, name="idle-one")
@@ -111,6 +153,18 @@ def test_version_page_opens_on_each_tab(client, champion, tab):
     sign_in(client, champion.model.team, Role.VIEWER)
 
     assert client.get(f"{champion.path}?tab={tab}").status_code == 200
+
+
+@pytest.mark.parametrize(("role", "leads"), [(Role.ENGINEER, True), (Role.VIEWER, False)])
+def test_version_that_was_never_measured_leads_to_where_it_is(client, champion, role, leads):
+    version = factories.make_version(champion.model)
+    sign_in(client, champion.model.team, role)
+
+    page = client.get(version.path).content.decode()
+
+    assert "blocking criteri" in page
+    assert ('href="?tab=overview#measure"' in page) is leads
+    assert ('id="measure"' in page) is leads
 
 
 def test_unknown_version_is_not_found(client, champion):
@@ -210,11 +264,39 @@ def test_comment_appears_on_the_timeline_escaped(client):
     sign_in(client, promotion.model.team, Role.PRODUCT)
     url = reverse("promotion_decide", args=[promotion.pk])
 
-    client.post(url, {"action": "comment", "reason": "<svg onload=alert(1)> why?"})
+    answer = client.post(url, {"action": "comment", "reason": "<svg onload=alert(1)> why?"})
 
+    assert answer["Location"] == f"{promotion.path}#timeline"
     page = client.get(promotion.path).content.decode()
     assert "&lt;svg onload=alert(1)&gt; why?" in page
     assert "<svg onload" not in page
+
+
+@pytest.mark.parametrize(
+    ("address", "above"),
+    [
+        ("/models/flight-delay/versions/1/promote/?tab=evidence", "/models/flight-delay/versions/1/?tab=evidence"),
+        ("/settings/tokens/", "/settings/"),
+        ("/logout/", "/"),
+    ],
+)
+def test_address_that_takes_forms_alone_leads_to_the_page_above_it(client, champion, address, above):
+    sign_in(client, champion.model.team, Role.ENGINEER)
+
+    answer = client.get(address)
+
+    assert (answer.status_code, answer["Location"]) == (302, above)
+    assert client.get(above).status_code == 200
+
+
+def test_way_back_from_a_refusal_leads_there_also_where_a_form_was_refused_before(client, champion):
+    sign_in(client, champion.model.team, Role.ENGINEER)
+    sent_to = "/models/flight-delay/rollback/"
+
+    refused = client.post(sent_to, {"to_version": "1"}, HTTP_REFERER=f"http://testserver{sent_to}")
+
+    assert f'href="http://testserver{sent_to}"' in refused.content.decode()
+    assert client.get(sent_to, follow=True).redirect_chain == [("/models/flight-delay/", 302)]
 
 
 def test_rollback_page_action_needs_a_reason(client, champion):
@@ -265,7 +347,7 @@ def test_audit_page_shows_before_and_after_and_keeps_its_filters_in_the_address(
     assert "<ins>Warn callers early.</ins>" in html
     assert f"actor={user.username}&amp;team={model.team.slug}&amp;since=2020-01-01&amp;format=csv" in html
     assert "No event matches" in early
-    assert "Since is no day" in wrong
+    assert "“from” is no day" in wrong
 
 
 def test_audit_page_shows_the_teams_own_events_alone(client, champion):

@@ -15,7 +15,7 @@ from experiments.models import Evaluation, TrainingRun
 from jobs.models import Job
 from monitoring.services import slo_create
 from registry import selectors, services
-from registry.models import AuditEvent, Role
+from registry.models import AuditEvent, RegisteredModel, Role
 from registry.review_pack import canonical, digest_of, sealed
 from tests import factories
 from tests.api import Api, problem
@@ -272,6 +272,20 @@ def test_server_without_pango_says_what_to_install_and_still_gives_json(promotio
     page = client.get(f"{promotion.path}review-pack/?format=pdf")
     assert page.status_code == 503
     assert "HTML and JSON work without" in page.content.decode()
+
+
+def test_pack_of_what_was_rolled_back_says_so_in_words(promotion, client):
+    champion = promotion.replaces
+    factories.approve(promotion)
+    actor = factories.make_actor(promotion.model.team)
+    services.rollback(actor=actor, model=promotion.model, to_version=champion, reason="Errors rose.")
+    due = RegisteredModel.objects.get(pk=promotion.model_id).revalidate_by
+    client.force_login(actor.user)
+
+    page = client.get(f"{promotion.path}review-pack/").content.decode()
+
+    assert "Rolled back</span>" in page
+    assert f"<dd>{due.day} {due:%b %Y}</dd>" in page
 
 
 def test_page_shows_the_pack_and_offers_its_files(promotion, client):

@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
+from registry import services
 from registry.models import AuditEvent, RegisteredModel, Role
 from rollouts.links import link_for, seen
 from rollouts.models import Rollout
@@ -349,6 +350,9 @@ def test_a_promotion_brings_a_plan_of_its_own(planned):
     form = author.get(f"/promotions/{promotion.pk}/rollout-plan/")  # the same plan as a form, for who may bring one
     assert form.context["draft"].plan.steps[0].hold_s == 600
     assert "brings its plan" in text(other.get(f"/promotions/{promotion.pk}/rollout-plan/"))
+    approver = factories.make_actor(planned.team, Role.APPROVER)
+    services.promotion_reject(actor=approver, promotion_id=promotion.pk, reason="Too fast.")
+    assert text(author.get(f"/promotions/{promotion.pk}/rollout-panel/")).strip() == ""
 
 
 def test_who_asks_for_a_promotion_may_go_on_to_a_plan_of_its_own(planned):

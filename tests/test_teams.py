@@ -128,6 +128,7 @@ def test_password_changes_with_the_old_one_and_ends_other_sessions(client, team)
 
     wrong = client.post("/settings/password/", {"old_password": "?", "new_password1": new, "new_password2": new})
     assert wrong.status_code == 422
+    assert '<p class="hint">Your password must contain at least 12 characters. Your password' in wrong.content.decode()
     changed = client.post(
         "/settings/password/", {"old_password": factories.PASSWORD, "new_password1": new, "new_password2": new}
     )

@@ -185,13 +185,16 @@ def test_delivery_shows_its_attempts_and_body_and_is_sent_again(team, receiver):
     assert "<svg onload" not in waiting  # T22
     assert engineer.post(f"{path}again/").status_code == 409
 
-    OutboxMessage.objects.update(state="dead")
+    OutboxMessage.objects.update(state="dead", attempt=10)
     receiver.status = 200
     assert "Send again" in text(engineer.get(path))
     engineer.post(f"{path}again/")
+    assert 'hx-trigger="every 2s"' in engineer.get(path).content.decode()
     send_all()
 
-    assert "Delivered" in text(engineer.get(path))
+    delivered = engineer.get(path)
+    assert "Delivered" in text(delivered)
+    assert 'hx-trigger="every 2s"' not in delivered.content.decode()
     assert len(receiver.came) == 2
 
 

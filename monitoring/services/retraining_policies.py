@@ -85,7 +85,7 @@ def _add(
         raise InvalidError("Say what changed, and why; it stays with the policy.", field="reason")
     latest = model.retraining_policies.first()
     if latest and (latest.document, latest.enabled, latest.made_by_id) == (document, enabled, actor.user.pk):
-        raise ConflictError("This is what holds already; nothing was changed.")
+        raise ConflictError("This is what holds already.")
     number = latest.number + 1 if latest else 1
     standing_approvals_void(model=model, why=f"Retraining policy {number} is in force.", actor=actor)
     policy = RetrainingPolicy.objects.create(

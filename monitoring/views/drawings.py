@@ -18,10 +18,15 @@ WORDS = {
 SPARK: dict[str, float] = {"width": 88, "height": 24}
 
 
-def arm_row(arm: ArmTraffic) -> dict[str, Any]:
-    """Return what a row of the traffic table prints; the champion's lines are grey and dashed, a candidate's teal."""
+def arm_row(arm: ArmTraffic, *, champion: int | None) -> dict[str, Any]:
+    """Return what a row of the traffic table prints; the champion's lines are grey and dashed, a candidate's teal.
+
+    Args:
+        champion: number of the version that is champion now, which may have answered none of these requests.
+    """
     return {
         "of": arm,
+        "former": arm.arm == CHAMPION and arm.number != champion,
         "weight": arm.weight_bp / BASIS_POINTS,
         "series": "ch" if arm.arm == CHAMPION else "ca",
         "rates": charts.line([step.requests_per_s for step in arm.steps], **SPARK),

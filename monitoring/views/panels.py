@@ -27,15 +27,14 @@ def telemetry_panel(request: HttpRequest, name: str) -> HttpResponse:
     model = visible_model(actor_of(request), name)
     now = timezone.now()
     seen = selectors.traffic(model, now=now)
+    champion = model.aliases.select_related("version__model").filter(name=CHAMPION).first()
     context: dict[str, object] = {
         "model": model,
         "seen": seen,
-        "arms": [arm_row(arm) for arm in seen.arms],
+        "arms": [arm_row(arm, champion=champion.version.number if champion else None) for arm in seen.arms],
         "quiet": seen.counted_until is not None and now - seen.counted_until > selectors.FRESH,
     }
-    if not seen.counted_until and (
-        champion := model.aliases.select_related("version__model").filter(name=CHAMPION).first()
-    ):
+    if champion and not seen.counted_until:
         context["snippet"] = example_command(champion.version)
     return render(request, "monitoring/telemetry_panel.html", context)
 

@@ -5,12 +5,14 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import password_validators_help_texts
 from django.db.models import QuerySet
 
 from registry.errors import InvalidError
 from registry.forms.controls import style_controls
 from registry.models import ApiToken, Role, Team
 from registry.selectors import models_named
+from registry.services.tokens import MOST
 
 
 class TokenForm(forms.Form):
@@ -31,13 +33,25 @@ class TokenForm(forms.Form):
         required=False, help_text="Names, with commas between them; empty for every model of the team."
     )
     requests_per_s = forms.FloatField(
-        required=False, min_value=0.001, label="Requests a second", help_text="Empty: as many as the gateway allows."
+        required=False,
+        min_value=0.001,
+        max_value=MOST,
+        label="Requests a second",
+        help_text="Empty: as many as the gateway allows.",
     )
     burst = forms.IntegerField(
-        required=False, min_value=1, label="At once after a pause", help_text="Empty: as many as in one second."
+        required=False,
+        min_value=1,
+        max_value=MOST,
+        label="At once after a pause",
+        help_text="Empty: as many as in one second.",
     )
     in_flight = forms.IntegerField(
-        required=False, min_value=1, label="At the same time", help_text="Empty: as many as the gateway allows."
+        required=False,
+        min_value=1,
+        max_value=MOST,
+        label="At the same time",
+        help_text="Empty: as many as the gateway allows.",
     )
     BOUNDS = ("models", "requests_per_s", "burst", "in_flight")
 
@@ -59,6 +73,10 @@ class TokenForm(forms.Form):
                 self.add_error("models", str(error))
         elif not names:
             values["models"] = []
+        if values.get("burst") and not values.get("requests_per_s"):
+            self.add_error(
+                "burst", "Give the requests a second as well: this is how far a pause lets a caller exceed them."
+            )
         if self.is_bounded() and ApiToken.Scope.PREDICT not in values.get("scopes", []):
             self.add_error(
                 "scopes", "Models and limits bound predictions: choose that scope as well, or leave them empty."
@@ -100,6 +118,7 @@ class PasswordForm(PasswordChangeForm):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["new_password1"].help_text = " ".join(password_validators_help_texts())  # Django's is a list
         self.fields["new_password2"].label = "New password, once more"
         self.label_suffix = ""
         style_controls(self)

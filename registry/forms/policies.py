@@ -4,6 +4,12 @@ from django import forms
 
 from registry.forms.controls import style_controls
 from registry.policies import NAMES, Policy
+from registry.services.policies import LIMITS
+
+
+def _whole(name: str, label: str, help_text: str, *, required: bool = True) -> forms.IntegerField:
+    least, most = LIMITS[name]
+    return forms.IntegerField(label=label, min_value=least, max_value=most, help_text=help_text, required=required)
 
 
 class PolicyForm(forms.Form):
@@ -11,19 +17,17 @@ class PolicyForm(forms.Form):
 
     approver = forms.IntegerField(label="Approvals by approvers", min_value=1, max_value=5)
     product = forms.IntegerField(label="Approvals by product", min_value=0, max_value=5)
-    fresh_login_minutes = forms.IntegerField(
-        label="Log-in before a decision", required=False, min_value=1, help_text="minutes old at most; empty: any age"
+    fresh_login_minutes = _whole(
+        "fresh_login_minutes", "Log-in before a decision", "minutes old at most; empty: any age", required=False
     )
-    max_evidence_days = forms.IntegerField(
-        label="Oldest evidence", required=False, min_value=1, help_text="days; empty: any age"
-    )
+    max_evidence_days = _whole("max_evidence_days", "Oldest evidence", "days; empty: any age", required=False)
     min_budget = forms.FloatField(
         label="Error budget left", required=False, min_value=0, max_value=99,
         help_text="more than so many per cent; empty: no gate",
     )  # fmt: skip
-    max_waiver_days = forms.IntegerField(label="Longest waiver", min_value=1, help_text="days")
-    revalidation_days = forms.IntegerField(label="Re-validated every", min_value=1, help_text="days")
-    rollback_review_hours = forms.IntegerField(label="Rollback reviewed within", min_value=1, help_text="hours")
+    max_waiver_days = _whole("max_waiver_days", "Longest waiver", "days")
+    revalidation_days = _whole("revalidation_days", "Re-validated every", "days")
+    rollback_review_hours = _whole("rollback_review_hours", "Rollback reviewed within", "hours")
     block_overdue = forms.BooleanField(label="Overdue re-validation blocks", required=False)
     rollout_required = forms.BooleanField(label="Rollout before champion", required=False)
     reason = forms.CharField(max_length=500, label="Why, kept with the policy")

@@ -21,7 +21,7 @@ from registry.models import (
     Role,
     Waiver,
 )
-from registry.policies import Policy
+from registry.policies import Policy, people
 from registry.selectors.checks import IN_ROLLOUT, Check, Judged, checks_of, evidence_on
 from registry.selectors.given_beforehand import standing_end
 from registry.selectors.policies import policy_for
@@ -235,7 +235,7 @@ def decision_rules(promotion: Promotion, actor: Actor, checks: list[Check]) -> l
         )
     given = approvals_given(promotion, binding)
     for name, needed in policy.required.items():
-        have = f"{given[name]} of {needed} approval{'' if needed == 1 else 's'} given by {Role(name).label.lower()}s"
+        have = f"{given[name]} of {needed} approval{'' if needed == 1 else 's'} given by {people(name, 2)}"
         rules.append(Rule(True, have, lacking=max(needed - given[name], 0)))
     return sorted(rules, key=lambda rule: (rule.met, rule.lacking > 0))
 

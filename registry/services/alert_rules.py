@@ -43,7 +43,7 @@ def alert_rule_change(
     above = book.of(kind, team.pk, None) if team and model else book.of(kind, None, None) if team else known.rule
     after = rules.changed(before, wanted)
     if after == before:
-        raise ConflictError("This is what holds already; nothing was changed.")
+        raise ConflictError("This is what holds already.")
     kept = {name: value for name, value in rules.as_json(after).items() if value != getattr(above, name)}
     rule, _ = AlertRule.objects.update_or_create(
         team=team,

@@ -49,7 +49,7 @@ def policy_change(
             field=name,
         )
     if after == before:
-        raise ConflictError("This is what holds already; nothing was changed.")
+        raise ConflictError("This is what holds already.")
     number = own.number + 1 if own else 1
     policy = PromotionPolicy.objects.create(
         team=team, risk_tier=risk_tier, number=number, changed_by=actor.user, reason=reason.strip(), **after.as_json()
@@ -76,7 +76,7 @@ def policy_default(*, risk_tier: int, changes: Mapping[str, Any], reason: str, p
     if not reason.strip():
         raise InvalidError("A change of policy needs a reason, which stays with it.", field="reason")
     if after == latest.rules:
-        raise ConflictError("This is what holds already; nothing was changed.")
+        raise ConflictError("This is what holds already.")
     policy = PromotionPolicy.objects.create(
         risk_tier=risk_tier, number=latest.number + 1, reason=reason.strip(), **after.as_json()
     )

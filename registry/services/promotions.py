@@ -129,7 +129,7 @@ def promotion_approve(*, actor: Actor, promotion_id: int, reason: str, seen: str
     audit(
         action="promotion.approve", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
         payload={"reason": reason.strip(), "binding": binding.digest, "role": role, "state": promotion.state,
-                 "waivers": list(binding.waivers)},
+                 "evidence": list(binding.evidence), "waivers": list(binding.waivers)},
     )  # fmt: skip
     carry_out(promotion, policy, actor.user, actor=actor)
     return promotion
@@ -152,7 +152,7 @@ def promotion_reject(*, actor: Actor, promotion_id: int, reason: str) -> Promoti
     binding = selectors.promotion_binding(promotion, selectors.promotion_checks(promotion))
     next_of(promotion, PromotionEvent.REJECT)
     record(promotion, actor.user, role, Approval.Decision.REJECT, reason, binding)
-    advance(promotion, PromotionEvent.REJECT, decided_at=Now())
+    advance(promotion, PromotionEvent.REJECT, decided_at=Now(), policy=selectors.policy_snapshot(promotion.model))
     audit(
         action="promotion.reject", subject=promotion.path, actor=actor, team=promotion.model.team.slug,
         payload={"reason": reason.strip(), "role": role},

@@ -21,7 +21,7 @@ def review_record(
     *, actor: Actor, promotion_id: int, criterion: AcceptanceCriterion | None, verdict: str, reason: str = "",
     seen: list[int],
 ) -> CriterionReview:  # fmt: skip
-    """Record one answer to one criterion, or an opinion on the whole promotion where ``criterion`` is None.
+    """Record one answer to one criterion, or an opinion on the whole promotion where none is named.
 
     A question goes to the promotion's timeline, and to the inbox of who requested it.
 

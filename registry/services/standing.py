@@ -167,7 +167,7 @@ def promotion_approve_standing(*, promotion_id: int, policy: int, process: str) 
                 payload={"standing": standing.pk, "given_by": standing.approver.get_username(),
                          "given_at": standing.given_at.isoformat(), "until": standing.expires_at.isoformat(),
                          "policy": policy, "role": Role.APPROVER, "reason": standing.reason, "binding": binding.digest,
-                         "state": promotion.state},
+                         "state": promotion.state, "evidence": list(binding.evidence)},
             )  # fmt: skip
             carry_out(promotion, rules, standing.approver, actor=None, process=process)
     return promotion

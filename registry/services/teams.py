@@ -45,7 +45,7 @@ def team_join(*, actor: Actor | None, team: Team, user: User, role: Role, proces
     if actor:
         actor.require(team, Role.ADMIN)
         if actor.user == user:
-            raise RoleError("Nobody changes the own role; another admin of the team can.")
+            raise RoleError("Nobody changes their own role; another admin of the team can.")
     before = Membership.objects.filter(team=team, user=user).values_list("role", flat=True).first()
     membership, _ = Membership.objects.update_or_create(team=team, user=user, defaults={"role": role})
     if before != role:

@@ -14,7 +14,7 @@ SHOWN = 50  # of each list; the oldest come first, and the filters reach the oth
 
 @require_GET
 def inbox(request: HttpRequest) -> HttpResponse:
-    """Show what waits for the reader, oldest first, then what the reader has in flight."""
+    """Show what waits for the reader, oldest first, then what the reader has in flight, and what was decided."""
     actor = actor_of(request)
     words, tier = request.GET.get("q", "").strip().lower(), request.GET.get("tier", "")
     asked = selectors.waiting(actor)
@@ -32,7 +32,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "waiting_count": len(asked),  # of the frame, which would ask again
         "flying": flying[:SHOWN],
         "flying_matching": len(flying),
-        "decided": [] if waiting else selectors.last_decisions(actor),
+        "decided": selectors.last_decisions(actor),
         "q": words,
         "tier": tier,
     }

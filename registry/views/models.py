@@ -136,7 +136,9 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         versions = found.versions.filter(archived_at__isnull=True).select_related("created_by")
         context["page"] = page_of(request, versions.prefetch_related("aliases", "promotions"), "-number", size=25)
     elif context["tab"] == "champions":
-        moves = found.alias_moves.filter(name="champion").select_related("version", "promotion", "rollback", "set_by")
+        moves = found.alias_moves.filter(name="champion").select_related(
+            "version", "promotion", "rollback__reviewed_by", "set_by"
+        )
         context["page"] = page_of(request, moves, "-id", size=25)
     return render(request, "registry/model.html", context)
 

@@ -39,7 +39,6 @@ def policies(request: HttpRequest) -> HttpResponse:
     asked = request.POST.get("team") or request.GET.get("team")
     team = get_object_or_404(actor.teams(), slug=asked) if asked else teams[0]
     tier = int(request.POST.get("risk_tier", "0")) if request.POST.get("risk_tier") in ("1", "2", "3") else 0
-    refused: RefusedError | None = None
     forms = {
         n: PolicyForm(initial=PolicyForm.values(selectors.policy_of(team, n)), prefix=f"t{n}") for n in selectors.TIERS
     }
@@ -53,8 +52,9 @@ def policies(request: HttpRequest) -> HttpResponse:
                 made = services.policy_change(
                     actor=actor, team=team, risk_tier=tier, changes=form.rules(), reason=form.cleaned_data["reason"]
                 )
-            except RefusedError as error:
-                refused = error
+            except RefusedError as refused:
+                field = getattr(refused, "field", "")
+                form.add_error(field if field in form.fields else None, str(refused))
             else:
                 messages.success(request, f"Policy {made.number} of tier {tier} is in force for {team.name}.")
                 return redirect(f"{reverse('policies')}?team={team.slug}")
@@ -64,7 +64,6 @@ def policies(request: HttpRequest) -> HttpResponse:
         "rows": _rows(team),
         "forms": forms,
         "tier": tier,
-        "refused": refused,
         "history": _history(team),
         "may_change": actor.role_in(team) == Role.ADMIN,
     }

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from registry import selectors, services
 from registry.access import Actor, actor_of
 from registry.errors import RefusedError
-from registry.models import AuditEvent, Promotion, Role
+from registry.models import AuditEvent, Promotion, Role, Rollback
 from registry.states import PromotionState
 from registry.views.accounts import password_confirm
 
@@ -54,6 +54,7 @@ def promotion_decide(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, "The request is withdrawn.")
         elif action == "comment":
             services.promotion_comment(actor=actor, promotion_id=found.pk, body=reason)
+            return redirect(f"{found.path}#timeline")
         else:
             return promotion_page(request, found, status=400)
     except RefusedError as refused:
@@ -182,6 +183,19 @@ def timeline(found: Promotion, lapses: list[selectors.Lapse]) -> list[dict[str, 
         }
         for event in AuditEvent.objects.filter(subject=found.path).order_by("seq")
     ]
+    undone = _undone_by(found)
+    if undone:
+        events.append(
+            {
+                "anchor": f"rollback{undone.pk}",
+                "at": undone.requested_at,
+                "actor": undone.requested_by.get_username(),
+                "action": "rollback",
+                "mark": "warn",
+                "payload": {"after": undone.to_version.number},
+                "body": undone.reason,
+            }
+        )
     events += [
         {
             "anchor": f"lapse{lapse.approval.pk}",
@@ -194,3 +208,13 @@ def timeline(found: Promotion, lapses: list[selectors.Lapse]) -> list[dict[str, 
         for lapse in lapses
     ]
     return sorted(events, key=lambda event: event["at"])
+
+
+def _undone_by(found: Promotion) -> Rollback | None:
+    """Return the rollback by which a person took back what the promotion had done."""
+    if found.state != PromotionState.ROLLED_BACK or found.completed_at is None:
+        return None
+    later = Rollback.objects.filter(
+        model=found.model, alias=found.alias, from_version=found.version, requested_at__gte=found.completed_at
+    )
+    return later.select_related("requested_by", "to_version").order_by("id").first()

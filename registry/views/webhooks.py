@@ -9,11 +9,12 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from jobs.models import DELIVERIES, OutboxMessage
-from jobs.outbox import TEST
+from jobs.outbox import LEASE, TEST
 from jobs.paging import page_of
 from jobs.states import Delivery
 from jobs.tasks import deliver
@@ -190,8 +191,9 @@ def _webhook(actor: Actor, pk: int) -> Webhook:
 
 
 def _moves(sent: OutboxMessage) -> bool:
-    """Tell whether a delivery will move within moments: it was never tried, or is under its first retries."""
-    return sent.state == Delivery.WAITING and sent.attempt < 3
+    """Tell whether a delivery will move within moments: it is under way, or its turn comes within a minute."""
+    turn = sent.next_attempt_at if sent.state == Delivery.WAITING else None
+    return turn is not None and turn <= timezone.now() + LEASE
 
 
 def _page(request: HttpRequest, found: Webhook, *, secret: str = "", status: int = 200) -> HttpResponse:

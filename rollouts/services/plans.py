@@ -36,7 +36,7 @@ def plan_save(*, actor: Actor, model: RegisteredModel, document: Any, note: str)
     latest = RolloutPlan.objects.filter(model=model).first()
     kept = None if plan is None else plan_document(plan)
     if (latest.document if latest else None) == kept:
-        raise ConflictError("This is what holds already; nothing was changed.")
+        raise ConflictError("This is what holds already.")
     made = RolloutPlan.objects.create(
         model=model, number=latest.number + 1 if latest else 1, document=kept, note=note.strip(), made_by=actor.user
     )

@@ -17,6 +17,7 @@ from registry.access import Actor, actor_of
 from registry.errors import RefusedError
 from registry.models import ReferenceProfile
 from registry.selectors import policy_for, wants_rollout
+from registry.states import PromotionState
 from registry.views.models import visible_model
 from registry.views.promotions import visible_promotion
 from rollouts.links import seen
@@ -155,11 +156,12 @@ def promotion_panel(request: HttpRequest, pk: int) -> HttpResponse:
     promotion = visible_promotion(actor, pk)
     found = list(rollouts_of(actor).filter(promotion=promotion))
     plan = plan_for(promotion)
+    ahead = promotion.state in (PromotionState.REQUESTED, PromotionState.APPROVED)
     context = {
         "promotion": promotion,
         "model": promotion.model,
         "rows": board_rows(found, timezone.now()),
-        "goes_by": plan if promotion.alias == "champion" else None,
+        "goes_by": plan if ahead and promotion.alias == "champion" else None,
         "wanted": wants_rollout(promotion, policy_for(promotion.model)),
         "way": [show_share(step.weight_bp) for step in plan.plan.steps] if plan.document else [],
         "may_bring": may_bring_plan(actor, promotion),

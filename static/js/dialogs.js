@@ -4,7 +4,8 @@ export function openDialog(id) {
   if (!dialog || dialog.open) return;
   document.querySelectorAll("[popover]:popover-open").forEach((menu) => menu.hidePopover());
   dialog.showModal();
-  (dialog.querySelector("[autofocus], textarea, input:not([type=hidden])") ?? dialog).focus();
+  const wrong = dialog.querySelector('[aria-invalid="true"]');
+  (wrong ?? dialog.querySelector("[autofocus], textarea, input:not([type=hidden])") ?? dialog).focus();
   dialog.querySelector("form")?.dispatchEvent(new Event("open"));
 }
 

@@ -1,7 +1,9 @@
 """What a person asked for and others still decide, and what was decided last."""
 
+from django.db.models import Prefetch
+
 from registry.access import Actor
-from registry.models import CriteriaSet, Promotion, Retirement, Waiver
+from registry.models import Approval, CriteriaSet, Promotion, Retirement, Waiver
 from registry.selectors.inbox.items import Item, rule
 
 OPEN = ("requested", "approved", "rolling_out")
@@ -50,9 +52,11 @@ def in_flight(actor: Actor) -> list[Item]:
 
 
 def last_decisions(actor: Actor, limit: int = 5) -> list[Promotion]:
-    """Return the promotions of the actor's teams that were decided last."""
+    """Return the promotions of the actor's teams that were decided last, each with its ``refusals``."""
+    refusals = Approval.objects.filter(decision=Approval.Decision.REJECT).select_related("approver")
     return list(
         Promotion.objects.filter(model__team__in=actor.teams(), decided_at__isnull=False)
         .select_related("model", "version")
+        .prefetch_related(Prefetch("approvals", refusals, "refusals"))
         .order_by("-decided_at")[:limit]
     )

@@ -27,7 +27,7 @@ def rollbacks(actor: Actor, roles: dict[int, str]) -> list[Item]:
     return [
         Item(
             "fail", "Review", f"Rollback of {r.model.name} to v{r.to_version.number}",
-            r.reason, r.model.path, r.model, f"left v{r.from_version.number}", r.requested_at, r.review_due_at,
+            r.reason, f"{r.model.path}#rollback-{r.pk}", r.model, f"left v{r.from_version.number}", r.requested_at, r.review_due_at,
         )
         for r in due
     ]  # fmt: skip
