@@ -46,7 +46,10 @@ TARGETS = (
             "monitoring/slo/arithmetic.py", "monitoring/slo/burn.py", "monitoring/slo/cost.py", "monitoring/slo/tally.py",
             "monitoring/slo/windows.py",
         ),
-        ("test_monitoring_slo_arithmetic.py", "test_monitoring_slo_windows.py"),
+        (
+            "test_monitoring_slo_arithmetic.py", "test_monitoring_slo_rates.py", "test_monitoring_slo_tally.py",
+            "test_monitoring_slo_windows.py",
+        ),
     ),
     Target(
         "drifting",
