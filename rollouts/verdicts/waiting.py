@@ -125,7 +125,7 @@ def _bound(known: Tally, weight: float, steps: int, rule: Rule) -> npt.NDArray[n
     """
     ahead = np.arange(1.0, steps + 1)
     low, high = np.zeros(steps), ahead + 1
-    while (low < high).any():
+    for _ in range((steps + 1).bit_length()):  # each halves what is left of up to steps + 1
         middle = np.floor((low + high) / 2)
         right = _reached(_later(known, weight, ahead, middle), [rule]) != rule[1]
         low, high = np.where(right, low, middle + 1), np.where(right, middle, high)
