@@ -1,4 +1,4 @@
-"""Numeric metrics, and labels that come late: intervals that hold at all times."""
+"""Numeric metrics: intervals that hold at all times."""
 
 import math
 
@@ -7,17 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollouts.verdicts import (
-    Coverage,
-    Exposure,
-    Origin,
-    Outcome,
-    Sample,
-    judge_differences,
-    judge_failures,
-    judge_labelled,
-    judge_mean,
-)
+from rollouts.verdicts import Outcome, Sample, judge_differences, judge_mean
 from rollouts.verdicts.means import between, within
 from rollouts.verdicts.sequences import TIGHTEST_AT, critical, log_evidence, scale
 
@@ -320,73 +310,3 @@ def test_differences_pass_at_their_own_level_and_are_told_from_100_pairs_on():
     assert judged().outcome is Outcome.PASS
     assert judged(alpha_pass=0.0001).outcome is Outcome.INCONCLUSIVE
     assert judged(alpha_pass=0.0001).pass_threshold == pytest.approx(math.log(10_000))
-
-
-JUDGED = judge_failures("Wrong", [Origin(0.5, 60, 60)], Exposure(6_000, 6_000), alpha=ALPHA)
-
-
-@pytest.mark.parametrize(
-    "coverage",
-    [
-        Coverage(8_000, 6_000, 8_000, 6_000),
-        Coverage(8_000, 6_000, 8_000, 5_850),  # rejected, but within the tolerance
-        Coverage(200, 150, 200, 140),  # beyond the tolerance, but by chance
-        Coverage(99, 90, 99, 10),  # too few to tell
-    ],
-)
-def test_labels_that_are_missing_alike_leave_the_verdict(coverage):
-    assert judge_labelled(JUDGED, coverage) is JUDGED
-
-
-@pytest.mark.parametrize(
-    ("coverage", "reason"),
-    [
-        (Coverage(8_000, 6_000, 8_000, 5_500), "68.75% of the candidate's predictions"),
-        (Coverage(8_000, 5_500, 8_000, 6_000), "75.00% of the candidate's predictions"),
-        (Coverage(8_000, 0, 8_000, 6_000), "No prediction of the champion that is old enough has a label yet."),
-        (Coverage(8_000, 6_000, 0, 0), "No prediction of the candidate that is old enough has a label yet."),
-    ],
-)
-def test_labels_that_are_missing_unevenly_are_no_data(coverage, reason):
-    verdict = judge_labelled(JUDGED, coverage)
-
-    assert verdict.outcome is Outcome.NO_DATA
-    assert verdict.reason.startswith(reason)
-    assert verdict.reason.endswith("has a label yet." if "No prediction" in reason else "make the arms incomparable.")
-    assert verdict.sentence == f"Wrong: no data. {verdict.reason}"
-    assert verdict.expected_more is None
-    assert verdict.evidence_for == JUDGED.evidence_for
-
-
-def test_labels_that_become_rarer_during_a_ramp_are_missing_alike():
-    """Nine in ten have labels while the canary answers a tenth, six in ten while it answers a half."""
-    by_weight = [Coverage(9_000, 8_100, 1_000, 900), Coverage(5_000, 3_000, 5_000, 3_000)]
-    pooled = Coverage(14_000, 11_100, 6_000, 3_900)
-
-    assert judge_labelled(JUDGED, by_weight) is JUDGED
-    assert judge_labelled(JUDGED, pooled).outcome is Outcome.NO_DATA
-
-
-def test_without_coverage_there_are_no_labels():
-    assert judge_labelled(JUDGED, []).outcome is Outcome.NO_DATA
-
-
-def test_the_tolerance_can_be_set():
-    coverage = Coverage(80_000, 60_000, 80_000, 59_000)
-
-    assert judge_labelled(JUDGED, coverage) is JUDGED
-    assert judge_labelled(JUDGED, coverage, tolerance=0.01).outcome is Outcome.NO_DATA
-    assert judge_labelled(JUDGED, coverage, tolerance=0).outcome is Outcome.NO_DATA
-    with pytest.raises(ValueError, match="tolerance=1"):
-        judge_labelled(JUDGED, coverage, tolerance=1)
-
-
-@pytest.mark.parametrize("bad", [(1, 2, 1, 1), (1, 1, 1, 2), (1, -1, 1, 1)])
-def test_labelled_predictions_are_some_of_those_answered(bad):
-    with pytest.raises(ValueError, match="some of those answered"):
-        Coverage(*bad)
-
-
-@pytest.mark.parametrize("sound", [(1, 0, 1, 0), (1, 1, 1, 1)])
-def test_none_or_all_of_those_answered_may_have_labels(sound):
-    assert Coverage(*sound).champion_answered == 1
