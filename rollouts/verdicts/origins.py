@@ -155,13 +155,17 @@ def risk_ratio(counts: Tally, limits: tuple[float, float]) -> Interval:
     """
     low = _crossing(lambda null: float(log_evidence(counts, null)[-1]) >= limits[0])
     high = _crossing(lambda null: float(log_evidence(counts, null, below=True)[-1]) < limits[1])
-    canary, failures = counts.canary[0, -1], counts.failures[0, -1]
+    return low, most_likely(counts.weights, counts.canary[0, -1], counts.failures[0, -1]), high
+
+
+def most_likely(weights: Floats, canary: float, failures: Floats) -> float:
+    """Return the risk ratio at which as many of all ``failures`` (K,) are expected of the canary as were its own."""
 
     def expects_fewer(ratio: float) -> bool:
-        share = counts.weights * ratio
-        return bool((failures * share / (share + 1 - counts.weights)).sum() < canary)
+        share = weights * ratio
+        return bool((failures * share / (share + 1 - weights)).sum() < canary)
 
-    return low, _crossing(expects_fewer), high
+    return _crossing(expects_fewer)
 
 
 def _crossing(holds: Callable[[float], bool]) -> float:
