@@ -106,6 +106,7 @@ def test_late_harm_reaches_the_verdict():
         ({"alpha_pass": 2}, "alpha=2 lies outside"),
         ({"margin": 1}, "margin=1"),
         ({"canary": 1}, "more failures"),
+        ({"canary": 1, "champion": 1}, "more failures"),
         ({"champion": 1}, "more failures"),
     ],
 )

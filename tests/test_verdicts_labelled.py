@@ -40,6 +40,25 @@ def test_labels_that_are_missing_unevenly_are_no_data(coverage, reason):
     assert verdict.evidence_for == JUDGED.evidence_for
 
 
+def test_both_shares_are_told_where_labels_are_missing_unevenly():
+    assert judge_labelled(JUDGED, Coverage(8_000, 6_000, 8_000, 5_500)).reason == (
+        "68.75% of the candidate's predictions that are old enough have labels, 75.00% of the champion's: labels that are missing for "
+        "different reasons make the arms incomparable."
+    )
+
+
+def test_shares_that_differ_by_just_what_is_tolerated_are_tolerated():
+    half_and_a_quarter = Coverage(8_192, 4_096, 8_192, 2_048)  # powers of two: 0.25 is not rounded
+
+    assert judge_labelled(JUDGED, half_and_a_quarter, tolerance=0.25) is JUDGED
+    assert judge_labelled(JUDGED, half_and_a_quarter, tolerance=0.2499).outcome is Outcome.NO_DATA
+
+
+def test_100_predictions_of_either_arm_are_enough_to_tell():
+    assert judge_labelled(JUDGED, Coverage(100, 90, 100, 10)).outcome is Outcome.NO_DATA
+    assert judge_labelled(JUDGED, Coverage(100, 90, 99, 10)) is JUDGED
+
+
 def test_labels_that_become_rarer_during_a_ramp_are_missing_alike():
     """Nine in ten have labels while the canary answers a tenth, six in ten while it answers a half."""
     by_weight = [Coverage(9_000, 8_100, 1_000, 900), Coverage(5_000, 3_000, 5_000, 3_000)]

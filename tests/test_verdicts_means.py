@@ -1,6 +1,7 @@
 """Numeric metrics: intervals that hold at all times."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollouts.verdicts import Outcome, Sample, judge_differences, judge_mean
-from rollouts.verdicts.means import between, within
+from rollouts.verdicts.means import Difference, between, within
 from rollouts.verdicts.sequences import TIGHTEST_AT, critical, log_evidence, scale
 
 ALPHA = 0.05
@@ -30,18 +31,24 @@ def judge(champion, canary, **options):
     return judge_mean("Score", champion, canary, **settings)
 
 
-@pytest.mark.parametrize("n", [100, 5_000, 200_000])
-@pytest.mark.parametrize("z", [-4.0, 0.0, 1.0, 3.5])
-def test_evidence_is_the_mixture_over_positive_drifts(z, n):
+def mixture(z, n, alpha):
     """Integrated over drifts by the midpoint rule; z sqrt(n) is the sum of n standardised terms."""
-    r = scale(ALPHA)
+    r = scale(alpha)
     step = 12 * r / 200_000
     drifts = step * (np.arange(200_000) + 0.5)
     prior = 2 / (r * math.sqrt(2 * math.pi)) * np.exp(-((drifts / r) ** 2) / 2)
+    return np.log((prior * np.exp(drifts * z * math.sqrt(n) - n * drifts**2 / 2)).sum() * step)
 
-    expected = np.log((prior * np.exp(drifts * z * math.sqrt(n) - n * drifts**2 / 2)).sum() * step)
 
-    assert log_evidence(z, n, ALPHA) == pytest.approx(expected, abs=1e-4)
+@pytest.mark.parametrize("n", [100, 5_000, 200_000])
+@pytest.mark.parametrize("z", [-4.0, 0.0, 1.0, 3.5])
+def test_evidence_is_the_mixture_over_positive_drifts(z, n):
+    assert log_evidence(z, n, ALPHA) == pytest.approx(mixture(z, n, ALPHA), abs=1e-4)
+
+
+def test_the_scale_of_drifts_by_hand():
+    """At 5%: -2 log 0.05 = 5.99146, log 6.99146 = 1.94469, and the root of 7.93615 / 5,000."""
+    assert scale(0.05) == pytest.approx(0.0398401, rel=1e-5)
 
 
 def test_evidence_against_a_mean_far_away_stays_finite():
@@ -150,10 +157,10 @@ def test_a_direction_says_what_is_worse(mean, higher, outcome):
     assert (verdict.reason == "") == (outcome is not Outcome.INCONCLUSIVE)
     word = {
         Outcome.PASS: "good enough",
-        Outcome.FAIL: "by more than the 0.05 allowed",
+        Outcome.FAIL: f"{ {True: 'worse (lower)', False: 'worse (higher)', None: 'off'}[higher] } by more than the 0.05 allowed",
         Outcome.INCONCLUSIVE: "not decided",
     }
-    assert word[outcome] in verdict.sentence
+    assert verdict.sentence.startswith(f"Score: {word[outcome]}")
 
 
 def test_the_interval_excludes_what_the_verdict_excludes():
@@ -239,7 +246,7 @@ def test_values_that_do_not_vary_decide_nothing():
     verdict = judge(alternating(500, 0.5, spread=0), alternating(500, 0.5, spread=0))
 
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "do not vary" in verdict.reason
+    assert verdict.reason == "The values do not vary, so what chance does to them is unknown."
 
 
 @pytest.mark.parametrize(
@@ -310,3 +317,70 @@ def test_differences_pass_at_their_own_level_and_are_told_from_100_pairs_on():
     assert judged().outcome is Outcome.PASS
     assert judged(alpha_pass=0.0001).outcome is Outcome.INCONCLUSIVE
     assert judged(alpha_pass=0.0001).pass_threshold == pytest.approx(math.log(10_000))
+
+
+@pytest.mark.parametrize("higher", [True, False, None])
+def test_evidence_of_either_kind_is_taken_at_its_own_level(higher):
+    """The candidate is 0.03 lower, and 0.05 may be lost."""
+    arms = alternating(500, 0.5), alternating(700, 0.47)
+    error = math.sqrt(0.01 / 499 + 0.01 / 699)
+
+    verdict = judge(*arms, alpha=0.01, alpha_pass=0.05, higher_is_better=higher)
+
+    lost = {True: [0.03], False: [-0.03], None: [0.03, -0.03]}[higher]
+    against = [mixture((loss - 0.05) / error, 1_200, 0.01) for loss in lost]
+    assert verdict.evidence_against == pytest.approx(np.log(np.mean(np.exp(against))), abs=1e-3)
+    assert verdict.evidence_for == pytest.approx(
+        min(mixture((0.05 - loss) / error, 1_200, 0.05) for loss in lost), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize(("alpha", "alpha_pass"), [(0.05, 0.05), (0.001, 0.2), (0.2, 0.001)])
+@pytest.mark.parametrize(
+    ("mean", "higher"), [(0.47, True), (0.43, True), (0.53, False), (0.57, False), (0.52, None), (0.57, None)]
+)
+def test_what_is_expected_is_the_first_of_steps_at_which_a_verdict_is_there(mean, higher, alpha, alpha_pass):
+    """Steps are 8.4% apart: at the one before there is no verdict yet."""
+
+    def judged(n):
+        arms = (alternating(n, one) for one in (0.5, mean))
+        return judge(*arms, alpha=alpha, alpha_pass=alpha_pass, higher_is_better=higher)
+
+    more = judged(100).expected_more
+
+    assert judged(100 + more * 1.005 / 2).outcome is not Outcome.INCONCLUSIVE
+    assert judged(100 + more / 1.09 / 2).outcome is Outcome.INCONCLUSIVE
+
+
+def test_strata_are_left_out_below_two_values_of_an_arm_and_counted():
+    two, many = Sample(2, 1.0, 1.0), alternating(100, 0.25)
+    one = Sample(1, 9.0, 81.0)
+
+    assert between([two], [two + two]).error == pytest.approx(math.sqrt(0.5 / 2 + 1 / 3 / 4))
+    assert between([one, two], [many, many]) == replace(between([two], [many]), n=203)
+    assert between([], []) == Difference(0.0, 0.0, 0)
+    assert between([one], [many]) == Difference(0.0, 0.0, 101)
+
+
+def test_strata_of_other_sizes_weigh_by_the_product_over_the_sum():
+    champion = [alternating(900, 0.0), alternating(100, 0.0)]
+    canary = [alternating(100, 0.1), alternating(100, 0.3)]
+
+    found = between(champion, canary)
+
+    assert found.estimate == pytest.approx((90 * 0.1 + 50 * 0.3) / 140)
+    variances = 90**2 * (0.01 / 899 + 0.01 / 99), 50**2 * (0.01 / 99 + 0.01 / 99)
+    assert found.error == pytest.approx(math.sqrt(sum(variances)) / 140)
+
+
+def test_one_difference_alone_has_no_error_yet():
+    assert within(Sample(0, 0.0, 0.0)) == Difference(0.0, 0.0, 0)
+    assert within(Sample(1, 3.0, 9.0)) == Difference(3.0, 0.0, 1)
+    assert within(Sample(2, 0.0, 8.0)) == Difference(0.0, 2.0, 2)
+
+
+def test_from_100_values_of_either_arm_on_there_is_an_interval_also_where_nothing_may_be_lost():
+    verdict = judge(alternating(100, 0.5), alternating(100, 0.6), allowed=0)
+
+    assert (verdict.outcome, verdict.n) == (Outcome.PASS, 200)
+    assert verdict.difference[0] > 0

@@ -78,7 +78,16 @@ def test_no_canary_fails_more_often_than_always():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"base_rate": -0.1}, {"base_rate": 1.1}, {"weight": 0}, {"weight": 1}, {"ratio": 0}, {"alpha": 0}]
+    "bad",
+    [
+        {"base_rate": -0.1},
+        {"base_rate": 1.1},
+        {"weight": 0},
+        {"weight": 1},
+        {"ratio": 0},
+        {"ratio": math.inf},
+        {"alpha": 0},
+    ],
 )
 def test_a_plan_refuses_what_makes_no_sense(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
