@@ -36,7 +36,8 @@ SETTINGS = {
     "OMP_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
 }
-QUICK = ("-c", "pytest.ini", "-p", "no:faker", "-p", "no:unraisableexception")  # half of a process's time, for nothing
+# Two plug-ins take half of a process's time, for nothing, and so does the smallest example of a failure.
+QUICK = ("-c", "pytest.ini", "-p", "no:faker", "-p", "no:unraisableexception", "--hypothesis-profile=any_failure")
 PYTEST = "[pytest]\nDJANGO_SETTINGS_MODULE = controlplane.settings\npythonpath = .\naddopts = -p no:cacheprovider\nmarkers =\n  browser\n  stack\n"
 
 
