@@ -224,3 +224,9 @@ def test_look_backs_are_told_in_seconds():
         (3_600, 300), (21_600, 1_800), (86_400, 7_200), (259_200, 21_600),
     ]  # fmt: skip
     assert look((8, 10), (0, 1), (3, 4)).widened_s == 900
+
+
+def test_two_requests_in_a_look_back_never_call_anybody():
+    two = burns([FAST], {FAST.name: Seen(LookBack(0, 2, 0))}, objective=0.999)
+
+    assert outage_calls_after(two, objective=0.999) is None

@@ -57,7 +57,10 @@ def test_parts_of_the_inputs_add_up_to_all(records):
     [
         (NOON - 3600, False),
         (NOON - 3601, True),
+        ((NOON - 3600) * 1000, False),
         ((NOON - 3601) * 1000, True),
+        (1e11, True),  # in 1973, by milliseconds
+        (1e11 - 1, False),  # in 5138, by seconds
         ("2026-11-25T11:30:00Z", False),
         ("2026-11-25T11:30:00", False),
         ("2026-11-25T12:30:00+02:00", True),
@@ -184,3 +187,28 @@ def test_a_row_of_a_slice_counts_where_it_is_in_all_of_it():
 )
 def test_an_age_is_stale_by_itself(value, expected):
     assert is_stale(Counted(1, "freshness", column="t", holds="age", max_age_s=60), value, at=NOON) is expected
+
+
+def test_an_instant_without_a_zone_is_one_of_utc_wherever_the_process_runs(elsewhere):
+    of = Counted(1, "freshness", column="t", holds="instant", max_age_s=3600)
+
+    assert is_stale(of, "2026-11-25T11:00:00", at=NOON) is False
+    assert is_stale(of, "2026-11-25T10:59:59", at=NOON) is True
+
+
+@pytest.mark.parametrize(
+    ("row", "inputs", "counts"),
+    [
+        (0, {"taken": NOON - 60}, Tally(1)),
+        (0, {"taken": NOON - 61}, Tally(1, 1)),
+        (0, {"taken": None}, Tally(1, 1)),  # nobody can tell that it is fresh
+        (0, {"other": NOON}, None),  # the log does not hold it
+        (7, {"taken": NOON - 61}, None),  # the rest of a batch that was counted before
+    ],
+)
+def test_freshness_counts_requests_whose_logged_rows_hold_the_column(row, inputs, counts):
+    of = {1: [Counted(1, "freshness", column="taken", holds="instant", max_age_s=60)]}
+
+    found = tally([make_record(row=row, inputs=inputs)], of)
+
+    assert list(found.values()) == ([counts] if counts else [])

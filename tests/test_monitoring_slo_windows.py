@@ -114,3 +114,22 @@ def test_a_window_still_to_end_is_parted_up_to_now_and_one_that_ended_up_to_its_
 
     assert len(day.steps(datetime(2026, 11, 25, 12, 30, tzinfo=UTC))) == 13
     assert day.steps(datetime(2026, 12, 24, tzinfo=UTC))[-1] == datetime(2026, 11, 25, 23, tzinfo=UTC)
+
+
+def test_a_step_begins_with_its_first_microsecond():
+    now = datetime(2026, 11, 25, 12, 0, 0, 1, tzinfo=UTC)
+
+    assert rolling(1, now=now).steps(now)[-1] == now.replace(microsecond=0)
+    assert rolling(1, now=now.replace(microsecond=0)).steps(now)[-1] == now.replace(hour=11, microsecond=0)
+
+
+def test_days_are_those_of_the_windows_zone_wherever_the_process_runs(elsewhere):
+    now = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+    month = calendar("month", zone="Europe/Berlin", now=now)
+    rolled = rolling(9, now=datetime(2026, 11, 25, 4, tzinfo=UTC), zone="America/New_York")
+
+    assert month.steps(now) == [datetime(2026, 10, 31, 23, tzinfo=UTC) + timedelta(days=n) for n in range(25)]
+    assert {step.tzinfo for step in month.steps(now)} == {UTC}
+    assert rolled.steps(now)[0] == datetime(2026, 11, 15, 5, tzinfo=UTC)
+    assert midnight(date(2026, 11, 25), ZoneInfo("Asia/Tokyo")).tzinfo is UTC
