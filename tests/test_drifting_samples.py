@@ -42,8 +42,8 @@ def test_few_numbers_are_counted_by_value():
 
 
 def test_chi_squared_takes_the_shares_of_the_reference_as_known():
-    found = numbers([1, 1, 2, 5], [1, 2, 2, 5, 5, 5, 5, 5]).statistics()
-    known = stats.chisquare([1, 2, 5], [4, 2, 2])
+    found = numbers([1, 1, 2, 5], [1, 2, 2, 2, 5, 5, 5, 5]).statistics()
+    known = stats.chisquare([1, 3, 4], [4, 2, 2])
 
     assert (found["chi2"], found["chi2_p_value"]) == pytest.approx((known.statistic, known.pvalue))
 
@@ -316,3 +316,22 @@ def test_a_fault_names_its_column_and_its_table():
     ):
         with pytest.raises(ValueError, match=f"^{words}$"):
             exact.compare(*sides, {"x": "number"}, mode="evidently")
+
+
+@pytest.mark.parametrize("name", ["rows", "count", "value"])
+def test_a_category_may_have_any_name(name):
+    table = pl.DataFrame({name: ["a", "b", "a"]})
+
+    [found] = exact.compare(table, table, {name: "category"}, mode="evidently")
+
+    assert (found.name, found.score, found.drifted) == (name, 1.0, False)
+
+
+def test_what_is_judged_holds_what_is_told_of_a_column():
+    numeric, _ = exact._binned("x", numbers([1, 2, 2, 5], [2, 3]), 0.25)
+    named, _ = exact._binned("c", categories(["b", "a", "b"], ["a"]), 0.5)
+
+    assert (numeric.name, numeric.kind, numeric.categories, numeric.importance) == ("x", "number", (), 0.25)
+    assert numeric.std == pytest.approx(np.std([1, 2, 2, 5]))
+    assert (named.name, named.kind, named.categories, named.importance) == ("c", "category", ("a", "b"), 0.5)
+    assert (named.edges.size, named.std) == (0, None)
