@@ -185,6 +185,14 @@ def test_a_share_breaks_from_its_thresholds_on():
         assert not broke(reference, window, **{rule: least * (1.001 if rule == "floor" else 0.999)})["missing"].broke
 
 
+def test_a_share_of_one_row_is_all_or_nothing():
+    one_missing, one_there = Binned(np.zeros(4, np.int64), missing=1), Binned(np.array([0, 1, 0, 0]))
+    for before, now in ((one_missing, one_there), (one_there, one_missing)):
+        share = broke(replace(numbers([0, 0]), binned=before), now)["missing"]
+        assert (share.reference, share.current) == (before.missing, now.missing)
+        assert share.p_value == 1
+
+
 def test_fewer_missing_values_are_a_break_too():
     reference, window = numbers([500, 500], missing=1000), Binned(np.array([0, 100, 100, 0]))
 
@@ -331,6 +339,25 @@ def test_features_with_few_rows_do_not_count_among_those_looked_at():
         stats.false_discovery_control([one.p_value for one in told])
     )
     assert next(one for one in found if not one.enough).adjusted_p == 1
+
+
+def test_drift_begins_with_a_p_value_at_its_level():
+    pair = numbers([400, 400, 200]), Binned(np.array([0, 320, 400, 280, 0]))
+    [found] = judge([pair], floor=WIDE)
+    assert 0.5 * 0.8 > found.p_value == found.adjusted_p > 1e-6
+
+    def judged(**rates):
+        [again] = judge([pair], floor=WIDE, **{"alpha": 0.5} | rates)
+        return again.alone, again.drifted
+
+    p, least = (
+        found.p_value,
+        next(a for a in (found.p_value / 0.8 * (1 + k * 1e-16) for k in range(9)) if 0.8 * a == found.p_value),
+    )
+    assert judged(fdr=p) == (True, True)
+    assert judged(fdr=p * 0.999) == (True, False)
+    assert judged(alpha=least, fdr=0.99) == (True, True)
+    assert judged(alpha=least * 0.999, fdr=0.99) == (False, False)
 
 
 @pytest.mark.parametrize(("alpha", "fdr"), [(0, 0.1), (1, 0.1), (0.1, 0), (0.1, 1), (float("nan"), 0.1)])

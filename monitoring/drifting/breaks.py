@@ -30,7 +30,7 @@ def shares_of(
     more = scipy.stats.hypergeom.sf(hit - 1, rows_then + rows, expected + hit, rows)
     less = scipy.stats.hypergeom.cdf(hit[:, 0], (rows_then + rows)[:, 0], (expected + hit)[:, 0], rows[:, 0])
     more[:, 0] = np.minimum(2 * np.minimum(more[:, 0], less), 1.0)  # fewer missing is a break too
-    p_values = np.where((rows > 0) & (rows_then > 0), more, 1.0)
+    p_values = np.where(rows_then > 0, more, 1.0)
     adjusted = scipy.stats.false_discovery_control(p_values.ravel()).reshape(p_values.shape)
     before, now = hit_then / np.maximum(rows_then, 1), hit / np.maximum(rows, 1)
     broke = (p_values <= SPLIT * alpha) & (adjusted <= fdr) & (np.abs(now - before) >= floor)

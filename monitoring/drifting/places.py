@@ -59,7 +59,7 @@ def line_of(edges: Floats, counts: Integers) -> Line:
         (starts[1:-1] + starts[2:]) // 2, places.size
     )  # steps up to the middle of a group are of its beginning
     first = np.concatenate([[0], bounds])[: starts.size - 1] if starts.size > 1 else starts[:0]
-    return Line(steps, starts, np.add.reduceat(steps, first) if first.size else steps[:0])
+    return Line(steps, starts, np.add.reduceat(steps, first))
 
 
 def _places(edges: Floats) -> Floats:
