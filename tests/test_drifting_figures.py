@@ -64,6 +64,7 @@ def test_a_category_that_neither_side_has_adds_nothing():
         ([5, 5, 5], [5, 5, 5], True, ([5, 5, 5], [5, 5, 5])),  # just enough
         ([4, 6, 5], [5, 4, 6], True, ([10, 5], [9, 6])),  # 9 of 30, where 10 are to be expected
         ([5, 5, 4], [5, 5, 6], True, ([14], [16])),  # what is left over is too little for a second
+        ([5, 5, 4, 6], [5, 4, 6, 5], True, ([5, 9, 6], [5, 10, 5])),  # the second has 9 of 40 alone, where 10 are asked for
         ([6, 6, 3], [6, 4, 5], True, ([6, 9], [6, 9])),  # what is left over joins the last
         ([5, 5, 5], [50, 50, 50], True, ([5, 5, 5], [50, 50, 50])),
         ([1, 90, 2, 60, 3], [1, 90, 2, 60, 3], False, ([90, 60, 6], [90, 60, 6])),
@@ -224,6 +225,7 @@ def test_a_window_is_what_its_histogram_names():
 
     assert binned_of(x, {0: 1, 2: 3, MISSING: 4, BROKEN: 5, UNSEEN: 6}) == Binned(np.array([1, 0, 3, 0]), 4, 6, 5)
     assert binned_of(c, {1: 3, UNSEEN: 6}) == Binned(np.array([0, 3]), unseen=6)
+    assert binned_of(c, {1: 3, 2: 9}) == Binned(np.array([0, 3]))  # there is no third category
     told = reference_of(x, number, 0.5)
     assert (told.name, told.kind, told.categories, told.std, told.importance) == (
         "x",
