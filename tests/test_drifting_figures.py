@@ -64,7 +64,12 @@ def test_a_category_that_neither_side_has_adds_nothing():
         ([5, 5, 5], [5, 5, 5], True, ([5, 5, 5], [5, 5, 5])),  # just enough
         ([4, 6, 5], [5, 4, 6], True, ([10, 5], [9, 6])),  # 9 of 30, where 10 are to be expected
         ([5, 5, 4], [5, 5, 6], True, ([14], [16])),  # what is left over is too little for a second
-        ([5, 5, 4, 6], [5, 4, 6, 5], True, ([5, 9, 6], [5, 10, 5])),  # the second has 9 of 40 alone, where 10 are asked for
+        (
+            [5, 5, 4, 6],
+            [5, 4, 6, 5],
+            True,
+            ([5, 9, 6], [5, 10, 5]),
+        ),  # the second has 9 of 40 alone, where 10 are asked for
         ([6, 6, 3], [6, 4, 5], True, ([6, 9], [6, 9])),  # what is left over joins the last
         ([5, 5, 5], [50, 50, 50], True, ([5, 5, 5], [50, 50, 50])),
         ([1, 90, 2, 60, 3], [1, 90, 2, 60, 3], False, ([90, 60, 6], [90, 60, 6])),

@@ -113,3 +113,9 @@ def test_late_harm_reaches_the_verdict():
 def test_refuses_what_makes_no_sense(options, message):
     with pytest.raises(ValueError, match=message):
         judge(Origin(0.5, 2, 2), **options)
+
+
+@pytest.mark.parametrize("failed", [Origin(0.5, 5, 1), Origin(0.5, 1, 5)])
+def test_no_arm_has_more_failures_than_requests(failed):
+    with pytest.raises(ValueError, match=r"^Errors: more failures \([15], [15]\) than requests"):
+        judge(failed, canary=3 + failed.champion, champion=3 + failed.canary)

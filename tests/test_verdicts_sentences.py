@@ -96,6 +96,9 @@ def test_why_nothing_is_told_apart_yet():
     assert said.why_open_pairs(Pairs(5, 1_230, 1_400, 7)) == (
         "Of 2,630 pairs with one right answer the candidate lost 1,230: that may still be chance."
     )
+    assert said.why_open_pairs(Pairs(5, 4, 4, 7)) == (
+        "Of 8 pairs with one right answer the candidate lost 4: that may still be chance."
+    )
     assert said.unlike_coverage(0.6875, 0.75) == (
         "68.75% of the candidate's predictions that are old enough have labels, 75.00% of the champion's: labels that are missing for "
         "different reasons make the arms incomparable."
