@@ -32,7 +32,8 @@ TARGETS = (
         ("rollouts/verdicts/*.py",),
         (
             "test_verdicts_failures.py", "test_verdicts_labelled.py", "test_verdicts_levels.py", "test_verdicts_means.py",
-            "test_verdicts_origins.py", "test_verdicts_pairs.py", "test_verdicts_sentences.py", "test_verdicts_waiting.py",
+            "test_verdicts_origins.py", "test_verdicts_pairs.py", "test_verdicts_sentences.py", "test_verdicts_sequences.py",
+            "test_verdicts_waiting.py",
         ),
         deselected=("test_verdicts_origins.py::test_imports_numpy_and_the_standard_library_alone",),
     ),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rollouts.verdicts import Outcome, Sample, judge_differences, judge_mean
 from rollouts.verdicts.means import Difference, between, within
-from rollouts.verdicts.sequences import TIGHTEST_AT, critical, log_evidence, scale
+from tests.mixtures import mixture
 
 ALPHA = 0.05
 LIMIT = math.log(20)
@@ -29,50 +29,6 @@ def alternating(n, mean, spread=0.1):
 def judge(champion, canary, **options):
     settings = {"alpha": ALPHA, "allowed": 0.05, "higher_is_better": True} | options
     return judge_mean("Score", champion, canary, **settings)
-
-
-def mixture(z, n, alpha):
-    """Integrated over drifts by the midpoint rule; z sqrt(n) is the sum of n standardised terms."""
-    r = scale(alpha)
-    step = 12 * r / 200_000
-    drifts = step * (np.arange(200_000) + 0.5)
-    prior = 2 / (r * math.sqrt(2 * math.pi)) * np.exp(-((drifts / r) ** 2) / 2)
-    return np.log((prior * np.exp(drifts * z * math.sqrt(n) - n * drifts**2 / 2)).sum() * step)
-
-
-@pytest.mark.parametrize("n", [100, 5_000, 200_000])
-@pytest.mark.parametrize("z", [-4.0, 0.0, 1.0, 3.5])
-def test_evidence_is_the_mixture_over_positive_drifts(z, n):
-    assert log_evidence(z, n, ALPHA) == pytest.approx(mixture(z, n, ALPHA), abs=1e-4)
-
-
-def test_the_scale_of_drifts_by_hand():
-    """At 5%: -2 log 0.05 = 5.99146, log 6.99146 = 1.94469, and the root of 7.93615 / 5,000."""
-    assert scale(0.05) == pytest.approx(0.0398401, rel=1e-5)
-
-
-def test_evidence_against_a_mean_far_away_stays_finite():
-    found = [log_evidence(z, 10_000, ALPHA) for z in (-20, -29.9, -35, -60, -1e6)]
-
-    assert found == sorted(found, reverse=True)
-    assert math.isfinite(found[-1])
-    assert log_evidence(-35 - 1e-9, 10_000, ALPHA) == pytest.approx(log_evidence(-35 + 1e-9, 10_000, ALPHA))
-
-
-@given(st.integers(200, 10**7), st.sampled_from([0.05, 0.01, 0.001]))
-def test_the_half_width_is_where_evidence_reaches_its_limit(n, alpha):
-    z = critical(n, alpha)
-
-    assert log_evidence(z, n, alpha) == pytest.approx(-math.log(alpha), abs=1e-9)
-    assert z > math.sqrt(2 * math.log(1 / alpha)) > 1.64  # wider than an interval for one look
-
-
-def test_the_sequence_is_narrowest_for_its_height_where_it_was_set_to_be():
-    """Other scales are no better there: the width at n in units of 1 / sqrt(n) as the scale moves."""
-    here = critical(TIGHTEST_AT, ALPHA)
-
-    assert here < critical(TIGHTEST_AT * 30, ALPHA)
-    assert here < critical(TIGHTEST_AT // 30, ALPHA)
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=50).filter(lambda values: np.ptp(values) > 1e-3))
@@ -238,6 +194,8 @@ def test_below_100_values_there_is_no_interval(champion, canary, outcome, reason
 
     assert verdict.outcome is outcome
     assert verdict.reason.startswith(reason)
+    words = "no data" if outcome is Outcome.NO_DATA else "not decided"
+    assert verdict.sentence == f"Score: {words}. {verdict.reason}"
     assert (verdict.difference, verdict.expected_more) == (None, None)
     assert (verdict.evidence_against, verdict.evidence_for) == (0, 0)
 
