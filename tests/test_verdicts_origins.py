@@ -86,6 +86,12 @@ def test_no_windows_no_evidence():
     assert list(evidence_over_time([])) == []
 
 
+@pytest.mark.parametrize("late", [0.0, 0.1])
+def test_without_a_failure_nothing_speaks_for_or_against(late):
+    assert evidence(tally([], late=late), 2.0) == (pytest.approx(0), pytest.approx(0))
+    assert risk_ratio(tally([], late=late), (3.0, 3.0)) == (0.0, 0.0, math.inf)
+
+
 @examples(max_examples=40)
 @given(ORIGINS, MARGINS, WEIGHTS)
 def test_each_failure_speaks_against_its_arm(origins, margin, weight):

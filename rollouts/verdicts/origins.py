@@ -68,7 +68,7 @@ def tally(origins: Sequence[Origin], *, late: float = 0.0) -> Tally:
     return replace(looks, canary=looks.canary[:, -1:], failures=looks.failures[:, -1:])
 
 
-def tallies(origins: Sequence[Origin], *, late: float = 0.0) -> Tally:
+def tallies(origins: Sequence[Origin], *, late: float) -> Tally:
     """Return a look before all failures, and one after each of ``origins``.
 
     Args:
@@ -79,7 +79,7 @@ def tallies(origins: Sequence[Origin], *, late: float = 0.0) -> Tally:
     """
     if not 0 <= late < 1:
         raise ValueError(f"{late=} lies outside [0, 1).")
-    rows = np.array([(one.weight, one.canary, one.champion, one.part) for one in origins], float).reshape(-1, 4)
+    rows = np.array([(one.weight, one.canary, one.champion, one.part) for one in origins]).reshape(-1, 4)
     weights, place = np.unique(rows[:, 0], return_inverse=True)
     parts = np.arange(rows[:, 3].max(initial=0) + 1 if late else 1)
     begun = (rows[:, 3] >= parts[:, None]).astype(float)
