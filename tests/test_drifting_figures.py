@@ -97,6 +97,7 @@ def line(edges, counts):
         ([0, 1, 2, 4], [1, 2, 1], [0, 1.5, 3]),  # the last bin reaches no further than its neighbour is wide
         ([0, 5, 6, 7], [3, 1, 1], [4, 5.5, 7]),
         ([0, 1, 3, 9], [1, 1, 2], [0, 2, 5]),
+        ([0, 5, 6, 16], [3, 1, 1], [4, 5.5, 7]),
         ([0, 1, 4], [1, 3], [0, 4]),
         ([0, 0, 4], [1, 3], [0, 4]),  # two numbers so near each other that nothing lies between them
         ([0, 0.5, 1.5, 2.5, 3], [5, 3, 1, 1], [0, 1, 2, 3]),

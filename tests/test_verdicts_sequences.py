@@ -42,7 +42,8 @@ def test_the_half_width_is_where_evidence_reaches_its_limit(n, alpha):
 
 @pytest.mark.parametrize("alpha", [0.9, 0.5, 1e-12])
 def test_the_half_width_of_any_level(alpha):
-    assert log_evidence(critical(100, alpha), 100, alpha) == pytest.approx(-math.log(alpha), abs=1e-9)
+    for n in (100, TIGHTEST_AT):
+        assert log_evidence(critical(n, alpha), n, alpha) == pytest.approx(-math.log(alpha), abs=1e-9)
 
 
 @pytest.mark.parametrize("u", [-29.9, -30.1, -35.0, -60.0])

@@ -190,7 +190,7 @@ def kolmogorov_smirnov(few: Floats, many: Floats, ranks: Integers) -> float:
     values, ranks = few[ends], ranks[ends]
     met = np.flatnonzero(many[ranks - 1] == values)  # a rank of 0 leads to the largest of the many, which is not met
     below = ranks.copy()
-    below[met] = np.searchsorted(many, values[met], side="left")
+    below[met] = np.searchsorted(many, values[met])
     at = (ends + 1) / few.size - ranks / many.size
     before = np.append(0, ends[:-1] + 1) / few.size - below / many.size
     return float(max(np.abs(at).max(), np.abs(before).max()))
