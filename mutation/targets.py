@@ -59,7 +59,7 @@ TARGETS = (
         "drifting",
         ("monitoring/drifting/*.py",),
         (
-            "test_drifting.py", "test_drifting_chance.py", "test_drifting_classifier.py", "test_drifting_exact.py",
+            "test_drifting.py", "test_drifting_chance.py", "test_drifting_classifier.py", "test_drifting_distances.py", "test_drifting_exact.py",
             "test_drifting_figures.py", "test_drifting_samples.py",
         ),
         deselected=(
