@@ -62,12 +62,14 @@ def broke(reference, current, *, alpha=0.01, fdr=0.05, floor=0.005):
     return dict(zip(KINDS, shares, strict=True))
 
 
-def test_a_share_breaks_from_its_thresholds_on():
-    reference, window = numbers([5000, 5000]), Binned(np.array([0, 990, 1000, 0]), missing=10)
+@pytest.mark.parametrize("were", [0, 20])
+def test_a_share_breaks_from_its_thresholds_on(were):
+    reference, window = numbers([5000, 5000], missing=were), Binned(np.array([0, 970, 1000, 0]), missing=30)
     share = broke(reference, window)["missing"]
 
     assert share.broke
-    for rule, least in (("alpha", share.p_value / 0.05), ("fdr", share.adjusted_p), ("floor", 10 / 2000)):
+    gap = 30 / 2000 - were / (10_000 + were)
+    for rule, least in (("alpha", share.p_value / 0.05), ("fdr", share.adjusted_p), ("floor", gap)):
         assert broke(reference, window, **{rule: least})["missing"].broke
         assert not broke(reference, window, **{rule: least * (1.001 if rule == "floor" else 0.999)})["missing"].broke
 

@@ -51,5 +51,4 @@ def _counted(reference: Reference, current: Binned) -> list[tuple[int, int, int,
         once = int((then.counts == 1).sum())
         return [missing, (then.unseen, then.unseen + once, values[0], current.unseen, values[1]), none, broken]
     outside = [int(side.counts[[0, -1]].sum()) if side.counts.size else 0 for side in (then, current)]
-    beyond = outside[0] + then.unseen, outside[1] + current.unseen
-    return [missing, none, (beyond[0], min(beyond[0] + 1, values[0]), values[0], beyond[1], values[1]), broken]
+    return [missing, none, (outside[0], outside[0] + 1, values[0], outside[1] + current.unseen, values[1]), broken]
