@@ -58,8 +58,13 @@ def test_a_category_that_neither_side_has_adds_nothing():
         ([0, 0], [3, 3], True, ([0], [6])),
         ([10] * 40, [10] * 40, True, ([20] * 20, [20] * 20)),
         ([10] * 40, [10] * 40, False, ([10] * 19 + [210], [10] * 19 + [210])),
-        # as many of each: they stay in their order
-        (range(1, 41), range(40, 0, -1), False, ([*range(1, 20), 630], [*range(40, 21, -1), 231])),
+        # 102 and 100 in turn: those with as many stay in their order
+        (
+            range(1, 41),
+            [100 + 2 * (n % 2) - n for n in range(1, 41)],
+            False,
+            ([*range(1, 38, 2), 459], [*range(101, 64, -2), 1643]),
+        ),
     ],
 )
 def test_bins_are_pooled_until_five_rows_are_expected_on_either_side(before, now, ordered, pooled):
