@@ -15,11 +15,15 @@ def test_distances_of_three_bins():
     assert distances.differences(BEFORE, NOW) == pytest.approx([-0.3, 0.1, 0.2])
     assert distances.wasserstein(BEFORE, NOW, np.array([1.0, 2.0])) == pytest.approx(0.3 * 1 + 0.2 * 2)
     assert distances.kolmogorov_smirnov(BEFORE, NOW) == pytest.approx(0.3)
+    assert distances.kolmogorov_smirnov(BEFORE[::-1], NOW[::-1]) == pytest.approx(0.3)
     assert distances.kolmogorov_smirnov(BEFORE[:1], NOW[:1]) == 0
     assert distances.total_variation(BEFORE, NOW) == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize(("before", "now"), [(BEFORE, NOW), (np.array([7, 0, 3]), np.array([0, 5, 6]))])
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [(BEFORE, NOW), (np.array([7, 0, 3]), np.array([0, 5, 6])), (np.array([7, 1, 3]), np.array([4, 0, 6]))],
+)
 def test_distances_that_others_define_too(before, now):
     halves = [(side + 0.5) / (side.sum() + 1.5) for side in (before, now)]
 
@@ -71,6 +75,7 @@ def test_bins_are_pooled_until_five_rows_are_expected_on_either_side(before, now
     found = distances.pooled(np.array(before), np.array(now), ordered=ordered)
 
     assert [side.tolist() for side in found] == list(pooled)
+    assert all(side.dtype == np.int64 for side in found)
 
 
 def line(edges, counts):
