@@ -154,13 +154,7 @@ def test_where_few_rows_decide_they_are_dealt_out_anew():
     [
         ("total_variation", [500, 500], [50, 50], [], False),
         ("total_variation", [990, 10], [56, 4], [], True),
-        (
-            "total_variation",
-            [1990, 10],
-            [199, 1],
-            [],
-            True,
-        ),  # a rare one makes half of the distance where there are two
+        ("total_variation", [985, 985, 30], [98, 99, 3], [], True),  # 0.12 of 0.12 + 0.5 + 0.5
         ("total_variation", [500, 500, 1], [100, 100, 3], [], False),  # a rare one makes little of the distance
         ("total_variation", [490, 490, 20], [29, 29, 2], [], True),
         ("chi2", [500, 500, 1], [100, 100, 3], [], True),  # and of this distance a third
