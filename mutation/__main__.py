@@ -47,7 +47,8 @@ def _tried(target: Target, sample: int, seed: int) -> int:
         for why, lines in reasons.items()
         for line in lines
     }
-    alive = [(mutant, *workshop.change(mutant, folder)) for mutant in mutants if not mutant.is_killed]
+    survivors = [mutant for mutant in mutants if not mutant.is_killed]
+    alive = [(mutant, *change) for mutant, change in zip(survivors, workshop.changes(survivors, folder), strict=True)]
     left = [
         (mutant, out, into)
         for mutant, out, into in alive

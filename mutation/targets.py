@@ -30,7 +30,11 @@ TARGETS = (
     Target(
         "verdicts",
         ("rollouts/verdicts/*.py",),
-        ("test_verdicts_failures.py", "test_verdicts_means.py", "test_verdicts_origins.py", "test_verdicts_pairs.py"),
+        (
+            "test_verdicts_failures.py", "test_verdicts_labelled.py", "test_verdicts_levels.py", "test_verdicts_means.py",
+            "test_verdicts_origins.py", "test_verdicts_pairs.py", "test_verdicts_sentences.py", "test_verdicts_sequences.py",
+            "test_verdicts_waiting.py",
+        ),
         deselected=("test_verdicts_origins.py::test_imports_numpy_and_the_standard_library_alone",),
     ),
     Target("decisions", ("rollouts/decisions.py", "rollouts/plans/freezes.py"), ("test_rollouts_decisions.py",)),
@@ -46,13 +50,16 @@ TARGETS = (
             "monitoring/slo/arithmetic.py", "monitoring/slo/burn.py", "monitoring/slo/cost.py", "monitoring/slo/tally.py",
             "monitoring/slo/windows.py",
         ),
-        ("test_monitoring_slo_arithmetic.py", "test_monitoring_slo_windows.py"),
+        (
+            "test_monitoring_slo_arithmetic.py", "test_monitoring_slo_rates.py", "test_monitoring_slo_tally.py",
+            "test_monitoring_slo_windows.py",
+        ),
     ),
     Target(
         "drifting",
         ("monitoring/drifting/*.py",),
         (
-            "test_drifting.py", "test_drifting_chance.py", "test_drifting_classifier.py", "test_drifting_exact.py",
+            "test_drifting.py", "test_drifting_chance.py", "test_drifting_classifier.py", "test_drifting_distances.py", "test_drifting_exact.py",
             "test_drifting_figures.py", "test_drifting_samples.py",
         ),
         deselected=(

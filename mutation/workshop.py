@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,8 @@ SETTINGS = {
     "OMP_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
 }
-QUICK = ("-c", "pytest.ini", "-p", "no:faker", "-p", "no:unraisableexception")  # half of a process's time, for nothing
+# Two plug-ins take half of a process's time, for nothing, and so does the smallest example of a failure.
+QUICK = ("-c", "pytest.ini", "-p", "no:faker", "-p", "no:unraisableexception", "--hypothesis-profile=any_failure")
 PYTEST = "[pytest]\nDJANGO_SETTINGS_MODULE = controlplane.settings\npythonpath = .\naddopts = -p no:cacheprovider\nmarkers =\n  browser\n  stack\n"
 
 
@@ -50,6 +51,13 @@ steps.copy_src_dir()
 steps.copy_also_copy_files()
 steps.setup_source_paths()
 steps.create_mutants(1)
+"""
+
+# What `mutmut show` prints, for all mutants that are named and not for one each time.
+SHOW = """
+import json, sys
+from mutmut import __main__ as steps
+print(json.dumps([steps.get_diff_for_mutant(name, path=steps.find_mutant(name).path) for name in sys.argv[1:]]))
 """
 
 
@@ -106,7 +114,7 @@ def prepare(target: Target) -> Path:
         "track_dependencies": ["false"],
         "use_git_change_detection": ["false"],
         "timeout_multiplier": ["5"],
-        "timeout_constant": ["12"],  # seconds, before it is multiplied
+        "timeout_constant": ["3"],  # seconds, before it is multiplied
     }
     lines = [
         f"{name} =\n    " + "\n    ".join(values) if len(values) > 1 else f"{name} = {values[0]}"
@@ -145,12 +153,15 @@ def _environment() -> dict[str, str]:
     return {**os.environ, **SETTINGS}
 
 
-def change(mutant: Mutant, folder: Path) -> tuple[str, str]:
-    """Return the lines that a mutant takes out and those it puts in."""
-    shown = subprocess.run(  # noqa: S603
-        [program(), "show", mutant.name], cwd=folder, check=True, capture_output=True, text=True,
-    ).stdout.splitlines()  # fmt: skip
-    lines = [line for line in shown if line[:1] in "+-" and not line.startswith(("+++", "---"))]
+def changes(mutants: Sequence[Mutant], folder: Path) -> list[tuple[str, str]]:
+    """Return the lines that each mutant takes out and those it puts in."""
+    command = [str(HOME / "bin/python"), "-c", SHOW, *(mutant.name for mutant in mutants)]
+    shown = subprocess.run(command, cwd=folder, env=_environment(), check=True, capture_output=True, text=True).stdout  # noqa: S603
+    return [_change(diff) for diff in json.loads(shown)]
+
+
+def _change(diff: str) -> tuple[str, str]:
+    lines = [line for line in diff.splitlines() if line[:1] in "+-" and not line.startswith(("+++", "---"))]
     out, into = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
     return out, into
 

@@ -1,12 +1,13 @@
 """Each test process gets a copy of one migrated database; each test its own folders."""
 
 import os
+import time
 
 import psycopg2
 import pytest
 from django.db import connections
 from django.test import TransactionTestCase
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from controlplane.embedded import OWNER_ROLE
 
@@ -15,6 +16,8 @@ pytest_plugins = ["tests.browser", "tests.stack"]
 TEMPLATE = "controlplane"
 
 settings.register_profile("patient", deadline=None)  # an example may take as long as the machine is busy
+# Where a failure is all that is asked for, its smallest example is not looked for.
+settings.register_profile("any_failure", deadline=None, phases=(Phase.explicit, Phase.generate))
 settings.load_profile("patient")
 
 
@@ -66,3 +69,13 @@ def var_dir(settings, tmp_path):
 @pytest.fixture(autouse=True)
 def quick_passwords(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Let the process run where clocks are half a day off UTC."""
+    with monkeypatch.context() as place:
+        place.setenv("TZ", "Pacific/Auckland")
+        time.tzset()
+        yield
+    time.tzset()

@@ -45,12 +45,25 @@ def test_critical_distance_is_the_one_from_which_on_chance_is_so_rare(level, sca
     assert drawn.p_value(distance * 0.998) > level
 
 
+def test_what_is_critical_is_a_draw_where_draws_alone_decide():
+    def level(beyond):
+        return (beyond + 1 + np.sqrt(beyond + 1)) / 1001
+
+    assert Chance(LINE).critical(level(100)) == LINE[-101]
+    assert Chance(LINE).critical(level(100) * 0.9999) == LINE[-100]
+    assert Chance(LINE).critical(level(21) * 0.9999) == LINE[-21]  # the tail begins one further
+    assert (
+        Chance(np.append(LINE[:980], [0.98] * 20)).critical(level(0) * 1.5) == 0.98
+    )  # and leads no further than the last
+
+
 def test_without_a_tail_the_draws_alone_say_what_is_critical():
     steps = Chance(np.array([1.0] * 985 + [2.0] * 10 + [3.0] * 5))
 
     assert steps.p_value(2.5) < 0.01 < steps.p_value(2.0) < 0.021
     assert (steps.critical(0.01), steps.critical(0.021)) == (2, 1)
     assert Chance(np.ones(1000)).critical(1e-9) == 1
+    assert Chance(np.array([1.0] * 900 + [2.0] * 99 + [3.0])).critical(1e-9) == 3
     assert Chance(np.ones(1000), 3.0).critical(1e-9) == 3
 
 
@@ -65,6 +78,7 @@ def test_norms_of_one_difference_and_of_many():
     ):
         assert norm_of(method, steps, shares)(d) == pytest.approx([distance, 0])
         assert norm_of(method, steps, shares)(d[0]) == pytest.approx(distance)
+    assert norm_of("ks", steps, shares)(np.array([0.2, 0.1, -0.3])) == pytest.approx(0.3)
     assert norm_of("ks", steps[:0], shares[:1])(d[:, :1]).tolist() == [0, 0]
 
 
@@ -140,6 +154,7 @@ def test_where_few_rows_decide_they_are_dealt_out_anew():
     [
         ("total_variation", [500, 500], [50, 50], [], False),
         ("total_variation", [990, 10], [56, 4], [], True),
+        ("total_variation", [985, 985, 30], [98, 99, 3], [], True),  # 0.12 of 0.12 + 0.5 + 0.5
         ("total_variation", [500, 500, 1], [100, 100, 3], [], False),  # a rare one makes little of the distance
         ("total_variation", [490, 490, 20], [29, 29, 2], [], True),
         ("chi2", [500, 500, 1], [100, 100, 3], [], True),  # and of this distance a third

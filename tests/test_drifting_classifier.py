@@ -22,12 +22,13 @@ def rows(n, seed, *, together=0.9, shift=0.0):
     return pl.DataFrame({"a": a, "b": b + shift, "c": names.tolist()})
 
 
-def test_rows_of_one_distribution_are_not_told_apart():
+def test_rows_of_one_distribution_are_not_told_apart_and_nothing_is_printed(capfd):
     found = tell_apart(rows(3_000, 1), rows(2_000, 2), COLUMNS)
 
     assert found.low < 0.5 < found.high + 0.01
     assert not found.drifted
     assert (found.reference_n, found.n) == (3_000, 2_000)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_columns_that_no_longer_go_together_are_found_though_each_is_as_it_was():
@@ -142,3 +143,21 @@ def test_too_few_rows_and_no_columns_are_refused(n, m, columns):
 
     with pytest.raises(ValueError, match=words):
         tell_apart(rows(n, 1), rows(m, 2), columns)
+
+
+def test_rows_are_drawn_once_each_and_stay_in_order():
+    side = pl.DataFrame({"a": np.arange(100)})
+
+    drawn = classifier._drawn(side, {"a": "number"}, 90, np.random.default_rng(0))["a"].to_list()
+
+    assert drawn == sorted(set(drawn))
+    assert len(drawn) == 90
+
+
+def test_columns_that_tell_nothing_stand_by_name():
+    same = pl.DataFrame({"b": np.ones(300), "a": np.ones(300)})
+
+    found = tell_apart(same, same, {"b": "number", "a": "number"})
+
+    assert list(found.importances.items()) == [("a", 0), ("b", 0)]
+    assert (found.auc, found.drifted) == (0.5, False)

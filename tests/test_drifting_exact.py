@@ -49,6 +49,14 @@ def test_p_values_of_large_samples_are_scipys(n, z2):
     assert found > 0
 
 
+@pytest.mark.parametrize("n", [6_000, 9_091])
+@pytest.mark.parametrize("z2", [10, 12])
+def test_small_p_values_are_scipys_but_for_a_hundredth(n, z2):
+    distance = np.sqrt(z2 / n)
+
+    assert samples.kolmogorov_smirnov_p_value(distance, n) == pytest.approx(stats.kstwo.sf(distance, n), rel=0.012)
+
+
 def test_what_is_no_number_is_left_out():
     values = [np.nan, 2.0, -np.inf, None, 1.0, np.inf, -1.0, np.nan]
 

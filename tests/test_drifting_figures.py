@@ -5,16 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.spatial.distance import jensenshannon
 
 from monitoring.drift.features import BROKEN, MISSING, UNSEEN, features_of
 from monitoring.drifting import Binned, EffectFloor, Reference, binned_of, distances, judge, reference_of
 from monitoring.drifting.breaks import KINDS, shares_of
 from monitoring.drifting.judging import ranked
-from monitoring.drifting.places import MOST_GROUPS, inside, line_of
 from registry.histograms import category_histogram, number_histogram
-
-BEFORE, NOW = np.array([50, 30, 20]), np.array([40, 80, 80])  # shares 0.5, 0.3, 0.2 and 0.2, 0.4, 0.4
 
 
 def numbers(counts, **others):
@@ -28,115 +24,6 @@ def categories(counts, **others):
     return Reference(
         "c", "category", np.empty(0), tuple(f"c{i:03}" for i in range(len(counts))), Binned(np.array(counts), **others)
     )
-
-
-def test_distances_of_three_bins():
-    assert distances.differences(BEFORE, NOW) == pytest.approx([-0.3, 0.1, 0.2])
-    assert distances.wasserstein(BEFORE, NOW, np.array([1.0, 2.0])) == pytest.approx(0.3 * 1 + 0.2 * 2)
-    assert distances.kolmogorov_smirnov(BEFORE, NOW) == pytest.approx(0.3)
-    assert distances.kolmogorov_smirnov(BEFORE[:1], NOW[:1]) == 0
-    assert distances.total_variation(BEFORE, NOW) == pytest.approx(0.3)
-
-
-@pytest.mark.parametrize(("before", "now"), [(BEFORE, NOW), (np.array([7, 0, 3]), np.array([0, 5, 6]))])
-def test_distances_that_others_define_too(before, now):
-    halves = [(side + 0.5) / (side.sum() + 1.5) for side in (before, now)]
-
-    assert distances.jensen_shannon(before, now) == pytest.approx(jensenshannon(before, now))
-    assert distances.population_stability(before, now) == pytest.approx(
-        stats.entropy(*halves) + stats.entropy(*halves[::-1])
-    )
-    assert distances.chi_squared(before, now) == pytest.approx(
-        stats.chi2_contingency([before, now], correction=False).statistic
-    )
-
-
-def test_a_category_that_neither_side_has_adds_nothing():
-    with_none = np.insert(BEFORE, 1, 0), np.insert(NOW, 1, 0)
-
-    assert distances.chi_squared(*with_none) == pytest.approx(distances.chi_squared(BEFORE, NOW))
-    assert distances.jensen_shannon(*with_none) == pytest.approx(distances.jensen_shannon(BEFORE, NOW))
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "ordered", "pooled"),
-    [
-        ([5, 5, 5], [5, 5, 5], True, ([5, 5, 5], [5, 5, 5])),  # just enough
-        ([4, 6, 5], [5, 4, 6], True, ([10, 5], [9, 6])),  # 9 of 30, where 10 are to be expected
-        ([5, 5, 4], [5, 5, 6], True, ([14], [16])),  # what is left over is too little for a second
-        ([6, 6, 3], [6, 4, 5], True, ([6, 9], [6, 9])),  # what is left over joins the last
-        ([5, 5, 5], [50, 50, 50], True, ([5, 5, 5], [50, 50, 50])),
-        ([1, 90, 2, 60, 3], [1, 90, 2, 60, 3], False, ([90, 60, 6], [90, 60, 6])),
-        ([2, 1], [3, 3], True, ([3], [6])),
-        ([0, 0], [3, 3], True, ([0], [6])),
-        ([10] * 40, [10] * 40, True, ([20] * 20, [20] * 20)),
-        ([10] * 40, [10] * 40, False, ([10] * 19 + [210], [10] * 19 + [210])),
-    ],
-)
-def test_bins_are_pooled_until_five_rows_are_expected_on_either_side(before, now, ordered, pooled):
-    found = distances.pooled(np.array(before), np.array(now), ordered=ordered)
-
-    assert [side.tolist() for side in found] == list(pooled)
-
-
-def line(edges, counts):
-    """Return where each bin stands, from the first one's place on."""
-    found = line_of(np.array(edges, float), np.array(counts))
-    return np.cumsum([0, *found.steps])
-
-
-@pytest.mark.parametrize(
-    ("edges", "counts", "places"),
-    [
-        ([0, 1, 2, 4], [1, 2, 1], [0, 1.5, 3]),  # the last bin reaches no further than its neighbour is wide
-        ([0, 5, 6, 7], [3, 1, 1], [4, 5.5, 7]),
-        ([0, 1, 3, 9], [1, 1, 2], [0, 2, 5]),
-        ([0, 1, 4], [1, 3], [0, 4]),
-        ([0, 0, 4], [1, 3], [0, 4]),  # two numbers so near each other that nothing lies between them
-        ([0, 0.5, 1.5, 2.5, 3], [5, 3, 1, 1], [0, 1, 2, 3]),
-        ([0, 1, 2, 3, 1e6, 2e6], [5, 3, 0, 3, 0], None),
-        ([0, 1, 2, 1000, 2000], [499, 500, 0, 1], [0, 1.5, 1.5 + 7485 / 490, 1.5 + 7485 / 490]),  # 10 (748.5 + x) / 500
-        ([-2000, -1000, 0, 1, 2], [1, 0, 500, 499], [0, 0, 7485 / 490, 7485 / 490 + 1.5]),
-    ],
-)
-def test_bins_stand_at_their_middle_and_never_far_out(edges, counts, places):
-    found = line(edges, counts)
-    standing = np.repeat(found, counts)
-
-    assert standing.std() == pytest.approx(1)
-    if places:
-        away = np.array(places) - places[0]
-        assert found == pytest.approx(away / np.repeat(away, counts).std(), rel=1e-5)
-    middle = np.sort(standing)[(standing.size - 1) // 2]
-    assert np.abs(found - middle).max() <= 10.001 * np.abs(standing[standing != middle] - middle).mean()
-
-
-def test_a_constant_has_no_steps():
-    assert line_of(np.array([3.0, 3.0]), np.array([9])).steps.tolist() == []
-    assert line_of(np.array([0.0, 1, 2, 3]), np.array([0, 9, 0])).steps.tolist() == [0, 0]
-    assert line_of(np.array([0.0, 1, 2, 3]), np.array([0, 1, 0])).steps.tolist() == [0, 0]
-    assert np.isfinite(line_of(np.array([0.0, 1, 2, 3]), np.array([0, 0, 0])).steps).all()
-
-
-def test_what_is_out_of_range_is_taken_into_the_outermost_bins():
-    assert inside(np.array([1, 2, 3, 4, 5])).tolist() == [3, 3, 9]
-    assert inside(np.array([1, 2, 3])).tolist() == [6]
-
-
-@pytest.mark.parametrize("bins", [1, 2, 3, 64, 65, 128, 130, 256])
-def test_neighbouring_bins_are_grouped_and_each_step_goes_to_the_nearest_border(bins):
-    counts = np.arange(1, bins + 1)
-
-    found = line_of(np.arange(bins + 1.0), counts)
-
-    wide = -(-bins // MOST_GROUPS)
-    assert found.starts.tolist() == list(range(0, bins, wide))
-    assert found.grouped(counts).tolist() == [counts[at : at + wide].sum() for at in found.starts]
-    borders = found.starts[1:]
-    taken = np.zeros(borders.size)
-    for at, step in enumerate(found.steps.tolist(), start=1):
-        taken[np.abs(borders - at).argmin()] += step
-    assert found.group_steps == pytest.approx(taken)
 
 
 def test_shares_are_those_of_fishers_test():
@@ -175,14 +62,28 @@ def broke(reference, current, *, alpha=0.01, fdr=0.05, floor=0.005):
     return dict(zip(KINDS, shares, strict=True))
 
 
-def test_a_share_breaks_from_its_thresholds_on():
-    reference, window = numbers([5000, 5000]), Binned(np.array([0, 990, 1000, 0]), missing=10)
+@pytest.mark.parametrize("were", [0, 20])
+def test_a_share_breaks_from_its_thresholds_on(were):
+    reference, window = numbers([5000, 5000], missing=were), Binned(np.array([0, 970, 1000, 0]), missing=30)
     share = broke(reference, window)["missing"]
 
     assert share.broke
-    for rule, least in (("alpha", share.p_value / 0.05), ("fdr", share.adjusted_p), ("floor", 10 / 2000)):
+    gap = 30 / 2000 - were / (10_000 + were)
+    for rule, least in (("alpha", share.p_value / 0.05), ("fdr", share.adjusted_p), ("floor", gap)):
         assert broke(reference, window, **{rule: least})["missing"].broke
         assert not broke(reference, window, **{rule: least * (1.001 if rule == "floor" else 0.999)})["missing"].broke
+
+
+def test_a_share_of_one_row_is_all_or_nothing():
+    one_missing, one_there = Binned(np.zeros(4, np.int64), missing=1), Binned(np.array([0, 1, 0, 0]))
+    for before, now in ((one_missing, one_there), (one_there, one_missing)):
+        share = broke(replace(numbers([0, 0]), binned=before), now)["missing"]
+        assert (share.reference, share.current) == (before.missing, now.missing)
+        assert share.p_value == 1
+    # Of eleven rows one is there: the reference's, with a chance of one in eleven.
+    assert broke(replace(numbers([0, 0]), binned=one_there), Binned(np.zeros(4, np.int64), missing=10))[
+        "missing"
+    ].p_value == pytest.approx(2 / 11)
 
 
 def test_fewer_missing_values_are_a_break_too():
@@ -216,6 +117,7 @@ def test_a_window_is_what_its_histogram_names():
 
     assert binned_of(x, {0: 1, 2: 3, MISSING: 4, BROKEN: 5, UNSEEN: 6}) == Binned(np.array([1, 0, 3, 0]), 4, 6, 5)
     assert binned_of(c, {1: 3, UNSEEN: 6}) == Binned(np.array([0, 3]), unseen=6)
+    assert binned_of(c, {1: 3, 2: 9}) == Binned(np.array([0, 3]))  # there is no third category
     told = reference_of(x, number, 0.5)
     assert (told.name, told.kind, told.categories, told.std, told.importance) == (
         "x",
@@ -333,6 +235,61 @@ def test_features_with_few_rows_do_not_count_among_those_looked_at():
     assert next(one for one in found if not one.enough).adjusted_p == 1
 
 
+def test_drift_begins_with_a_p_value_at_its_level():
+    pair = numbers([400, 400, 200]), Binned(np.array([0, 320, 400, 280, 0]))
+    [found] = judge([pair], floor=WIDE)
+    assert 0.5 * 0.8 > found.p_value == found.adjusted_p > 1e-6
+
+    def judged(**rates):
+        [again] = judge([pair], floor=WIDE, **{"alpha": 0.5} | rates)
+        return again.alone, again.drifted
+
+    p, least = (
+        found.p_value,
+        next(a for a in (found.p_value / 0.8 * (1 + k * 1e-16) for k in range(9)) if 0.8 * a == found.p_value),
+    )
+    assert judged(fdr=p) == (True, True)
+    assert judged(fdr=p * 0.999) == (True, False)
+    assert judged(alpha=least, fdr=0.99) == (True, True)
+    assert judged(alpha=least * 0.999, fdr=0.99) == (False, False)
+
+
+def test_an_effect_of_just_the_floor_is_worth_speaking_of():
+    pair = numbers([400, 400, 200]), Binned(np.array([0, 300, 400, 300, 0]))
+    [found] = judge([pair], floor=WIDE)
+
+    for factor, alone in ((1, True), (1.001, False)):
+        floor = EffectFloor(number=found.effect * factor, ks=0.9)
+        assert judge([pair], floor=floor)[0].alone is alone
+
+
+@pytest.mark.parametrize("reference", [numbers([400, 400, 200]), categories([400, 400, 200])])
+def test_alone_are_those_beyond_their_threshold(reference):
+    told = []
+    for moved in range(0, 200, 10):
+        counts = [400 - moved, 400, 200 + moved]
+        now = Binned(np.array([0, *counts, 0] if reference.kind == "number" else counts))
+        told += judge([(reference, now)], floor=WIDE)
+
+    assert [one.alone for one in told] == [one.distance > one.threshold for one in told]
+    assert 2 < sum(one.alone for one in told) < 18
+    assert (told[0].distance, told[0].p_value, told[0].threshold) == (0, 1, 0.01)
+
+
+def test_bins_of_numbers_are_pooled_with_their_neighbours_and_categories_by_how_rare_they_are():
+    before, now = np.array([1, 90, 2, 60, 3]), np.array([3, 80, 6, 60, 7])
+
+    [number] = judge([(numbers(before), Binned(np.array([0, *now, 0])))])
+    [category] = judge([(categories(before), Binned(now))])
+
+    # A twentieth of all 312 rows are 15.6: 4 + 170 are enough, and 10 alone are too few to follow 8 + 120. Categories need ten of
+    # both sides for five of either: 170, 120 and 10 are enough, and so are 8 + 4.
+    neighbours, rare = ([91, 65], [83, 73]), ([90, 60, 3, 3], [80, 60, 7, 9])
+    for found, sides in ((number, neighbours), (category, rare)):
+        chi2 = stats.chi2_contingency(sides, correction=False).statistic
+        assert found.statistics["chi2"] == pytest.approx(chi2)
+
+
 @pytest.mark.parametrize(("alpha", "fdr"), [(0, 0.1), (1, 0.1), (0.1, 0), (0.1, 1), (float("nan"), 0.1)])
 def test_rates_out_of_range_are_refused(alpha, fdr):
     with pytest.raises(ValueError, match=rf"^alpha={alpha} fdr={fdr}$"):
@@ -368,4 +325,6 @@ def test_likeliest_causes_come_first():
     assert [one.cause for one in ranked([of("b", 0.2, None), of("a", 0.2, None)])] == [0.5, 0.25]
     assert [one.cause for one in ranked([of("a", 0.2, 0.0)])] == [0]
     assert [one.name for one in ranked([of(name, 0.05, 1, drifted=False) for name in "ba"])] == ["a", "b"]
+    broken_too = [of("far", 0.2, 1), of("broken", 0.15, 1, breaks=("range",))]
+    assert [(one.name, one.cause) for one in ranked(broken_too)] == [("broken", 0.5), ("far", 0.25)]
     assert ranked([]) == []

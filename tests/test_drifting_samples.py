@@ -1,5 +1,6 @@
 """Exact statistics and decisions in figures that can be worked out by hand, or by SciPy and NumPy. No database."""
 
+import warnings
 from math import erfc, sqrt
 
 import numpy as np
@@ -42,10 +43,18 @@ def test_few_numbers_are_counted_by_value():
 
 
 def test_chi_squared_takes_the_shares_of_the_reference_as_known():
-    found = numbers([1, 1, 2, 5], [1, 2, 2, 5, 5, 5, 5, 5]).statistics()
-    known = stats.chisquare([1, 2, 5], [4, 2, 2])
+    found = numbers([1, 1, 2, 5], [1, 2, 2, 2, 5, 5, 5, 5]).statistics()
+    known = stats.chisquare([1, 3, 4], [4, 2, 2])
 
     assert (found["chi2"], found["chi2_p_value"]) == pytest.approx((known.statistic, known.pvalue))
+    two = numbers([1, 1, 2, 2], [1, 2, 2, 2]).statistics()
+    assert two["chi2_p_value"] == pytest.approx(stats.chisquare([1, 3], [2, 2]).pvalue)
+
+
+def test_a_value_that_is_new_is_no_cause_for_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert samples.chi_squared(np.array([0, 5]), np.array([1, 4])) == np.inf
 
 
 def test_a_constant_has_no_p_value_and_its_distance_no_small_divisor():
@@ -114,7 +123,9 @@ def test_index_takes_an_empty_bin_for_a_ten_thousandth_or_a_millionth_of_the_sma
         index([1e-4, 1], [0.5, 0.5])
     )
     small = np.array([9_999, 1, 0]), np.array([5, 3, 2])
-    assert samples.population_stability(*small) == pytest.approx(index([0.9999, 1e-4, 1e-10], [0.5, 0.3, 0.2]))
+    assert samples.population_stability(*small) == pytest.approx(
+        index([0.9999, 1e-4, 1e-10], [0.5, 0.3, 0.2]), rel=1e-9
+    )
 
 
 def test_categories_are_counted_by_name_and_what_is_missing_apart():
@@ -316,3 +327,22 @@ def test_a_fault_names_its_column_and_its_table():
     ):
         with pytest.raises(ValueError, match=f"^{words}$"):
             exact.compare(*sides, {"x": "number"}, mode="evidently")
+
+
+@pytest.mark.parametrize("name", ["rows", "count", "value"])
+def test_a_category_may_have_any_name(name):
+    table = pl.DataFrame({name: ["a", "b", "a"]})
+
+    [found] = exact.compare(table, table, {name: "category"}, mode="evidently")
+
+    assert (found.name, found.score, found.drifted) == (name, 1.0, False)
+
+
+def test_what_is_judged_holds_what_is_told_of_a_column():
+    numeric, _ = exact._binned("x", numbers([1, 2, 2, 5], [2, 3]), 0.25)
+    named, _ = exact._binned("c", categories(["b", "a", "b"], ["a"]), 0.5)
+
+    assert (numeric.name, numeric.kind, numeric.categories, numeric.importance) == ("x", "number", (), 0.25)
+    assert numeric.std == pytest.approx(np.std([1, 2, 2, 5]))
+    assert (named.name, named.kind, named.categories, named.importance) == ("c", "category", ("a", "b"), 0.5)
+    assert (named.edges.size, named.std) == (0, None)

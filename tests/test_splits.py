@@ -107,6 +107,15 @@ def test_a_split_tells_of_its_target_what_fits_it(kind, target, told):
     assert facts == {"train": {"column": "part", "rows": 4, **told}}
 
 
+@pytest.mark.parametrize("name", ["count", "value", "rows"])
+def test_a_target_may_have_any_name(name):
+    rows = pl.DataFrame({name: ["b", "a", "b", "c"], "part": ["train"] * 4})
+
+    facts = split_facts(rows_of(rows.to_arrow()), policy=SplitPolicy("given", "part"), target=name, kind=CATEGORY)
+
+    assert facts["train"]["counts"] == {"b": 2, "a": 1, "c": 1}
+
+
 @pytest.mark.parametrize(
     ("kind", "facts", "expected"),
     [

@@ -1,25 +1,16 @@
-"""Numeric metrics, and labels that come late: intervals that hold at all times."""
+"""Numeric metrics: intervals that hold at all times."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollouts.verdicts import (
-    Coverage,
-    Exposure,
-    Origin,
-    Outcome,
-    Sample,
-    judge_differences,
-    judge_failures,
-    judge_labelled,
-    judge_mean,
-)
-from rollouts.verdicts.means import between, within
-from rollouts.verdicts.sequences import TIGHTEST_AT, critical, log_evidence, scale
+from rollouts.verdicts import Outcome, Sample, judge_differences, judge_mean
+from rollouts.verdicts.means import Difference, between, within
+from tests.mixtures import mixture
 
 ALPHA = 0.05
 LIMIT = math.log(20)
@@ -38,44 +29,6 @@ def alternating(n, mean, spread=0.1):
 def judge(champion, canary, **options):
     settings = {"alpha": ALPHA, "allowed": 0.05, "higher_is_better": True} | options
     return judge_mean("Score", champion, canary, **settings)
-
-
-@pytest.mark.parametrize("n", [100, 5_000, 200_000])
-@pytest.mark.parametrize("z", [-4.0, 0.0, 1.0, 3.5])
-def test_evidence_is_the_mixture_over_positive_drifts(z, n):
-    """Integrated over drifts by the midpoint rule; z sqrt(n) is the sum of n standardised terms."""
-    r = scale(ALPHA)
-    step = 12 * r / 200_000
-    drifts = step * (np.arange(200_000) + 0.5)
-    prior = 2 / (r * math.sqrt(2 * math.pi)) * np.exp(-((drifts / r) ** 2) / 2)
-
-    expected = np.log((prior * np.exp(drifts * z * math.sqrt(n) - n * drifts**2 / 2)).sum() * step)
-
-    assert log_evidence(z, n, ALPHA) == pytest.approx(expected, abs=1e-4)
-
-
-def test_evidence_against_a_mean_far_away_stays_finite():
-    found = [log_evidence(z, 10_000, ALPHA) for z in (-20, -29.9, -35, -60, -1e6)]
-
-    assert found == sorted(found, reverse=True)
-    assert math.isfinite(found[-1])
-    assert log_evidence(-35 - 1e-9, 10_000, ALPHA) == pytest.approx(log_evidence(-35 + 1e-9, 10_000, ALPHA))
-
-
-@given(st.integers(200, 10**7), st.sampled_from([0.05, 0.01, 0.001]))
-def test_the_half_width_is_where_evidence_reaches_its_limit(n, alpha):
-    z = critical(n, alpha)
-
-    assert log_evidence(z, n, alpha) == pytest.approx(-math.log(alpha), abs=1e-9)
-    assert z > math.sqrt(2 * math.log(1 / alpha)) > 1.64  # wider than an interval for one look
-
-
-def test_the_sequence_is_narrowest_for_its_height_where_it_was_set_to_be():
-    """Other scales are no better there: the width at n in units of 1 / sqrt(n) as the scale moves."""
-    here = critical(TIGHTEST_AT, ALPHA)
-
-    assert here < critical(TIGHTEST_AT * 30, ALPHA)
-    assert here < critical(TIGHTEST_AT // 30, ALPHA)
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=50).filter(lambda values: np.ptp(values) > 1e-3))
@@ -160,10 +113,10 @@ def test_a_direction_says_what_is_worse(mean, higher, outcome):
     assert (verdict.reason == "") == (outcome is not Outcome.INCONCLUSIVE)
     word = {
         Outcome.PASS: "good enough",
-        Outcome.FAIL: "by more than the 0.05 allowed",
+        Outcome.FAIL: f"{ {True: 'worse (lower)', False: 'worse (higher)', None: 'off'}[higher] } by more than the 0.05 allowed",
         Outcome.INCONCLUSIVE: "not decided",
     }
-    assert word[outcome] in verdict.sentence
+    assert verdict.sentence.startswith(f"Score: {word[outcome]}")
 
 
 def test_the_interval_excludes_what_the_verdict_excludes():
@@ -241,6 +194,8 @@ def test_below_100_values_there_is_no_interval(champion, canary, outcome, reason
 
     assert verdict.outcome is outcome
     assert verdict.reason.startswith(reason)
+    words = "no data" if outcome is Outcome.NO_DATA else "not decided"
+    assert verdict.sentence == f"Score: {words}. {verdict.reason}"
     assert (verdict.difference, verdict.expected_more) == (None, None)
     assert (verdict.evidence_against, verdict.evidence_for) == (0, 0)
 
@@ -249,7 +204,7 @@ def test_values_that_do_not_vary_decide_nothing():
     verdict = judge(alternating(500, 0.5, spread=0), alternating(500, 0.5, spread=0))
 
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "do not vary" in verdict.reason
+    assert verdict.reason == "The values do not vary, so what chance does to them is unknown."
 
 
 @pytest.mark.parametrize(
@@ -322,71 +277,68 @@ def test_differences_pass_at_their_own_level_and_are_told_from_100_pairs_on():
     assert judged(alpha_pass=0.0001).pass_threshold == pytest.approx(math.log(10_000))
 
 
-JUDGED = judge_failures("Wrong", [Origin(0.5, 60, 60)], Exposure(6_000, 6_000), alpha=ALPHA)
+@pytest.mark.parametrize("higher", [True, False, None])
+def test_evidence_of_either_kind_is_taken_at_its_own_level(higher):
+    """The candidate is 0.03 lower, and 0.05 may be lost."""
+    arms = alternating(500, 0.5), alternating(700, 0.47)
+    error = math.sqrt(0.01 / 499 + 0.01 / 699)
+
+    verdict = judge(*arms, alpha=0.01, alpha_pass=0.05, higher_is_better=higher)
+
+    lost = {True: [0.03], False: [-0.03], None: [0.03, -0.03]}[higher]
+    against = [mixture((loss - 0.05) / error, 1_200, 0.01) for loss in lost]
+    assert verdict.evidence_against == pytest.approx(np.log(np.mean(np.exp(against))), abs=1e-3)
+    assert verdict.evidence_for == pytest.approx(
+        min(mixture((0.05 - loss) / error, 1_200, 0.05) for loss in lost), abs=1e-3
+    )
 
 
+@pytest.mark.parametrize(("alpha", "alpha_pass"), [(0.05, 0.05), (0.001, 0.2), (0.2, 0.001)])
 @pytest.mark.parametrize(
-    "coverage",
-    [
-        Coverage(8_000, 6_000, 8_000, 6_000),
-        Coverage(8_000, 6_000, 8_000, 5_850),  # rejected, but within the tolerance
-        Coverage(200, 150, 200, 140),  # beyond the tolerance, but by chance
-        Coverage(99, 90, 99, 10),  # too few to tell
-    ],
+    ("mean", "higher"), [(0.47, True), (0.43, True), (0.53, False), (0.57, False), (0.52, None), (0.57, None)]
 )
-def test_labels_that_are_missing_alike_leave_the_verdict(coverage):
-    assert judge_labelled(JUDGED, coverage) is JUDGED
+def test_what_is_expected_is_the_first_of_steps_at_which_a_verdict_is_there(mean, higher, alpha, alpha_pass):
+    """Steps are 8.4% apart: at the one before there is no verdict yet."""
+
+    def judged(n):
+        arms = (alternating(n, one) for one in (0.5, mean))
+        return judge(*arms, alpha=alpha, alpha_pass=alpha_pass, higher_is_better=higher)
+
+    more = judged(100).expected_more
+
+    assert judged(100 + more * 1.005 / 2).outcome is not Outcome.INCONCLUSIVE
+    assert judged(100 + more / 1.09 / 2).outcome is Outcome.INCONCLUSIVE
 
 
-@pytest.mark.parametrize(
-    ("coverage", "reason"),
-    [
-        (Coverage(8_000, 6_000, 8_000, 5_500), "68.75% of the candidate's predictions"),
-        (Coverage(8_000, 5_500, 8_000, 6_000), "75.00% of the candidate's predictions"),
-        (Coverage(8_000, 0, 8_000, 6_000), "No prediction of the champion that is old enough has a label yet."),
-        (Coverage(8_000, 6_000, 0, 0), "No prediction of the candidate that is old enough has a label yet."),
-    ],
-)
-def test_labels_that_are_missing_unevenly_are_no_data(coverage, reason):
-    verdict = judge_labelled(JUDGED, coverage)
+def test_strata_are_left_out_below_two_values_of_an_arm_and_counted():
+    two, many = Sample(2, 1.0, 1.0), alternating(100, 0.25)
+    one = Sample(1, 9.0, 81.0)
 
-    assert verdict.outcome is Outcome.NO_DATA
-    assert verdict.reason.startswith(reason)
-    assert verdict.reason.endswith("has a label yet." if "No prediction" in reason else "make the arms incomparable.")
-    assert verdict.sentence == f"Wrong: no data. {verdict.reason}"
-    assert verdict.expected_more is None
-    assert verdict.evidence_for == JUDGED.evidence_for
+    assert between([two], [two + two]).error == pytest.approx(math.sqrt(0.5 / 2 + 1 / 3 / 4))
+    assert between([one, two], [many, many]) == replace(between([two], [many]), n=203)
+    assert between([], []) == Difference(0.0, 0.0, 0)
+    assert between([one], [many]) == Difference(0.0, 0.0, 101)
 
 
-def test_labels_that_become_rarer_during_a_ramp_are_missing_alike():
-    """Nine in ten have labels while the canary answers a tenth, six in ten while it answers a half."""
-    by_weight = [Coverage(9_000, 8_100, 1_000, 900), Coverage(5_000, 3_000, 5_000, 3_000)]
-    pooled = Coverage(14_000, 11_100, 6_000, 3_900)
+def test_strata_of_other_sizes_weigh_by_the_product_over_the_sum():
+    champion = [alternating(900, 0.0), alternating(100, 0.0)]
+    canary = [alternating(100, 0.1), alternating(100, 0.3)]
 
-    assert judge_labelled(JUDGED, by_weight) is JUDGED
-    assert judge_labelled(JUDGED, pooled).outcome is Outcome.NO_DATA
+    found = between(champion, canary)
 
-
-def test_without_coverage_there_are_no_labels():
-    assert judge_labelled(JUDGED, []).outcome is Outcome.NO_DATA
+    assert found.estimate == pytest.approx((90 * 0.1 + 50 * 0.3) / 140)
+    variances = 90**2 * (0.01 / 899 + 0.01 / 99), 50**2 * (0.01 / 99 + 0.01 / 99)
+    assert found.error == pytest.approx(math.sqrt(sum(variances)) / 140)
 
 
-def test_the_tolerance_can_be_set():
-    coverage = Coverage(80_000, 60_000, 80_000, 59_000)
-
-    assert judge_labelled(JUDGED, coverage) is JUDGED
-    assert judge_labelled(JUDGED, coverage, tolerance=0.01).outcome is Outcome.NO_DATA
-    assert judge_labelled(JUDGED, coverage, tolerance=0).outcome is Outcome.NO_DATA
-    with pytest.raises(ValueError, match="tolerance=1"):
-        judge_labelled(JUDGED, coverage, tolerance=1)
+def test_one_difference_alone_has_no_error_yet():
+    assert within(Sample(0, 0.0, 0.0)) == Difference(0.0, 0.0, 0)
+    assert within(Sample(1, 3.0, 9.0)) == Difference(3.0, 0.0, 1)
+    assert within(Sample(2, 0.0, 8.0)) == Difference(0.0, 2.0, 2)
 
 
-@pytest.mark.parametrize("bad", [(1, 2, 1, 1), (1, 1, 1, 2), (1, -1, 1, 1)])
-def test_labelled_predictions_are_some_of_those_answered(bad):
-    with pytest.raises(ValueError, match="some of those answered"):
-        Coverage(*bad)
+def test_from_100_values_of_either_arm_on_there_is_an_interval_also_where_nothing_may_be_lost():
+    verdict = judge(alternating(100, 0.5), alternating(100, 0.6), allowed=0)
 
-
-@pytest.mark.parametrize("sound", [(1, 0, 1, 0), (1, 1, 1, 1)])
-def test_none_or_all_of_those_answered_may_have_labels(sound):
-    assert Coverage(*sound).champion_answered == 1
+    assert (verdict.outcome, verdict.n) == (Outcome.PASS, 200)
+    assert verdict.difference[0] > 0

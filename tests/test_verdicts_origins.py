@@ -86,6 +86,12 @@ def test_no_windows_no_evidence():
     assert list(evidence_over_time([])) == []
 
 
+@pytest.mark.parametrize("late", [0.0, 0.1])
+def test_without_a_failure_nothing_speaks_for_or_against(late):
+    assert evidence(tally([], late=late), 2.0) == (pytest.approx(0), pytest.approx(0))
+    assert risk_ratio(tally([], late=late), (3.0, 3.0)) == (0.0, 0.0, math.inf)
+
+
 @examples(max_examples=40)
 @given(ORIGINS, MARGINS, WEIGHTS)
 def test_each_failure_speaks_against_its_arm(origins, margin, weight):
@@ -225,12 +231,16 @@ def test_the_ratios_bounds_say_what_the_evidence_says(origins, margin, alpha):
         ([Origin(0.5, 20, 10)], 2.0),
         ([Origin(0.1, 10, 45)], 2.0),  # 10 / 0.1 against 45 / 0.9
         ([Origin(0.1, 10, 45), Origin(0.5, 20, 10)], 2.0),
+        ([Origin(0.5, 3, 2_000_000)], 1.5e-6),
+        ([Origin(0.5, 2_000_000, 3)], 2e6 / 3),
+        ([Origin(0.5, 3, 4_000_000)], 0.0),  # below a millionth
+        ([Origin(0.5, 4_000_000, 3)], math.inf),
         ([Origin(0.5, 0, 10)], 0.0),
         ([Origin(0.5, 10, 0)], math.inf),
     ],
 )
 def test_the_estimate_is_the_most_likely_ratio(origins, estimate):
-    assert risk_ratio(tally(origins), (3.0, 3.0))[1] == pytest.approx(estimate)
+    assert risk_ratio(tally(origins), (3.0, 3.0))[1] == pytest.approx(estimate, rel=1e-6, abs=1e-12)
 
 
 @pytest.mark.parametrize("bad", [(0.0, 1, 1, 0), (1.0, 1, 1, 0), (0.5, -1, 1, 0), (0.5, 1, -1, 0), (0.5, 1, 1, -1)])

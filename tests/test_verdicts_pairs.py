@@ -80,9 +80,21 @@ def test_pairs_refuse_what_makes_no_sense(bad):
         judge_pairs("Accuracy", Pairs(1, 1, 1, 1), **{"alpha": ALPHA} | bad)
 
 
-def test_counts_of_pairs_are_not_negative():
+@pytest.mark.parametrize("counts", [(-1, 1, 1, 1), (1, -1, 1, 1), (1, 1, -1, 1), (1, 1, 1, -1)])
+def test_counts_of_pairs_are_not_negative(counts):
     with pytest.raises(ValueError, match="not negative"):
-        Pairs(1, 1, -1, 1)
+        Pairs(*counts)
+
+
+def test_the_difference_of_shares_is_told_from_100_pairs_on_also_where_as_many_were_won_as_lost():
+    low, estimate, high = judge_pairs("Accuracy", Pairs(80, 9, 9, 2), alpha=ALPHA).difference
+
+    assert estimate == 0
+    assert low == pytest.approx(-high)
+
+
+def test_without_pairs_there_is_no_ratio():
+    assert judge_pairs("Accuracy", Pairs(0, 0, 0, 0), alpha=ALPHA).ratio is None
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ class _Tally:
         if "column" in self.facts and time_column:
             self.times = _ends([*self.times, rows[time_column].min(), rows[time_column].max()])
         if self.kind in (GRADE, CATEGORY):
-            for value, count in values.cast(pl.String).value_counts().iter_rows():
+            for value, count in values.cast(pl.String).alias("value").value_counts().iter_rows():
                 self.counts[value] = self.counts.get(value, 0) + count
             return
         numbers = values.cast(pl.Float64).drop_nans()

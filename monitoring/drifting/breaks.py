@@ -30,7 +30,7 @@ def shares_of(
     more = scipy.stats.hypergeom.sf(hit - 1, rows_then + rows, expected + hit, rows)
     less = scipy.stats.hypergeom.cdf(hit[:, 0], (rows_then + rows)[:, 0], (expected + hit)[:, 0], rows[:, 0])
     more[:, 0] = np.minimum(2 * np.minimum(more[:, 0], less), 1.0)  # fewer missing is a break too
-    p_values = np.where((rows > 0) & (rows_then > 0), more, 1.0)
+    p_values = np.where(rows_then > 0, more, 1.0)
     adjusted = scipy.stats.false_discovery_control(p_values.ravel()).reshape(p_values.shape)
     before, now = hit_then / np.maximum(rows_then, 1), hit / np.maximum(rows, 1)
     broke = (p_values <= SPLIT * alpha) & (adjusted <= fdr) & (np.abs(now - before) >= floor)
@@ -51,5 +51,4 @@ def _counted(reference: Reference, current: Binned) -> list[tuple[int, int, int,
         once = int((then.counts == 1).sum())
         return [missing, (then.unseen, then.unseen + once, values[0], current.unseen, values[1]), none, broken]
     outside = [int(side.counts[[0, -1]].sum()) if side.counts.size else 0 for side in (then, current)]
-    beyond = outside[0] + then.unseen, outside[1] + current.unseen
-    return [missing, none, (beyond[0], min(beyond[0] + 1, values[0]), values[0], beyond[1], values[1]), broken]
+    return [missing, none, (outside[0], outside[0] + 1, values[0], outside[1] + current.unseen, values[1]), broken]

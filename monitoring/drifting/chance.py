@@ -36,7 +36,7 @@ class Chance:
     def p_value(self, distance: float) -> float:
         """Return the probability of at least such a distance, in (0, 1]."""
         sought = distance / self._scale
-        beyond = self._drawn.size - int(np.searchsorted(self._drawn, sought * (1 - 1e-6), side="left"))
+        beyond = self._drawn.size - int(np.searchsorted(self._drawn, sought * (1 - 1e-6)))
         found = self._share(beyond)
         if beyond < _FAR:
             start, rate = self._tail()

@@ -109,7 +109,7 @@ def _encoded(table: pl.DataFrame) -> Floats:
 
 
 def _trained(values: Floats, labels: Integers, categorical: list[int]) -> lightgbm.Booster:
-    data = lightgbm.Dataset(values, labels, categorical_feature=categorical, params={"verbosity": -1})
+    data = lightgbm.Dataset(values, labels, categorical_feature=categorical)
     return lightgbm.train(_SETTINGS, data, num_boost_round=TREES)
 
 

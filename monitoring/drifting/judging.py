@@ -109,13 +109,12 @@ def _shape(reference: Reference, current: Binned, level: float, floor: EffectFlo
         if distance:
             chance = sides.chance(method, distance)
             p_value, critical = min(len(floors) * chance.p_value(distance), 1.0), chance.critical(level / len(floors))
-        threshold = critical if method == "chi2" else max(critical, least)
         found.append(
             _Shape(
                 method,
                 distance,
                 p_value,
-                threshold,
+                max(critical, least),
                 effect,
                 least,
                 p_value <= level and effect >= least,

@@ -58,15 +58,15 @@ def line_of(edges: Floats, counts: Integers) -> Line:
     bounds = np.append(
         (starts[1:-1] + starts[2:]) // 2, places.size
     )  # steps up to the middle of a group are of its beginning
-    first = np.concatenate([[0], bounds])[: starts.size - 1] if starts.size > 1 else starts[:0]
-    return Line(steps, starts, np.add.reduceat(steps, first) if first.size else steps[:0])
+    first = np.concatenate([[0], bounds])[: starts.size - 1]
+    return Line(steps, starts, np.add.reduceat(steps, first))
 
 
 def _places(edges: Floats) -> Floats:
     widths = np.diff(edges)
     places = edges[:-1] / 2 + edges[1:] / 2
-    if places.size > 1:
-        outer = (widths[0], widths[-1]) if places.size == 2 else np.minimum(widths[[0, -1]], widths[[1, -2]])
+    if places.size > 2:  # between two there is one step, which is measured in itself
+        outer = np.minimum(widths[[0, -1]], widths[[1, -2]])
         places[0], places[-1] = edges[1] - outer[0], edges[-2] + outer[1]
     return places
 

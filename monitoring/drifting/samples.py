@@ -190,7 +190,7 @@ def kolmogorov_smirnov(few: Floats, many: Floats, ranks: Integers) -> float:
     values, ranks = few[ends], ranks[ends]
     met = np.flatnonzero(many[ranks - 1] == values)  # a rank of 0 leads to the largest of the many, which is not met
     below = ranks.copy()
-    below[met] = np.searchsorted(many, values[met], side="left")
+    below[met] = np.searchsorted(many, values[met])
     at = (ends + 1) / few.size - ranks / many.size
     before = np.append(0, ends[:-1] + 1) / few.size - below / many.size
     return float(max(np.abs(at).max(), np.abs(before).max()))
@@ -228,7 +228,7 @@ def kolmogorov_smirnov_p_value(distance: float, n: int) -> float:
     """
     z2 = n * distance**2
     if n < LARGE_KS or z2 < 2.5:
-        return float(np.clip(scipy.stats.kstwo.sf(distance, n), 0, 1))
+        return float(scipy.stats.kstwo.sf(distance, n))
     if z2 < 10:
         return float(1 - scipy.stats.kstwo.cdf(distance, n) + _first_term(2 * distance, n))
     return _first_term(distance, n)
@@ -268,7 +268,7 @@ def chi_squared_p_value(before: Integers, now: Integers) -> float:
 
 def _finite(values: pl.Series) -> Floats:
     ordered = values.drop_nulls().cast(pl.Float64).sort().to_numpy()  # what is no number comes last
-    return ordered[np.searchsorted(ordered, -np.inf, side="right") : np.searchsorted(ordered, np.inf, side="left")]
+    return ordered[np.searchsorted(ordered, -np.inf, side="right") : np.searchsorted(ordered, np.inf)]
 
 
 def _last_of_each(ordered: Floats) -> Integers:
@@ -284,4 +284,4 @@ def _counted(values: pl.Series) -> dict[str, int]:
     given = values.drop_nulls()
     if given.dtype.is_float():
         given = given.filter(given.is_finite())
-    return {str(value): n for value, n in given.value_counts(name="rows").iter_rows()}
+    return {str(value): n for value, n in given.alias("value").value_counts().iter_rows()}

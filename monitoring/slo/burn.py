@@ -137,9 +137,9 @@ def chance_at_most(bad: int, total: int, share: float) -> float:
     """
     if not (0 <= bad <= total and 0 < share < 1):
         raise ValueError(f"{bad=} {total=} {share=}")
-    seen = bad / total if total else 0.0
-    if seen <= share:
+    if bad <= share * total:
         return 1.0
+    seen = bad / total
     divergence = seen * log(seen / share) + (0.0 if bad == total else (1 - seen) * log((1 - seen) / (1 - share)))
     return exp(-total * divergence)
 

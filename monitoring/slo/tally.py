@@ -86,14 +86,15 @@ def _judge(of: Counted, rows: list[PredictionRecord]) -> Tally:
     first = rows[0]
     asked = [row for row in rows if _is_in(of.input_slice, row.inputs)]
     head = first.row == 0  # a batch cut in two counts once
+    failed = first.status >= 500  # 400 to 499, a caller's fault, has been left out before
     if not asked:
         return Tally()
     if of.kind == "availability":
-        return Tally(total=head, bad=head and first.status >= 500)
+        return Tally(total=head, bad=head and failed)
     if of.kind == "cost":
         share = round(first.latency_us * len(asked) / len(rows)) if head else 0
-        return Tally(total=head, rows=len(asked) if first.status < 400 else 0, busy_us=share)
-    if first.status >= 400:
+        return Tally(total=head, rows=0 if failed else len(asked), busy_us=share)
+    if failed:
         return Tally()
     if of.kind == "latency":
         assert of.threshold_us is not None  # noqa: S101  latency has one

@@ -1,5 +1,6 @@
 """How an error level is shared out."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 
@@ -24,7 +25,7 @@ def split_alpha(
     given = dict(weights or {})
     if unknown := given.keys() - set(guardrails):
         raise ValueError(f"Weights for unknown guardrails: {sorted(unknown)}")
-    if any(not 0 < weight < float("inf") for weight in given.values()):
+    if any(not 0 < weight < math.inf for weight in given.values()):
         raise ValueError(f"Weights are above 0: {given}")
     total = sum(given.get(name, 1.0) for name in guardrails)
     return {name: alpha * given.get(name, 1.0) / total for name in guardrails}

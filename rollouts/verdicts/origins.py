@@ -68,7 +68,7 @@ def tally(origins: Sequence[Origin], *, late: float = 0.0) -> Tally:
     return replace(looks, canary=looks.canary[:, -1:], failures=looks.failures[:, -1:])
 
 
-def tallies(origins: Sequence[Origin], *, late: float = 0.0) -> Tally:
+def tallies(origins: Sequence[Origin], *, late: float) -> Tally:
     """Return a look before all failures, and one after each of ``origins``.
 
     Args:
@@ -79,7 +79,7 @@ def tallies(origins: Sequence[Origin], *, late: float = 0.0) -> Tally:
     """
     if not 0 <= late < 1:
         raise ValueError(f"{late=} lies outside [0, 1).")
-    rows = np.array([(one.weight, one.canary, one.champion, one.part) for one in origins], float).reshape(-1, 4)
+    rows = np.array([(one.weight, one.canary, one.champion, one.part) for one in origins]).reshape(-1, 4)
     weights, place = np.unique(rows[:, 0], return_inverse=True)
     parts = np.arange(rows[:, 3].max(initial=0) + 1 if late else 1)
     begun = (rows[:, 3] >= parts[:, None]).astype(float)
@@ -155,13 +155,17 @@ def risk_ratio(counts: Tally, limits: tuple[float, float]) -> Interval:
     """
     low = _crossing(lambda null: float(log_evidence(counts, null)[-1]) >= limits[0])
     high = _crossing(lambda null: float(log_evidence(counts, null, below=True)[-1]) < limits[1])
-    canary, failures = counts.canary[0, -1], counts.failures[0, -1]
+    return low, most_likely(counts.weights, counts.canary[0, -1], counts.failures[0, -1]), high
+
+
+def most_likely(weights: Floats, canary: float, failures: Floats) -> float:
+    """Return the risk ratio at which as many of all ``failures`` (K,) are expected of the canary as were its own."""
 
     def expects_fewer(ratio: float) -> bool:
-        share = counts.weights * ratio
-        return bool((failures * share / (share + 1 - counts.weights)).sum() < canary)
+        share = weights * ratio
+        return bool((failures * share / (share + 1 - weights)).sum() < canary)
 
-    return low, _crossing(expects_fewer), high
+    return _crossing(expects_fewer)
 
 
 def _crossing(holds: Callable[[float], bool]) -> float:

@@ -1,5 +1,7 @@
 """Verdicts in plain words: one sentence each, for people who do not read formulae."""
 
+import math
+
 from rollouts.verdicts.verdict import Interval, Outcome, Pairs
 
 _ANSWERED = {"canary": "The candidate has", "champion": "The champion has"}
@@ -52,9 +54,7 @@ def share(value: float) -> str:
 
 def times(ratio: float) -> str:
     """Return a risk ratio, e.g. 2.1 times."""
-    return (
-        "any number of times" if ratio == float("inf") else f"{ratio:.2g} times" if ratio < 10 else f"{ratio:.0f} times"
-    )
+    return "any number of times" if ratio == math.inf else f"{ratio:.2g} times" if ratio < 10 else f"{ratio:.0f} times"
 
 
 def _round(n: int) -> int:

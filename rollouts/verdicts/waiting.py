@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from rollouts.verdicts.origins import Floats, Tally, log_evidence, risk_ratio, tally
+from rollouts.verdicts.origins import Floats, Tally, log_evidence, most_likely, tally
 from rollouts.verdicts.verdict import thresholds
 
 UNREALISTIC = 10_000_000  # requests; nobody waits for more
-_LONGEST_WALK = 4_000  # failures; beyond, a walk stays near its expectation
+_LONGEST_WALK = 8_000  # failures; of a median beyond, the walk that is expected is told
 _AHEAD = np.geomspace(1, UNREALISTIC, 400)
 Rule = tuple[float, bool, float]  # null, whether it is tested from below, limit of log E
 
@@ -29,11 +29,11 @@ def requests_more(
 
     Returns: None without a failure so far, or beyond :data:`UNREALISTIC`.
     """
-    failures = float(counts.failures[0].sum())
+    known = counts.failures[0, -1]
+    failures = float(known.sum())
     if not failures:
         return None
-    half = Tally(counts.weights, counts.canary[:1] + 0.5, counts.failures[:1] + 1 / counts.weights.size)
-    ratio = risk_ratio(half, (math.inf, math.inf))[1]
+    ratio = most_likely(counts.weights, counts.canary[0, -1] + 0.5, known + 1 / known.size)
     rules: list[Rule] = [(1.0, False, limits[0]), (margin, True, limits[1])]
     return _requests(counts, weight, ratio, failures / requests, rules)
 
@@ -81,9 +81,9 @@ def _requests(known: Tally, weight: float, ratio: float, rate: float, rules: lis
     reached = _reached(_later(known, weight, ahead, ahead * share), rules)
     if not reached.any():
         return None
-    failures = float(ahead[reached.argmax()])
-    if failures <= _LONGEST_WALK:
-        failures = _median_walk(known, weight, share, math.ceil(2 * failures) + 10, rules) or failures
+    expected = float(ahead[reached.argmax()])
+    steps = min(math.ceil(2 * expected) + 10, _LONGEST_WALK)
+    failures = _median_walk(known, weight, share, steps, rules) or expected
     return math.ceil(failures / rate)
 
 
@@ -125,7 +125,7 @@ def _bound(known: Tally, weight: float, steps: int, rule: Rule) -> npt.NDArray[n
     """
     ahead = np.arange(1.0, steps + 1)
     low, high = np.zeros(steps), ahead + 1
-    while (low < high).any():
+    for _ in range((steps + 1).bit_length()):  # each halves what is left of up to steps + 1
         middle = np.floor((low + high) / 2)
         right = _reached(_later(known, weight, ahead, middle), [rule]) != rule[1]
         low, high = np.where(right, low, middle + 1), np.where(right, middle, high)
