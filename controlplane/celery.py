@@ -16,9 +16,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@worker_ready.connect
 def collect_rarely(**_: Any) -> None:
     """Have Python look for cycles rarely, and never among what is loaded once."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
+
+
+worker_ready.connect(collect_rarely)
