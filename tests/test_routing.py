@@ -253,7 +253,7 @@ def test_every_table_that_routes_are_read_from_tells_when_it_changes(model):
 
     read = {table for query in asked for table in re.findall(r'(?:FROM|JOIN) "(\w+)"', query["sql"])}
     assert len(read) > 5
-    assert read <= telling
+    assert read - telling == {"registry_aliasmove"}  # which nobody writes but the trigger of registry_alias
 
 
 def test_routes_are_composed_after_a_change_and_else_every_ten_minutes(model):
